@@ -1,0 +1,64 @@
+"""Shared by all tests: one sample of everything, and real data without a network."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Beside the checkout there may be a folder with copies of the measured images.
+BESIDE = Path(__file__).parents[2] / "shared" / "data"
+if BESIDE.is_dir() and not os.environ.get("XRLAB_LOCAL_DATA"):
+    os.environ["XRLAB_LOCAL_DATA"] = str(BESIDE)
+
+# Every way in which an image can be no image: the words that the error must hold, the image.
+BAD_IMAGES = {
+    "wrong shape": ("shape", np.ones((5, 7))),
+    "one dimension": ("2-D", np.arange(64.0)),
+    "no pixels": ("2-D", np.ones((0, 0))),
+    "all NaN": ("NaN", np.full((64, 64), np.nan)),
+    "negative": ("negative", np.linspace(-1, 1, 64 * 64).reshape(64, 64)),
+    "constant": ("no pattern", np.full((64, 64), 7)),
+    "infinite": ("infinite", np.where(np.eye(64) > 0, np.inf, 1.0)),
+    "text": ("real numbers", np.full((64, 64), "a")),
+    "complex": ("real numbers", np.ones((64, 64), complex)),
+    "objects": ("real numbers", np.full((64, 64), None)),
+    "true and false": ("real numbers", np.eye(64) > 0),
+}
+
+
+@pytest.fixture(params=BAD_IMAGES)
+def bad_image(request):
+    """Words that the error must hold, and an array that is no usable 64 x 64 image."""
+    return BAD_IMAGES[request.param]
+
+
+@pytest.fixture(scope="session")
+def clusters():
+    """A lattice of clusters."""
+    from xrlab import Encoding, simulate
+
+    return simulate(Encoding.from_vector([0.5, 0.4, 0.2]), seed=1)
+
+
+@pytest.fixture(scope="session")
+def image(clusters):
+    """Diffraction image of the clusters."""
+    from xrlab import diffraction_image
+
+    return diffraction_image(clusters, seed=1)
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory):
+    """Measured images by name; the test is skipped where they cannot be had."""
+    from xrlab import fetch, read_image
+    from xrlab.data import DataUnavailableError
+
+    def read(name):
+        try:
+            return read_image(fetch(name))
+        except DataUnavailableError as error:
+            pytest.skip(str(error))
+
+    return read

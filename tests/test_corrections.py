@@ -1,0 +1,133 @@
+"""Corrections against the published result, their formulas, and bad input."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from xrlab.corrections import (
+    REFERENCE_PIPELINE,
+    Pipeline,
+    compress_peaks,
+    fill_unmeasured,
+    match_log_moments,
+    normalise_mean,
+)
+
+images = arrays(np.float64, (5, 6), elements=st.floats(0.01, 1e4)).filter(
+    lambda image: image.min() < image.max()
+)
+HOLED = np.array([[1.0, np.nan], [3.0, 8.0]])
+
+
+def test_reference_correction_of_box_1(real):
+    """The three steps give the author's own corrected file to 1e-12."""
+    corrected = REFERENCE_PIPELINE(real("box1"))
+    assert np.abs(corrected - real("box1_corrected")).max() <= 1e-12
+
+
+@given(images)
+def test_mean_becomes_one(image):
+    """And ratios of pixels stay."""
+    normal = normalise_mean(image)
+    assert normal.mean() == pytest.approx(1)
+    np.testing.assert_allclose(normal * image.mean(), image)
+
+
+@given(images, st.floats(0.1, 100), st.floats(0.1, 100))
+def test_compression_keeps_the_order_and_what_is_below(image, threshold, gamma):
+    """Below the threshold nothing changes; above, the formula holds and the order stays."""
+    pressed = compress_peaks(image, threshold, gamma)
+    below = image <= threshold
+    np.testing.assert_array_equal(pressed[below], image[below])
+    x = image[~below]
+    expected = threshold + np.log(1 + (x - threshold) / (gamma * threshold))
+    np.testing.assert_allclose(pressed[~below], expected, rtol=1e-12)
+    assert np.all(np.diff(pressed.ravel()[np.argsort(image, axis=None)]) >= 0)
+
+
+@given(images, st.floats(-5, 5), st.floats(0.2, 2))
+def test_log_moments_are_as_asked(image, mean, factor):
+    """The mean of the logarithm is u and its spread has grown m^2 times."""
+    log = np.log(match_log_moments(image, mean, factor))
+    assert log.mean() == pytest.approx(mean, abs=1e-9)
+    assert log.std() == pytest.approx(np.log(image).std() * factor**2, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "correct",
+    [
+        normalise_mean,
+        lambda x: compress_peaks(x, 2.0, 1.0),
+        lambda x: match_log_moments(x, 0.0, 1.5),
+        REFERENCE_PIPELINE,
+    ],
+)
+def test_unmeasured_pixels_stay_unmeasured_and_count_for_nothing(correct):
+    """NaN in, NaN out; the other pixels become what they would be on their own."""
+    np.testing.assert_array_equal(np.isnan(correct(HOLED)), np.isnan(HOLED))
+    alone = np.array([[1.0, 1.0, 3.0, 3.0, 8.0, 8.0]] * 2)  # the same values without the hole
+    np.testing.assert_allclose(correct(HOLED)[1], correct(alone)[0, [2, 4]])
+
+
+def test_fill_takes_the_opposite_pixel_or_the_mean():
+    """A hole takes the value that inversion puts there, else the mean."""
+    image = np.array([[np.nan, 2.0, np.nan], [4.0, 5.0, 6.0], [np.nan, 8.0, 9.0]])
+    filled = fill_unmeasured(image)
+    assert filled[0, 0] == 9
+    assert filled[0, 2] == filled[2, 0] == pytest.approx(np.mean([2, 4, 5, 6, 8, 9]))
+    measured = ~np.isnan(image)
+    np.testing.assert_array_equal(filled[measured], image[measured])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0.0, 1.0), "threshold.*above 0; got 0"),
+        ((1.0, -2.0), "gamma.*above 0; got -2"),
+        ((np.nan, 1.0), "threshold"),
+    ],
+)
+def test_compression_refuses_bad_parameters(arguments, message):
+    """Threshold and gamma are above 0."""
+    with pytest.raises(ValueError, match=message):
+        compress_peaks(HOLED, *arguments)
+
+
+@pytest.mark.parametrize("arguments", [(np.nan, 1.0), (0.0, 0.0), (0.0, np.inf)])
+def test_log_moments_refuse_bad_parameters(arguments):
+    """A finite mean, a finite factor above 0."""
+    with pytest.raises(ValueError, match="takes a number as mean"):
+        match_log_moments(HOLED, *arguments)
+
+
+def test_log_of_zero_is_refused():
+    """A pixel without logarithm is counted and named."""
+    with pytest.raises(ValueError, match="2 pixels are 0"):
+        match_log_moments([[0.0, 1.0], [2.0, 0.0]], 0.0, 1.0)
+
+
+@pytest.mark.parametrize("correct", [normalise_mean, REFERENCE_PIPELINE, fill_unmeasured])
+def test_bad_images_are_refused(correct, bad_image):
+    """Whatever is no image gets a plain error ("wrong shape" here is a constant image)."""
+    message, image = bad_image
+    with pytest.raises(ValueError, match="no pattern" if message == "shape" else message):
+        correct(image)
+
+
+def test_pipeline_keeps_every_stage():
+    """Stages are named and follow from one another; the text says it all."""
+    pipeline = Pipeline(((normalise_mean, {}), (compress_peaks, {"threshold": 1, "gamma": 2})))
+    stages = pipeline.stages(HOLED)
+    assert list(stages) == ["measured", "normalise_mean", "compress_peaks"]
+    np.testing.assert_array_equal(stages["normalise_mean"], normalise_mean(HOLED))
+    np.testing.assert_array_equal(stages["compress_peaks"], pipeline(HOLED))
+    assert str(pipeline) == "normalise_mean() -> compress_peaks(threshold=1, gamma=2)"
+
+
+def test_pipeline_does_not_touch_its_input():
+    """The measured image stays as it was."""
+    image = HOLED.copy()
+    REFERENCE_PIPELINE(image)
+    np.testing.assert_array_equal(image, HOLED)

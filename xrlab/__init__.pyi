@@ -1,0 +1,16 @@
+from .data import fetch as fetch
+from .data import read_image as read_image
+from .dataset import generate as generate
+from .diffraction import ReciprocalGrid as ReciprocalGrid
+from .diffraction import diffraction_image as diffraction_image
+from .encoding import Encoding as Encoding
+from .interpret import Interpretation as Interpretation
+from .interpret import interpret as interpret
+from .interpret import predict as predict
+from .inversion import delta_pdf as delta_pdf
+from .lattice import Lattice as Lattice
+from .lattice import simulate as simulate
+from .models import load_model as load_model
+from .models import small_cnn as small_cnn
+
+__version__: str

@@ -1,0 +1,151 @@
+"""Sets of simulated images with their encodings, for training and testing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from xrlab.diffraction import ReciprocalGrid, diffraction_image
+from xrlab.encoding import Encoding, vector_length
+from xrlab.lattice import simulate
+
+# Samples handed to a worker at once: about a second of work, so that the progress bar moves and
+# the cost of handing over is small.
+CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the lattices and images of a data set are made: N / L / lots, sampler and grid."""
+
+    size: int = 50
+    lot_size: int = 25
+    lots: int = 8
+    sampler: str = "monte_carlo"
+    grid: ReciprocalGrid = field(default_factory=ReciprocalGrid)
+
+    def __str__(self) -> str:
+        return f"{self.size}/{self.lot_size}/{self.lots} {self.sampler}"
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Images and the encodings that belong to them.
+
+    Parameters
+    ----------
+    images : float32 array, shape (samples, rows, columns)
+        In Laue monotonic units.
+    encodings : float32 array, shape (samples, span^2 - 1)
+        The realised encodings: the labels.
+    targets : float32 array, shape (samples, span^2 - 1)
+        What the simulation was asked for.
+    """
+
+    images: NDArray[np.float32]
+    encodings: NDArray[np.float32]
+    targets: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, samples: slice) -> DataSet:
+        return DataSet(self.images[samples], self.encodings[samples], self.targets[samples])
+
+    def split(self, *sizes: int) -> tuple[DataSet, ...]:
+        """Cut into parts that share no sample, in order: training, validation, test.
+
+        Raises
+        ------
+        ValueError
+            If the parts together are larger than the set, or one is empty.
+        """
+        if min(sizes, default=0) < 1 or sum(sizes) > len(self):
+            raise ValueError(
+                f"cannot cut {len(self)} samples into parts of {', '.join(map(str, sizes))}"
+            )
+        ends = np.cumsum(sizes)
+        return tuple(self[end - size : end] for size, end in zip(sizes, ends.tolist(), strict=True))
+
+
+def make_sample(
+    span: int,
+    seed: int,
+    index: int,
+    setting: Setting = Setting(),
+) -> tuple[NDArray[np.float32], Encoding, Encoding]:
+    """Simulate sample `index` of the data set `seed`: image, realised encoding, target.
+
+    The result depends on the arguments alone, never on what other samples are made.
+    """
+    rng = np.random.default_rng([seed, index])
+    target = Encoding.random(span, rng)
+    lattice = simulate(target, setting.size, setting.sampler, rng)
+    image = diffraction_image(lattice, setting.grid, setting.lot_size, setting.lots, rng)
+    return image, lattice.realised, target
+
+
+def generate(
+    span: int,
+    n_samples: int,
+    seed: int = 0,
+    setting: Setting = Setting(),
+    *,
+    n_jobs: int = -1,
+    progress: bool = True,
+) -> DataSet:
+    """Simulate a data set on several cores.
+
+    Parameters
+    ----------
+    span : int
+        2 or more.
+    n_samples : int
+        Number of images. The first n of a longer set are those of the shorter one.
+    seed : int
+        0 or more. Sample i depends on (seed, i) alone, so the number of workers does not matter.
+    setting : Setting
+    n_jobs : int
+        Worker processes; -1 for one per core.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
+
+    Examples
+    --------
+    >>> small = generate(span=2, n_samples=3, n_jobs=1, progress=False)
+    >>> small.images.shape, small.encodings.shape
+    ((3, 64, 64), (3, 3))
+    """
+    n_values = vector_length(span)
+    if n_samples < 1:
+        raise ValueError(f"a data set has at least 1 sample; got {n_samples}")
+    if seed < 0:
+        raise ValueError(f"the seed of a data set is a whole number from 0 up; got {seed}")
+    images = np.empty((n_samples, *setting.grid.shape), np.float32)
+    encodings = np.empty((n_samples, n_values), np.float32)
+    targets = np.empty((n_samples, n_values), np.float32)
+    chunks = [range(i, min(i + CHUNK, n_samples)) for i in range(0, n_samples, CHUNK)]
+    workers = cpu_count() if n_jobs == -1 else n_jobs
+    parallel = Parallel(n_jobs=min(workers, len(chunks)), return_as="generator")
+    made = parallel(delayed(_make_chunk)(span, seed, chunk, setting) for chunk in chunks)
+    with tqdm(total=n_samples, desc=f"span {span}", unit=" images", disable=not progress) as bar:
+        for chunk, samples in zip(chunks, made, strict=True):
+            for i, (image, realised, target) in zip(chunk, samples, strict=True):
+                images[i], encodings[i], targets[i] = image, realised.vector, target.vector
+            bar.update(len(chunk))
+    return DataSet(images, encodings, targets)
+
+
+def _make_chunk(
+    span: int, seed: int, chunk: range, setting: Setting
+) -> list[tuple[NDArray[np.float32], Encoding, Encoding]]:
+    return [make_sample(span, seed, i, setting) for i in chunk]
