@@ -40,7 +40,7 @@ test: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
-	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 -p no:doctest notebooks
+	$(BIN)/pytest -o addopts= --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
 lab: install
 	$(BIN)/jupyter lab notebooks

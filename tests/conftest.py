@@ -49,8 +49,16 @@ def image(clusters):
     return diffraction_image(clusters, seed=1)
 
 
+@pytest.fixture
+def local_data():
+    """The folder of measured images beside the checkout; the test is skipped without one."""
+    if not BESIDE.is_dir():
+        pytest.skip("no folder of measured images beside the checkout")
+    return BESIDE
+
+
 @pytest.fixture(scope="session")
-def real(tmp_path_factory):
+def real():
     """Measured images by name; the test is skipped where they cannot be had."""
     from xrlab import fetch, read_image
     from xrlab.data import DataUnavailableError

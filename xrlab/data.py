@@ -81,11 +81,11 @@ def fetch(name: str) -> Path:
     address, checksum = REAL_DATA[name]
     cache = Path(os.environ.get("XRLAB_DATA") or pooch.os_cache("xrlab"))
     file_name = address.rsplit("/", 1)[1]
-    local = Path(os.environ.get(LOCAL_DATA, "")) / file_name
+    folder = os.environ.get(LOCAL_DATA)
     try:
-        if LOCAL_DATA in os.environ and local.is_file() and not (cache / file_name).exists():
+        if folder and (Path(folder) / file_name).is_file() and not (cache / file_name).exists():
             cache.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(local, cache / file_name)
+            shutil.copyfile(Path(folder) / file_name, cache / file_name)
         found = pooch.retrieve(
             address,
             known_hash=f"sha256:{checksum}",
@@ -195,4 +195,6 @@ def _read_detector(path: Path) -> NDArray[Any]:
     with fabio.open(path) as image:
         if image.nframes != 1:
             raise ValueError(f"it holds {image.nframes} images")
+        if image.data is None:  # the reader knew the format and gave up on the pixels
+            raise ValueError("its pixels cannot be decoded")
         return image.data

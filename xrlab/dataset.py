@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from xrlab.diffraction import ReciprocalGrid, diffraction_image
@@ -44,17 +45,22 @@ class DataSet:
         The realised encodings: the labels.
     targets : float32 array, shape (samples, span^2 - 1)
         What the simulation was asked for.
+    setting : Setting
+        How they were made.
     """
 
     images: NDArray[np.float32]
     encodings: NDArray[np.float32]
     targets: NDArray[np.float32]
+    setting: Setting
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, samples: slice) -> DataSet:
-        return DataSet(self.images[samples], self.encodings[samples], self.targets[samples])
+        return DataSet(
+            self.images[samples], self.encodings[samples], self.targets[samples], self.setting
+        )
 
     def split(self, *sizes: int) -> tuple[DataSet, ...]:
         """Cut into parts that share no sample, in order: training, validation, test.
@@ -110,7 +116,7 @@ def generate(
         0 or more. Sample i depends on (seed, i) alone, so the number of workers does not matter.
     setting : Setting
     n_jobs : int
-        Worker processes; -1 for one per core.
+        Workers, threads unless `joblib.parallel_config` says otherwise; -1 for one per core.
     progress : bool
         Show a progress bar.
 
@@ -134,15 +140,19 @@ def generate(
     encodings = np.empty((n_samples, n_values), np.float32)
     targets = np.empty((n_samples, n_values), np.float32)
     chunks = [range(i, min(i + CHUNK, n_samples)) for i in range(0, n_samples, CHUNK)]
-    workers = cpu_count() if n_jobs == -1 else n_jobs
-    parallel = Parallel(n_jobs=min(workers, len(chunks)), return_as="generator")
-    made = parallel(delayed(_make_chunk)(span, seed, chunk, setting) for chunk in chunks)
-    with tqdm(total=n_samples, desc=f"span {span}", unit=" images", disable=not progress) as bar:
+    # Nearly all the work is done by compiled code that lets other threads run, so threads serve as
+    # well as processes and need no memory of their own. Linear algebra must not multiply them.
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    with (
+        threadpool_limits(1),
+        tqdm(total=n_samples, desc=f"span {span}", unit=" images", disable=not progress) as bar,
+    ):
+        made = parallel(delayed(_make_chunk)(span, seed, chunk, setting) for chunk in chunks)
         for chunk, samples in zip(chunks, made, strict=True):
             for i, (image, realised, target) in zip(chunk, samples, strict=True):
                 images[i], encodings[i], targets[i] = image, realised.vector, target.vector
             bar.update(len(chunk))
-    return DataSet(images, encodings, targets)
+    return DataSet(images, encodings, targets, setting)
 
 
 def _make_chunk(

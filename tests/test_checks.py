@@ -1,0 +1,62 @@
+"""Checks of the exercises: stub, typical mistakes, solution; never an exception."""
+
+import numpy as np
+import pytest
+
+from xrlab import Encoding, checks
+
+RNG = np.random.default_rng(0)
+TRUE = RNG.uniform(-1, 1, (50, 15))
+FOUND = TRUE + RNG.normal(0, 0.1, TRUE.shape)
+ERROR = np.sqrt(((FOUND - TRUE) ** 2).mean(axis=0))
+IMAGE = RNG.uniform(1, 2, (8, 8))
+CHANGE = IMAGE - IMAGE[::-1, ::-1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (..., "Not yet: put your answer"),
+        (None, "Not yet: put your answer"),
+        ([0.6, -0.6, -0.4], "Not yet: the answer is an Encoding"),
+        (Encoding.random(3), "span 2"),
+        (Encoding.from_vector([0.6, 0.6, 0.36]), r"brightest at (0, 0)"),
+        (Encoding.from_vector([-0.6, 0.6, -0.36]), "axes are exchanged"),
+        (Encoding.from_vector([0.0, -0.02, 0.0]), "only just"),
+        (Encoding.from_vector([0.6, -0.6, -0.36]), "Right."),
+    ],
+)
+def test_exercise_1(answer, reply):
+    """Each typical mistake gets its own hint."""
+    assert reply in checks.brightest_at_half(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (..., "Not yet: put your answer"),
+        (ERROR, "Right."),
+        (ERROR**2, "Close: that is the mean square"),
+        (ERROR.mean(), "one number for each"),
+        (np.abs(FOUND - TRUE).mean(axis=0), "Not yet: take found"),
+        ("a lot", "could not be used"),
+    ],
+)
+def test_exercise_5(answer, reply):
+    """Each typical mistake gets its own hint."""
+    assert reply in checks.error_per_component(answer, TRUE, FOUND)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (..., "Not yet: put your answer"),
+        (np.sqrt((CHANGE**2).mean()) / IMAGE.std(), "Right"),
+        (np.sqrt((CHANGE**2).mean()), "Close: divide"),
+        (0.0, "Not yet: compare"),
+        ([1, 2], "could not be used"),
+    ],
+)
+def test_exercise_7(answer, reply):
+    """Each typical mistake gets its own hint."""
+    assert reply in checks.asymmetry(answer, IMAGE)

@@ -1,0 +1,99 @@
+"""The networks: exact size, shipped weights, and bad names."""
+
+import numpy as np
+import pytest
+
+from xrlab import load_model, small_cnn
+from xrlab.dataset import generate
+from xrlab.metrics import mean_squared_error, r2_score
+from xrlab.models import BATCH, WEIGHTS, model_card, run_model, shipped_models
+from xrlab.training import delta_pdf_vectors
+
+SPANS = (2, 3, 4)
+# R^2 on unseen images. For span 3 the published figure; the aim, 0.989, is not reached yet.
+LEAST_R2 = {2: 0.997, 3: 0.986, 4: 0.977}
+
+
+@pytest.mark.parametrize(("n_outputs", "parameters"), [(15, 207_375), (8, 119_560), (3, 56_835)])
+def test_small_cnn_has_the_published_size(n_outputs, parameters):
+    """Parameters for spans 4, 3, 2."""
+    assert small_cnn(n_outputs).count_params() == parameters
+
+
+def test_small_cnn_has_the_published_layers():
+    """Two convolutions with normalisation and pooling, dropout 0.2 and 0.5, one linear layer."""
+    layers = [layer for layer in small_cnn(15).layers if layer.__class__.__module__ != "keras.ops"]
+    named = [layer.__class__.__name__ for layer in layers]
+    after_input = named[named.index("Conv2D") :]
+    assert after_input == [
+        *("Conv2D", "BatchNormalization", "MaxPooling2D", "Dropout"),
+        *("Conv2D", "BatchNormalization", "MaxPooling2D", "Flatten", "Dropout", "Dense"),
+    ]
+    convolutions = [layer for layer in layers if layer.__class__.__name__ == "Conv2D"]
+    assert [c.filters for c in convolutions] == [32, 64]
+    assert all(c.kernel_size == (3, 3) and c.padding == "valid" for c in convolutions)
+    assert [layer.rate for layer in layers if "Dropout" in layer.name.title()] == [0.2, 0.5]
+    assert layers[-1].activation.__name__ == "linear"
+
+
+def test_the_scale_of_an_image_does_not_matter(image):
+    """A model sees the image relative to its mean."""
+    model = small_cnn(3)
+    small, large = run_model(model, np.stack([image, 1e5 * image]))
+    np.testing.assert_allclose(small, large, rtol=1e-3, atol=1e-5)
+
+
+def test_other_image_sizes_make_other_models():
+    """128 x 128 works; smaller than two poolings allow does not."""
+    assert small_cnn(3, shape=(128, 128)).output_shape == (None, 3)
+    with pytest.raises(ValueError, match="10 x 10"):
+        small_cnn(3, shape=(8, 64))
+    with pytest.raises(ValueError, match="at least 1 output"):
+        small_cnn(0)
+
+
+def test_batches_do_not_change_the_answer(image):
+    """More images than one batch holds give the same answers one by one."""
+    model = small_cnn(3)
+    images = np.stack([np.roll(image, n, axis=0) for n in range(BATCH + 3)])
+    together = run_model(model, images)
+    assert together.shape == (BATCH + 3, 3)
+    np.testing.assert_allclose(together[[0, -1]], run_model(model, images[[0, -1]]), atol=1e-5)
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_shipped_weights_meet_their_bar_on_unseen_images(span):
+    """300 images of another seed: R^2 is as on the card, and the card meets the bar."""
+    card = model_card(f"cfs{span}")
+    assert card["test"]["r2"] >= LEAST_R2[span]
+    unseen = generate(span, 300, seed=987, progress=False)
+    found = run_model(load_model(f"cfs{span}"), unseen.images)
+    # R^2 of 300 images scatters by a fifth of 1 - R^2, mostly together with that of the baseline.
+    assert 1 - r2_score(unseen.encodings, found) < 1.4 * (1 - card["test"]["r2"])
+    fourier = delta_pdf_vectors(unseen)
+    ratio = mean_squared_error(unseen.encodings, found)
+    ratio /= mean_squared_error(unseen.encodings, fourier)
+    assert ratio < 1.2 * card["test"]["mse"] / card["test_delta_pdf"]["mse"]
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_card_belongs_to_its_weights(span):
+    """Size of the model, the published setting, and a command to make it again."""
+    card = model_card(f"cfs{span}")
+    assert load_model(f"cfs{span}").count_params() == card["parameters"]
+    assert card["samples"] == {"train": 5000, "validation": 5000, "test": 1000}
+    assert f"--span {span}" in card["command"]
+    assert f"--seed {card['seed']}" in card["command"]
+    assert len(card["standard_error"]) == span**2 - 1
+
+
+def test_weights_are_small():
+    """At most 4 MB each."""
+    assert max(path.stat().st_size for path in WEIGHTS.iterdir()) <= 4e6
+
+
+@pytest.mark.parametrize("name", ["cfs9", "", "../../etc/passwd", "cfs4.keras"])
+def test_unknown_models_are_refused(name):
+    """The error lists what there is; a name is never a path."""
+    with pytest.raises(ValueError, match=", ".join(shipped_models())):
+        load_model(name)

@@ -1,0 +1,209 @@
+"""Tests of what surrounds the package: pins, Binder, the nightly workflow, the notebooks' form."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+LESSON_PARTS = (
+    "Objectives",
+    "Prerequisites",
+    "Time",
+    "Predict",
+    "Exercise",
+    "Check",
+    "Recap",
+    "Next",
+)
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+every_environment = pytest.mark.parametrize("name", ["environment.yml", "binder/environment.yml"])
+every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+
+
+# The environments
+
+
+@every_environment
+def test_environment_is_what_the_lock_gives(name):
+    """Both environment files are exactly what tools/write_environments.py writes."""
+    script = ROOT / "tools" / "write_environments.py"
+    spec = importlib.util.spec_from_file_location("write_environments", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / name).read_text(encoding="utf-8") == module.environment()
+
+
+@every_environment
+def test_environment_pins_occur_in_the_lock(name):
+    """Python is pinned, and every package has the line that it has in the lock."""
+    environment = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    *conda, pip = environment["dependencies"]
+    assert "python=3.11" in conda
+    assert len(pip["pip"]) > 100
+    assert set(pip["pip"]) <= set(LOCK)
+    assert all("==" in pin for pin in pip["pip"])
+
+
+def test_direct_dependencies_are_locked():
+    """The lock has every dependency of pyproject.toml, at a version allowed there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    wanted = [Requirement(text) for group in groups for text in group]
+    pins = [Requirement(line) for line in LOCK if re.match(r"\w.*==", line)]
+    versions = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
+    for requirement in wanted:
+        if requirement.name != "xrlab":
+            version = versions[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(version), requirement
+
+
+# Binder
+
+
+def test_post_build_stops_at_the_first_failure():
+    """Without this line, Binder would build an image from whatever came out."""
+    commands = _commands("postBuild")
+    assert commands[0] == "set -euo pipefail"
+    assert any("pip install --no-deps" in command for command in commands)
+
+
+def test_start_limits_threads_and_hands_over():
+    """A session has one CPU; the last thing that start does is to become Binder's command."""
+    commands = _commands("start")
+    assert commands[-1] == 'exec "$@"'
+    for library in ("OMP", "OPENBLAS", "NUMBA", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
+        assert any(re.fullmatch(rf"export {library}(_NUM)?_THREADS=1", each) for each in commands)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bit")
+@pytest.mark.parametrize("name", ["postBuild", "start"])
+def test_binder_scripts_are_executable(name):
+    """Binder runs both by name."""
+    assert os.access(ROOT / "binder" / name, os.X_OK)
+
+
+def _commands(name: str) -> list[str]:
+    """Lines of a script in binder/ that are neither empty nor a comment."""
+    lines = (ROOT / "binder" / name).read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "#!/usr/bin/env bash"
+    stripped = [line.split(" #")[0].strip() for line in lines]
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+# Workflows
+
+
+@every_workflow
+def test_workflow_is_pinned_and_bounded(path):
+    """Every action has an exact version, every job a time limit, and no right but to read."""
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 60
+        assert "latest" not in job["runs-on"]
+        for action in (step["uses"] for step in job["steps"] if "uses" in step):
+            assert re.fullmatch(r"[\w./-]+@([0-9a-f]{40}|v\d+\.\d+\.\d+)", action), action
+
+
+def test_nightly_runs_the_series_as_make_does():
+    """Every night runs "make run", and nbval with the Makefile's flags, and keeps the results."""
+    text = (ROOT / ".github" / "workflows" / "nightly.yml").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    assert {"schedule", "workflow_dispatch"} <= workflow[True].keys()  # YAML reads "on" as true
+    assert "run: make run" in text
+    assert re.findall(r"--nbval\S+", text) == re.findall(r"--nbval\S+", makefile) != []
+    keep = workflow["jobs"]["notebooks"]["steps"][-1]
+    assert "upload-artifact" in keep["uses"]
+    assert "always()" in keep["if"]
+    assert keep["with"]["path"] == "build/"
+
+
+# The notebooks
+
+
+def test_there_are_notebooks():
+    """The tests below would pass on an empty folder; this one does not."""
+    assert NOTEBOOKS
+
+
+@every_notebook
+def test_notebook_is_valid(path):
+    """Notebooks are nbformat 4.5 with cell ids that occur once, and name the usual kernel."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    assert (raw["nbformat"], raw["nbformat_minor"]) == (4, 5)
+    nbformat.validate(raw)
+    assert raw["metadata"]["kernelspec"]["name"] == "python3"
+    assert "widgets" not in raw["metadata"]
+    ids = [cell["id"] for cell in raw["cells"]]
+    assert len(ids) == len(set(ids))
+
+
+@every_notebook
+def test_notebook_is_stored_without_outputs(path):
+    """Outputs stay only where nbval compares them."""
+    for cell in _cells(path, "code"):
+        if "nbval-check-output" not in cell.metadata.get("tags", []):
+            assert cell.outputs == [], cell.source
+            assert cell.execution_count is None, cell.source
+
+
+@every_notebook
+def test_notebook_has_one_parameters_cell(path):
+    """The cell tagged "parameters" sets the profile and nothing else."""
+    cells = [cell for cell in _cells(path, "code") if "parameters" in cell.metadata.get("tags", [])]
+    assert [cell.source for cell in cells] == ['profile = "fast"']
+
+
+@every_notebook
+def test_notebook_has_every_part_of_a_lesson(path):
+    """A lesson has all its parts, each as a heading or a word in bold type."""
+    text = "\n".join(cell.source for cell in _cells(path, "markdown"))
+    marked = "\n".join(re.findall(r"^#+ .*|\*\*.+?\*\*", text, re.MULTILINE))
+    assert [part for part in LESSON_PARTS if not re.search(rf"\b{part}\b", marked)] == []
+
+
+def _cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
+    """Cells of a kind, "code" or "markdown"."""
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+# The package and the repository
+
+
+def test_import_is_light():
+    """Importing xrlab loads none of the large libraries; each waits for its first use."""
+    heavy = ["keras", "tensorflow", "plotly", "ipywidgets", "numba"]
+    code = f"import sys, xrlab; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_tracked_file_is_large():
+    """Nothing over 4 MiB is kept in git."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], capture_output=True, check=True, cwd=ROOT, text=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    files = [ROOT / name for name in listed.split("\0") if name]
+    large = [path.name for path in files if path.is_file() and path.stat().st_size > 4 * 2**20]
+    assert large == []

@@ -1,0 +1,161 @@
+"""Training: it learns, keeps its best epoch, and does the same again for the same seed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from xrlab import (
+    Encoding,
+    ReciprocalGrid,
+    delta_pdf,
+    diffraction_image,
+    simulate,
+    small_cnn,
+)
+from xrlab.dataset import Setting, generate
+from xrlab.metrics import mean_squared_error
+from xrlab.models import import_keras, run_model
+from xrlab.training import (
+    History,
+    _batches,
+    fit,
+    half_cell_shift,
+    main,
+    train_and_save,
+)
+
+QUICK = Setting(size=20, lot_size=10, lots=4)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """200 training, 60 validation and 60 test images of span 2."""
+    return generate(2, 320, seed=3, setting=QUICK, progress=False).split(200, 60, 60)
+
+
+def test_training_learns_and_keeps_the_best_epoch(parts):
+    """Unseen images are read better than by their mean; the kept weights are the best epoch's."""
+    train, validation, test = parts
+    import_keras().utils.set_random_seed(0)
+    model = small_cnn(3)
+    history = fit(model, train, validation, epochs=15, batch_size=8, seed=0)
+    kept = mean_squared_error(validation.encodings, run_model(model, validation.images))
+    assert kept == pytest.approx(min(history.validation_loss), rel=1e-3)
+    assert len(history.loss) == 15
+    error = mean_squared_error(test.encodings, run_model(model, test.images))
+    assert error < 0.5 * test.encodings.var(axis=0).mean()
+
+
+def test_same_seed_same_training(parts):
+    """Two trainings with one seed have one history."""
+    histories = []
+    for _ in range(2):
+        import_keras().utils.set_random_seed(5)
+        histories.append(fit(small_cnn(3), *parts[:2], epochs=1, seed=5))
+    assert histories[0].loss == pytest.approx(histories[1].loss, rel=1e-3)
+
+
+def test_batches_show_every_image_once_with_the_label_that_fits():
+    """Whatever symmetry an image was given, Fourier inversion finds the label in it."""
+    data = generate(3, 40, seed=1, n_jobs=1, progress=False)
+    before = data.images.copy(), data.encodings.copy()
+    batches = _batches(data, 16, seed=0, symmetries=True)
+    assert len(batches) == 3
+    images = np.concatenate([batches[n][0] for n in range(3)])[..., 0]
+    labels = np.concatenate([batches[n][1] for n in range(3)])
+    assert len(images) == 40
+    assert images.min() >= 0
+    found = np.array([delta_pdf(image, 3, lot_size=25).vector for image in images])
+    as_made = np.array([delta_pdf(image, 3, lot_size=25).vector for image in data.images])
+    # as large as the chance of the lots, no larger
+    assert (found - labels).std() < 1.2 * (as_made - data.encodings).std()
+    # same absolute values as some sample, signs and order changed for most
+    unchanged = sum(np.abs(data.encodings - label).max(axis=1).min() < 1e-6 for label in labels)
+    assert 0 < unchanged < 20
+    np.testing.assert_array_equal(data.images, before[0])
+    np.testing.assert_array_equal(data.encodings, before[1])
+
+
+def test_grids_that_are_not_square_are_never_transposed():
+    """With other axes for h and k only the half-cell moves remain, and labels still fit."""
+    grid = ReciprocalGrid(h=(0, 2), k=(0, 1), shape=(64, 32))
+    setting = Setting(lot_size=12, grid=grid)
+    data = generate(2, 20, seed=1, setting=setting, n_jobs=1, progress=False)
+    images, labels = _batches(data, 20, seed=0, symmetries=True)[0]
+    assert images.shape == (20, 64, 32, 1)
+    found = [delta_pdf(image, 2, grid, lot_size=12).vector for image in images[..., 0]]
+    assert np.abs(found - labels).max() < 0.2
+
+
+def test_without_symmetries_images_stay_as_they_are():
+    """For windows of reciprocal space that have none; with them, such a window is refused."""
+    setting = Setting(size=20, lot_size=10, grid=ReciprocalGrid(h=(0, 0.4), k=(0, 0.4)))
+    data = generate(2, 6, setting=setting, n_jobs=1, progress=False)
+    images, labels = _batches(data, 6, seed=0, symmetries=False)[0]
+    order = [int((data.images == image[..., 0]).all(axis=(1, 2)).argmax()) for image in images]
+    assert sorted(order) == list(range(6))
+    np.testing.assert_array_equal(labels, data.encodings[order])
+    with pytest.raises(ValueError, match=r"from 0 to 0\.4"):
+        _batches(data, 6, seed=0, symmetries=True)
+
+
+def test_half_cell_shift_is_the_image_of_the_turned_lattice():
+    """Turning round every second layer along a, and computing its image, gives the same."""
+    sites = simulate(Encoding.from_vector([0.3, 0.1, 0.2]), 24, seed=2).sites
+    stripes = np.where(np.arange(24) % 2, -1, 1)[:, None]
+    grid = ReciprocalGrid()
+    # make both means 0, so that the same intensity is taken away
+    sites = sites.copy()
+    for half in (0, 1):
+        rows = sites[half::2].ravel()
+        surplus = rows.sum() // 2
+        rows[np.flatnonzero(rows == np.sign(surplus))[: abs(surplus)]] *= -1
+        sites[half::2] = rows.reshape(12, 24)
+    assert sites.sum() == (sites * stripes).sum() == 0
+    image = diffraction_image(sites, lot_size=12, lots=4, seed=1)
+    turned = diffraction_image(sites * stripes, lot_size=12, lots=4, seed=1)
+    shifted = half_cell_shift(grid.h_values, lot_size=12) @ image
+    np.testing.assert_allclose(shifted, turned, atol=1e-3 * turned.max())
+
+
+def test_half_cell_shift_needs_enough_points():
+    """Fewer points than waves, or half a cell, cannot be moved."""
+    with pytest.raises(ValueError, match="20 points from 0 to 2"):
+        half_cell_shift(np.linspace(0, 2, 20), lot_size=25)
+    with pytest.raises(ValueError, match=r"from 0 to 0\.5"):
+        half_cell_shift(np.linspace(0, 0.5, 64), lot_size=25)
+
+
+def test_best_epoch_counts_from_one():
+    """The epoch of the lowest validation loss."""
+    assert History([3, 2, 1], [5.0, 4.0, 6.0], seconds=1.0).best_epoch == 2
+
+
+@pytest.mark.parametrize("arguments", [{"epochs": 0}, {"batch_size": 0}])
+def test_bad_arguments_are_refused(parts, arguments):
+    """At least one epoch, at least one image per batch."""
+    with pytest.raises(ValueError, match="1 or more"):
+        fit(small_cnn(3), *parts[:2], **arguments)
+
+
+def test_training_command_writes_model_and_card(tmp_path, capsys):
+    """The command that makes the shipped weights, on a small scale."""
+    main(["--span", "2", "--samples", "40", "10", "10", "--epochs", "1", "--out", str(tmp_path)])
+    card = json.loads((tmp_path / "cfs2.json").read_text())
+    assert card["command"].endswith("--span 2 --samples 40 10 10 --epochs 1 --seed 2023")
+    assert card["parameters"] == 56_835
+    assert set(card["test"]) == set(card["test_delta_pdf"]) == {"r2", "mse", "mae"}
+    assert "test_delta_pdf" in capsys.readouterr().out
+    # the figures on the card are those of the saved model on the last ten samples
+    model = import_keras().saving.load_model(tmp_path / "cfs2.keras", compile=False)
+    test = generate(2, 60, seed=2023, progress=False)[50:]
+    error = mean_squared_error(test.encodings, run_model(model, test.images))
+    assert error == pytest.approx(card["test"]["mse"], rel=1e-3)
+
+
+def test_training_needs_a_real_span(tmp_path):
+    """Span 0 is refused before anything is simulated or written."""
+    with pytest.raises(ValueError, match="span"):
+        train_and_save(0, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,318 @@
+"""Run every notebook headless and write the results, with an index page, into build/.
+
+One notebook that fails does not stop the others: the page and the last lines of the output name
+the cell that failed, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import os
+import sys
+import threading
+import time
+from base64 import b64decode
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import papermill
+import plotly.io
+import psutil
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+from PIL import Image, ImageDraw
+from plotly.offline import get_plotlyjs
+
+from xrlab.plots import COLOURS, INTENSITY, picture
+
+ROOT = Path(__file__).parent.parent
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+THUMBNAIL = (360, 120)
+DRAWN = ("heatmap", "scatter")  # traces that a thumbnail can show
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>xrlab: the executed notebooks</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+        color: #1b2a33; background: #fff }}
+ th, td {{ text-align: left; padding: .6rem .8rem; border-bottom: 1px solid #ccd;
+          vertical-align: top }}
+ img {{ display: block; max-width: 360px; height: auto }}
+ .failed {{ color: #9b1c00; font-weight: bold; white-space: pre-wrap }}
+</style></head><body>
+<h1>xrlab: the executed notebooks</h1>
+<p>{summary}</p>
+<table><thead><tr><th>notebook</th><th>what it shows</th><th>run time</th>
+<th>peak memory</th></tr></thead><tbody>
+{rows}
+</tbody></table>
+<p>Memory is the largest sum of the resident memory of the kernel and its worker processes, looked
+at ten times a second.</p>
+</body></html>
+"""
+
+
+@dataclass
+class Run:
+    """What happened to one notebook."""
+
+    name: str
+    title: str
+    seconds: float
+    peak_mb: float
+    error: str = ""
+
+
+class MemoryWatch(threading.Thread):
+    """Follow the resident memory of all child processes while a notebook runs."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_mb = 0.0
+        self._done = threading.Event()
+
+    def __enter__(self) -> MemoryWatch:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self.join()
+
+    def run(self) -> None:
+        """Look ten times a second until told to stop."""
+        me = psutil.Process()
+        while not self._done.wait(0.1):
+            total = 0
+            for child in me.children(recursive=True):
+                try:
+                    total += child.memory_info().rss
+                except psutil.Error:  # it ended meanwhile
+                    continue
+            self.peak_mb = max(self.peak_mb, total / 2**20)
+
+
+def run_notebook(source: Path, out: Path, profile: str, cell_timeout: int) -> Run:
+    """Execute one notebook into the folder `out`, as .ipynb and as a page."""
+    target = out / source.name
+    for suffix in (".ipynb", ".html", ".png"):  # of an earlier run
+        target.with_suffix(suffix).unlink(missing_ok=True)
+    print(f"{source.stem} ...", flush=True)
+    start = time.perf_counter()
+    title, error = source.stem, ""
+    with MemoryWatch() as watch:
+        try:
+            notebook = nbformat.read(source, as_version=4)
+            title = first_heading(notebook) or title
+            papermill.execute_notebook(
+                source,
+                target,
+                parameters={"profile": profile},
+                cwd=source.parent,
+                execution_timeout=cell_timeout,
+                store_widget_state=False,
+                progress_bar=False,
+            )
+        except PapermillExecutionError as failure:
+            error = f"{failed_cell(notebook, target)}: {failure.ename}: {failure.evalue}"
+        except DeadKernelError:
+            error = f"{failed_cell(notebook, target)}: the kernel died (out of memory?)"
+        except CellTimeoutError:
+            error = f"{failed_cell(notebook, target)}: took longer than {cell_timeout} s"
+        except Exception as failure:
+            error = f"the notebook: {type(failure).__name__}: {failure}"
+    seconds = time.perf_counter() - start
+    try:
+        if target.exists():
+            write_page(nbformat.read(target, as_version=4), out / source.stem)
+    except Exception as failure:
+        error = error or f"its page: {type(failure).__name__}: {failure}"
+    run = Run(source.stem, title, seconds, watch.peak_mb, error)
+    verdict = f"FAILED in {error}" if error else "passed"
+    print(f"{run.name}: {verdict} ({run.seconds:.0f} s, {run.peak_mb:.0f} MB)", flush=True)
+    return run
+
+
+def first_heading(notebook: nbformat.NotebookNode) -> str:
+    """Text of the first line that starts with "# "."""
+    lines = (
+        line
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+    )
+    return next((line[2:] for line in lines if line.startswith("# ")), "")
+
+
+def failed_cell(notebook: nbformat.NotebookNode, executed: Path) -> str:
+    """Say which cell of a notebook, counted from 1, stopped its execution, with its first line."""
+    # papermill puts cells of its own between those of the notebook, so positions shift: ids stay.
+    started = [
+        cell
+        for cell in nbformat.read(executed, as_version=4).cells
+        if cell.metadata.get("papermill", {}).get("start_time")
+    ]
+    broken = [
+        cell
+        for cell in started
+        if any(output.output_type == "error" for output in cell.get("outputs", []))
+    ]
+    cell = (broken or started)[-1]
+    ids = [each.get("id") for each in notebook.cells]
+    place = f"cell {ids.index(cell.id) + 1} of {len(ids)}" if cell.id in ids else "a cell"
+    first_line = cell.source.strip().split("\n")[0]
+    return f"{place} ({first_line})"
+
+
+def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
+    """Write an executed notebook as stem.html, and its thumbnail as stem.png."""
+    figures = {}
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if data.pop(WIDGET, None):
+                data["text/html"] = "<p><i>A widget is here: open the notebook to use it.</i></p>"
+            if PLOTLY in data:
+                figure = plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True)
+                data["text/html"] = figure.to_html(full_html=False, include_plotlyjs=False)
+                if any(trace.type in DRAWN for trace in figure.data):
+                    tagged = "thumbnail" in cell.metadata.get("tags", [])
+                    figures[not tagged, index] = figure
+    body, _ = HTMLExporter(require_js_url="", exclude_input_prompt=True).from_notebook_node(
+        notebook
+    )
+    script = '<script src="plotly.min.js"></script></head>'
+    stem.with_suffix(".html").write_text(body.replace("</head>", script, 1), encoding="utf-8")
+    if figures:
+        stem.with_suffix(".png").write_bytes(thumbnail(figures[min(figures)]))
+
+
+def thumbnail(figure: plotly.graph_objects.Figure) -> bytes:
+    """Draw the panels of a plotly figure small, side by side: heat maps, points and lines."""
+    panels: dict[str, list] = {}
+    for trace in figure.data:
+        if trace.type in DRAWN:
+            panels.setdefault(trace.xaxis or "x", []).append(trace)
+    side = THUMBNAIL[1]
+    strip = Image.new("RGB", (len(panels) * (side + 4) - 4, side), "white")
+    for column, traces in enumerate(panels.values()):
+        trace = traces[0]
+        if trace.type == "heatmap":
+            axis = figure.layout["yaxis" + (trace.yaxis or "y")[1:]]
+            square = _heat_map(trace, side, upwards=axis.autorange != "reversed")
+        else:
+            square = _curves([each for each in traces if each.type == "scatter"], side)
+        strip.paste(square, (column * (side + 4), 0))
+    strip.thumbnail(THUMBNAIL)
+    file = BytesIO()
+    strip.save(file, "PNG")
+    return file.getvalue()
+
+
+def _heat_map(trace: plotly.graph_objects.Heatmap, side: int, upwards: bool) -> Image.Image:
+    """Draw a heat map as a square."""
+    values = _numbers(trace.z)
+    limits = (trace.zmin, trace.zmax)
+    if None in limits:
+        limits = (np.nanmin(values), np.nanmax(values))
+    png = picture(values, trace.colorscale or INTENSITY, limits, side, upwards)
+    return Image.open(BytesIO(png)).convert("RGB").resize((side, side))
+
+
+def _curves(traces: list, side: int) -> Image.Image:
+    """Draw the points or lines of scatter traces in a square."""
+    square = Image.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(square)
+    points = []
+    for trace in traces:
+        up = _numbers(trace.y)
+        across = np.arange(len(up)) if trace.x is None else _numbers(trace.x)
+        points.append(np.column_stack([across, -up]))
+    low, high = np.nanmin(np.vstack(points), axis=0), np.nanmax(np.vstack(points), axis=0)
+    for trace, each in zip(traces, points, strict=True):
+        scaled = 4 + (side - 8) * (each - low) / np.where(high > low, high - low, 1)
+        places = [tuple(place) for place in scaled[np.isfinite(scaled).all(axis=1)].tolist()]
+        colour = trace.line.color or trace.marker.color
+        colour = colour if isinstance(colour, str) else COLOURS[0]
+        if "lines" in (trace.mode or "lines"):
+            draw.line(places, fill=colour, width=2)
+        else:
+            draw.point(places, fill=colour)
+    draw.rectangle((0, 0, side - 1, side - 1), outline="#889")
+    return square
+
+
+def _numbers(values: object) -> np.ndarray:
+    """Return an array of a figure as numbers; plotly packs NumPy's as base64 with type and shape.
+
+    What is no number, such as the names along an axis of categories, counts 0, 1, 2, ...
+    """
+    if isinstance(values, dict):
+        array = np.frombuffer(b64decode(values["bdata"]), values["dtype"])
+        shape = str(values.get("shape", array.size))
+        return array.reshape([int(n) for n in shape.split(",")]).astype(float)
+    try:
+        return np.asarray(values, float)
+    except (TypeError, ValueError):
+        return np.arange(len(values), dtype=float)
+
+
+def write_index(runs: list[Run], out: Path, profile: str) -> None:
+    """Write index.html and summary.json."""
+    rows = []
+    for run in runs:
+        shown = ""
+        if (out / f"{run.name}.png").exists():
+            shown = f'<img src="{run.name}.png" alt="a figure from {html.escape(run.title)}">'
+        if run.error:
+            shown += f'<p class="failed">Failed in {html.escape(run.error)}</p>'
+        rows.append(
+            f'<tr><td><a href="{run.name}.html">{html.escape(run.title)}</a><br>'
+            f'<a href="{run.name}.ipynb">notebook</a></td><td>{shown}</td>'
+            f"<td>{run.seconds:.0f} s</td><td>{run.peak_mb:.0f} MB</td></tr>"
+        )
+    failed = sum(bool(run.error) for run in runs)
+    summary = (
+        f"{len(runs)} notebooks, profile “{profile}”, {sum(run.seconds for run in runs):.0f} s in "
+        f"all; {failed or 'none'} failed."
+    )
+    (out / "index.html").write_text(
+        PAGE.format(summary=summary, rows="\n".join(rows)), encoding="utf-8"
+    )
+    (out / "summary.json").write_text(
+        json.dumps([asdict(run) for run in runs], indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--profile", choices=("fast", "full"), default="fast")
+    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks")
+    parser.add_argument("--out", type=Path, default=ROOT / "build")
+    parser.add_argument("--cell-timeout", type=int, default=None, help="seconds per cell")
+    chosen = parser.parse_args(arguments)
+    timeout = chosen.cell_timeout or (120 if chosen.profile == "fast" else 7200)
+    sources = sorted(chosen.notebooks.glob("[0-9][0-9]_*.ipynb"))
+    if not sources:
+        print(f"there are no notebooks in {chosen.notebooks}", file=sys.stderr)
+        return 1
+    os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # not 5 MB of plotly.js in every notebook
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    runs = [run_notebook(source, chosen.out, chosen.profile, timeout) for source in sources]
+    write_index(runs, chosen.out, chosen.profile)
+    print(f"results: {chosen.out / 'index.html'}")
+    return 1 if any(run.error for run in runs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

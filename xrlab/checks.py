@@ -1,0 +1,92 @@
+"""Friendly checks of the exercises: each returns a sentence and never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xrlab.encoding import Encoding
+
+
+def _friendly(check: Callable[..., str]) -> Callable[..., str]:
+    """Turn every failure of a check into a sentence."""
+
+    @wraps(check)
+    def answer(*arguments: Any) -> str:
+        if arguments[0] is None or arguments[0] is ...:
+            return "Not yet: put your answer in place of the dots and run the cell again."
+        try:
+            return check(*arguments)
+        except Exception as error:
+            return f"Not yet: your answer could not be used ({error})."
+
+    return answer
+
+
+@_friendly
+def brightest_at_half(answer: Encoding) -> str:
+    """Check exercise 1: an encoding of span 2 with its maximum at (1/2, 0)."""
+    if not isinstance(answer, Encoding):
+        return "Not yet: the answer is an Encoding, made with Encoding.from_vector([...])."
+    if answer.span != 2:
+        return f"Not yet: take an encoding of span 2 (three values); yours has {answer.span}."
+    c01, c10, c11 = answer.vector
+    # S(h, k) at the four special points, c(1, -1) = c(1, 1) by symmetry of the sketch
+    signs = {"(0, 0)": (1, 1), "(½, 0)": (-1, 1), "(0, ½)": (1, -1), "(½, ½)": (-1, -1)}
+    intensity = {
+        place: 1 + 2 * (b * c01 + a * c10) + 4 * a * b * c11 for place, (a, b) in signs.items()
+    }
+    brightest = max(intensity, key=lambda place: intensity[place])
+    if brightest == "(½, 0)" and intensity[brightest] > 1.2 * sorted(intensity.values())[-2]:
+        return (
+            "Right. Neighbours along a differ, so the period along a doubles and the maximum moves "
+            "to h = ½; neighbours along b are alike, so it stays at k = 0. Notice the sign of "
+            "c(1, 1): a step along both axes meets one change, so it is negative."
+        )
+    if brightest == "(½, 0)":
+        return "Close: (½, 0) is the brightest point, but only just. Make the order stronger."
+    if brightest == "(0, ½)":
+        return "Close: yours is brightest at (0, ½), so the two axes are exchanged. Which is i?"
+    return f"Not yet: yours is brightest at {brightest}. Which neighbours should differ?"
+
+
+@_friendly
+def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) -> str:
+    """Check exercise 5: the root mean square error of each component."""
+    expected = np.sqrt(np.mean((np.asarray(true) - np.asarray(found)) ** 2, axis=0))
+    values = np.asarray(answer, dtype=float)
+    if values.shape != expected.shape:
+        return (
+            f"Not yet: one number for each of the {expected.size} components is wanted, an array "
+            f"of shape {expected.shape}; yours has shape {values.shape}. Over which axis do you "
+            f"take the mean?"
+        )
+    if np.allclose(values, expected, rtol=1e-3):
+        return (
+            "Right. Notice that the farthest correlation is not the easiest: the fewer pairs of "
+            "sites a lot holds at a distance, the noisier its correlation."
+        )
+    if np.allclose(values, expected**2, rtol=1e-3):
+        return "Close: that is the mean square. Its root has the unit of a correlation."
+    return "Not yet: take found - true, square it, average over the samples, take the root."
+
+
+@_friendly
+def asymmetry(answer: float, image: ArrayLike) -> str:
+    """Check exercise 7: relative root mean square change of an image under inversion."""
+    array = np.asarray(image, dtype=float)
+    change = array - array[::-1, ::-1]
+    expected = float(np.sqrt(np.mean(change**2)) / array.std())
+    value = float(answer)
+    if np.isclose(value, expected, rtol=1e-3):
+        return (
+            f"Right: {value:.2f}. Short-range order alone would give 0, and 1.41 would mean "
+            f"that the two halves have nothing in common: no encoding makes this image."
+        )
+    if np.isclose(value, np.sqrt(np.mean(change**2)), rtol=1e-3):
+        return "Close: divide by the standard deviation of the image, so that its scale drops out."
+    return "Not yet: compare the image with image[::-1, ::-1], the image turned by half round."

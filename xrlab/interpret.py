@@ -1,0 +1,238 @@
+"""From an image to its encoding, with an error, a lattice that has it, and the image it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import isqrt
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xrlab.corrections import REFERENCE_PIPELINE, fill_unmeasured, normalise_mean
+from xrlab.dataset import Setting
+from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid, as_image, diffraction_image
+from xrlab.encoding import Encoding, component_names, vector_length
+from xrlab.lattice import Lattice, simulate
+from xrlab.models import load_model, model_card, run_model, shipped_models
+
+if TYPE_CHECKING:
+    import keras
+    import plotly.graph_objects as go
+
+Kind = Literal["simulated", "measured"]
+
+# The larger of the two standard settings: its 64 lots give an image with little grain.
+RESIMULATION = Setting(size=96, lot_size=48, lots=64)
+
+
+@dataclass(frozen=True, eq=False)
+class Interpretation:
+    """What an image says of the crystal.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        The correlations read off the image.
+    standard_error : float array, shape (span^2 - 1,)
+        Of each value of ``encoding.vector``.
+    measured : float array
+        The image as it came, NaN where unmeasured.
+    corrected : float array
+        The image that the model was shown, mean 1.
+    lattice : Lattice
+        Simulated with the encoding as its target.
+    simulated : float32 array
+        The diffraction image of that lattice on the same grid, in Laue monotonic units.
+    warnings : list of str
+        What to keep in mind before believing the answer; empty when nothing speaks against it.
+    grid : ReciprocalGrid
+    kind : {"simulated", "measured"}
+    """
+
+    encoding: Encoding
+    standard_error: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    corrected: NDArray[np.float64]
+    lattice: Lattice
+    simulated: NDArray[np.float32]
+    warnings: list[str]
+    grid: ReciprocalGrid
+    kind: Kind
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return numbers and words (no images) as plain Python values, ready for JSON."""
+        return {
+            "span": self.encoding.span,
+            "components": component_names(self.encoding.span),
+            "encoding": self.encoding.vector.tolist(),
+            "standard_error": self.standard_error.tolist(),
+            "realised": self.lattice.realised.vector.tolist(),
+            "warnings": list(self.warnings),
+            "kind": self.kind,
+            "grid": {"h": self.grid.h, "k": self.grid.k, "shape": self.grid.shape},
+        }
+
+    def figure(self) -> go.Figure:
+        """Draw the four panels: measured | structure | simulated | encoding."""
+        from xrlab.plots import interpretation_figure
+
+        return interpretation_figure(self)
+
+
+def predict(
+    images: ArrayLike, span: int = 4, kind: Kind = "simulated"
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read the encodings off a stack of images with the shipped small CNN.
+
+    Parameters
+    ----------
+    images : array, shape (n, 64, 64)
+        On any scale, NaN where unmeasured, h and k from 0 to 2 r.l.u. with both ends.
+    span : {2, 3, 4}
+    kind : {"simulated", "measured"}
+        Measured images first go through `corrections.REFERENCE_PIPELINE`.
+
+    Returns
+    -------
+    mean, standard_error : float64 arrays, shape (n, span^2 - 1)
+        For simulated images the error is the root mean square error of each value on images that
+        the network never saw, so it holds for images like those of its training (50/25/8, without
+        noise or mask). For measured ones, whose form factor this network knows nothing of, it is
+        the whole spread of the training labels: nothing better can be promised.
+
+    Raises
+    ------
+    ValueError
+        If the images or the arguments are not of that form.
+
+    Examples
+    --------
+    >>> from xrlab import diffraction_image, simulate
+    >>> lattice = simulate(Encoding.from_vector([0.5, 0.2, 0.1]))
+    >>> mean, error = predict(diffraction_image(lattice)[None], span=2)
+    >>> bool(abs(mean - lattice.realised.vector).max() < 0.15)
+    True
+    """
+    stack = np.asarray(images)
+    if stack.ndim != 3 or len(stack) == 0:
+        raise ValueError(
+            f"predict takes a stack of images of shape (n, 64, 64), n at least 1; "
+            f"this has shape {stack.shape}. For one image, give image[None]"
+        )
+    return _read(np.stack([_prepare(image, kind) for image in stack]), span, kind)
+
+
+def interpret(
+    image: ArrayLike,
+    span: int = 4,
+    grid: ReciprocalGrid = STANDARD_GRID,
+    kind: Kind = "simulated",
+    *,
+    seed: int = 0,
+) -> Interpretation:
+    """Read the encoding off one image and re-simulate it.
+
+    Parameters
+    ----------
+    image : array, shape (64, 64)
+        On any scale, NaN where unmeasured.
+    span : {2, 3, 4}
+    grid : ReciprocalGrid
+        Where the image was taken. The shipped networks know the standard grid only.
+    kind : {"simulated", "measured"}
+        See `predict`.
+    seed : int
+        Of the lattice that is simulated from the answer (96 x 96 sites).
+
+    Raises
+    ------
+    ValueError
+        If the image cannot be used, or its grid is not the one the networks were trained on.
+
+    Examples
+    --------
+    >>> from xrlab import diffraction_image, simulate
+    >>> image = diffraction_image(simulate(Encoding.from_vector([0.5, 0.2, 0.1])))
+    >>> interpret(100 * image, span=2).warnings
+    []
+    """
+    if grid != STANDARD_GRID:
+        raise ValueError(
+            f"the shipped networks read images on h and k from 0 to 2 r.l.u. at 64 x 64 points; "
+            f"this grid is {grid}. Use delta_pdf, or resample the image"
+        )
+    measured = as_image(image, grid.shape)
+    corrected = _prepare(measured, kind)
+    (mean,), (error,) = _read(corrected[None], span, kind)
+    encoding = Encoding.from_vector(np.clip(mean, -1, 1))
+    lattice = simulate(encoding, RESIMULATION.size, seed=seed)
+    simulated = diffraction_image(lattice, grid, RESIMULATION.lot_size, RESIMULATION.lots, seed)
+    return Interpretation(
+        encoding=encoding,
+        standard_error=error,
+        measured=measured,
+        corrected=corrected,
+        lattice=lattice,
+        simulated=simulated,
+        warnings=_warnings(measured, mean, error, kind),
+        grid=grid,
+        kind=kind,
+    )
+
+
+@cache
+def _model(span: int) -> tuple[keras.Model, dict[str, Any]]:
+    vector_length(span)
+    name = f"cfs{span}"
+    if name not in shipped_models():
+        raise ValueError(
+            f"no network for span {span} comes with xrlab; there is {', '.join(shipped_models())}. "
+            f"delta_pdf works for every span"
+        )
+    return load_model(name), model_card(name)
+
+
+def _prepare(image: ArrayLike, kind: Kind) -> NDArray[np.float64]:
+    """Bring an image to what the network was trained on: corrected, filled, mean 1."""
+    if kind not in ("simulated", "measured"):
+        raise ValueError(f"the kind of an image is 'simulated' or 'measured'; got {kind!r}")
+    image = as_image(image, STANDARD_GRID.shape)
+    corrected = REFERENCE_PIPELINE(image) if kind == "measured" else image
+    return normalise_mean(fill_unmeasured(corrected))
+
+
+def _read(
+    inputs: NDArray[np.float64], span: int, kind: Kind
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard error for a stack of prepared images."""
+    model, card = _model(span)
+    mean = run_model(model, inputs).astype(np.float64)
+    error = card["standard_error" if kind == "simulated" else "label_spread"]
+    return mean, np.tile(np.asarray(error), (len(inputs), 1))
+
+
+def _warnings(
+    image: NDArray[np.float64], mean: NDArray[np.float64], error: NDArray[np.float64], kind: Kind
+) -> list[str]:
+    warnings = []
+    if kind == "measured":
+        warnings.append(
+            "this network was trained on images without form factor, background or Bragg peaks; "
+            "on a measured image its answer is a demonstration, not a result"
+        )
+    unmeasured = np.isnan(image).mean()
+    if unmeasured > 0:
+        warnings.append(
+            f"{unmeasured:.1%} of the image is unmeasured and was filled with guesses that the "
+            f"standard errors do not count"
+        )
+    beyond = np.abs(mean) > 1 + 2 * error
+    if beyond.any():
+        names = np.array(component_names(isqrt(mean.size + 1)))[beyond]
+        warnings.append(
+            f"{', '.join(names)} came out beyond -1 or 1, where no correlation can be, "
+            f"and was set back: the image is unlike any of the training"
+        )
+    return warnings

@@ -1,0 +1,174 @@
+"""Keras models that go from a diffraction image to its encoding.
+
+Keras is imported when the first model is built or loaded, not before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+# Keras' `predict` on 1000 images takes 1.4 GB; batches of this size keep it far below 1 GB.
+BATCH = 128
+
+
+def small_cnn(n_outputs: int, shape: tuple[int, int] = (64, 64)) -> keras.Model:
+    """Build the small network of the 2023 study.
+
+    Two 3 x 3 convolutions (32 and 64 filters, ReLU), each with batch normalisation and 2 x 2
+    max-pooling, dropout of 0.2 and 0.5, and one linear dense layer. Before them the image x
+    becomes sqrt(x / <x>), which makes its scale irrelevant and tames the sharpest maxima; this
+    step has no parameters. The dense layer starts at 0: its 12,544 inputs, weighted at random,
+    would drown the first dozen epochs in noise.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Values of the encoding: 3, 8, 15 for spans 2, 3, 4.
+    shape : (int, int)
+        Rows and columns of the images, 10 or more each.
+
+    Returns
+    -------
+    keras.Model
+        From (samples, rows, columns, 1), intensities from 0 up, to (samples, n_outputs). It has
+        207,375 parameters for 15 outputs at 64 x 64.
+
+    Raises
+    ------
+    ValueError
+        If there is no output, or the images are too small for two poolings.
+    """
+    if n_outputs < 1:
+        raise ValueError(f"a model needs at least 1 output; got {n_outputs}")
+    if min(shape) < 10:
+        raise ValueError(f"the small CNN needs images of 10 x 10 pixels or more; got {shape}")
+    keras = import_keras()
+    layers, ops = keras.layers, keras.ops
+    image = keras.Input((*shape, 1), name="image")
+    x = ops.sqrt(image / ops.mean(image, axis=(1, 2, 3), keepdims=True))
+    for layer in (
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.BatchNormalization(),
+        layers.MaxPooling2D(2),
+        layers.Dropout(0.2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.BatchNormalization(),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dropout(0.5),
+        layers.Dense(n_outputs, kernel_initializer="zeros", name="encoding"),
+    ):
+        x = layer(x)
+    return keras.Model(image, x, name="small_cnn")
+
+
+def load_model(name: str) -> keras.Model:
+    """Load a trained model that comes with xrlab.
+
+    Parameters
+    ----------
+    name : {"cfs2", "cfs3", "cfs4"}
+        The small CNN for an encoding of that span, trained on simulated images of 64 x 64 pixels,
+        h and k from 0 to 2 r.l.u. What made it and how well it does is in `model_card`.
+
+    Returns
+    -------
+    keras.Model
+        From (samples, 64, 64, 1), images on any scale, to (samples, span^2 - 1).
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    path = _weights_path(name)
+    return import_keras().saving.load_model(path, compile=False)
+
+
+def model_card(name: str) -> dict[str, Any]:
+    """Return how a shipped model was made and its figures on unseen images.
+
+    Examples
+    --------
+    >>> model_card("cfs4")["parameters"]
+    207375
+    """
+    return json.loads(_weights_path(name).with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def shipped_models() -> list[str]:
+    """Names that `load_model` takes.
+
+    >>> shipped_models()
+    ['cfs2', 'cfs3', 'cfs4']
+    """
+    return sorted(path.stem for path in WEIGHTS.glob("*.keras"))
+
+
+def run_model(model: keras.Model, images: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Apply a model to images of shape (samples, rows, columns), in batches of bounded memory.
+
+    Batches have 1, 2, 4, ... up to `BATCH` images, the last one filled up, as TensorFlow traces
+    the model anew for every size it meets.
+    """
+    size = min(BATCH, 1 << (len(images) - 1).bit_length())
+    answers = []
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        filled = np.pad(batch, ((0, size - len(batch)), (0, 0), (0, 0)), mode="edge")
+        answers.append(model.predict_on_batch(filled[..., None]))
+    return np.concatenate(answers)[: len(images)]
+
+
+def _weights_path(name: str) -> Path:
+    # Compared with the list, never used as a path: a name with "../" in it finds nothing.
+    if name not in shipped_models():
+        raise ValueError(f"there is no model {name!r}; there is {', '.join(shipped_models())}")
+    return WEIGHTS / f"{name}.keras"
+
+
+@cache
+def import_keras() -> Any:
+    """Import Keras without the lines that TensorFlow writes to standard error on import."""
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _quiet_stderr():
+        import keras
+
+        keras.ops.zeros(1)  # the backend starts here, and writes its lines
+    return keras
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Hold back what native code writes to standard error; give it out after all on an error."""
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        original = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
