@@ -54,7 +54,7 @@ lock:
 	    --output-file requirements.lock pyproject.toml
 	$(PYTHON) tools/write_environments.py
 
-# The shipped weights, about 20 minutes each on two cores.
+# The shipped weights, about half an hour each on two cores.
 weights: install
 	for span in 2 3 4; do $(BIN)/python -m xrlab.training --span $$span || exit 1; done
 
