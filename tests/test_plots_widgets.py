@@ -81,8 +81,9 @@ def test_explorer_changes_span_and_comes_back():
     assert len(explorer.sliders) == 15
     explorer._preset.value = "checkerboard"
     assert explorer.sliders[0].value == -0.6
-    explorer._span.value = 2
+    explorer._span.value = 3
     explorer.sliders[1].value = 0.9
+    explorer._seed.value = 7
     explorer._on_reset(ipw.Button())
     np.testing.assert_array_equal(explorer.result.lattice.sites, first)
 

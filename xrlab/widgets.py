@@ -68,7 +68,6 @@ class Explorer(ipw.VBox):
 
     def __init__(self, span: int = 2, pattern: str = "clusters") -> None:
         self.result: Exploration | None = None
-        self._pattern = pattern
         self._span = ipw.Dropdown(
             options=SPANS, value=span, description="span", tooltip="side n of the matrix c(i, j)"
         )
@@ -101,9 +100,13 @@ class Explorer(ipw.VBox):
             )
             for (name, image), caption in zip(self._pictures.items(), captions, strict=True)
         ]
-        self._span.observe(self._on_start_again, "value")
-        self._preset.observe(self._on_start_again, "value")
-        self._seed.observe(self._on_change, "value")
+        self._controls = (
+            (self._span, span, self._on_start_again),
+            (self._preset, pattern, self._on_start_again),
+            (self._seed, 0, self._on_change),
+        )
+        for control, _, handler in self._controls:
+            control.observe(handler, "value")
         self._reset.on_click(self._on_reset)
         super().__init__(
             [
@@ -176,7 +179,10 @@ class Explorer(ipw.VBox):
         self._say_errors(self.refresh)
 
     def _on_reset(self, button: ipw.Button) -> None:
-        self._seed.value, self._preset.value = 0, self._pattern
+        for control, start, handler in self._controls:
+            control.unobserve(handler, "value")  # one simulation in the end, not one for each
+            control.value = start
+            control.observe(handler, "value")
         self._say_errors(self._start_again)
 
     def _say_errors(self, action: Any) -> None:
