@@ -33,8 +33,8 @@ import numpy as np
 import plain
 
 import xrlab
-from xrlab.lattice import default_cycles
 from xrlab.plots import images_figure, picture
+from xrlab.samplers import default_cycles
 from xrlab.widgets import explore
 
 RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xrlab import Encoding, simulate
-from xrlab.lattice import _swap_cycles, default_cycles, realised_correlations
+from xrlab.lattice import realised_correlations
+from xrlab.samplers import _swap_cycles, default_cycles
 
 
 @settings(deadline=None)

@@ -1,0 +1,360 @@
+"""The three ways to make a disordered lattice, one signature each.
+
+A sampler takes the wanted encoding, the number of sites along each axis, a random generator and
+the concentration, and returns the sites. `monte_carlo` is the reference, `gaussian` the fast one,
+`growth` the one whose correlations are known exactly at every distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import fft
+
+from xrlab.encoding import Encoding, component_names, vector_length
+from xrlab.spectrum import Spectrum, field_correlation, maximum_entropy
+
+Sites = NDArray[np.int8]
+Start = Literal["warm", "cold"]
+
+# Change of a coupling J per cycle and unit of missing correlation. The study of 2023 used 1/2:
+# larger values overshoot, smaller ones need more cycles.
+GAIN = 0.5
+
+# A warm start needs this many times fewer cycles than a cold one for lattices that a two-sample
+# test cannot tell apart (tests/test_samplers.py).
+WARM_SAVES = 8
+
+# Order in a cold run has grown over about one site in this many cycles when the run ends; a warm
+# start has no right to more.
+CYCLES_PER_SITE = 16
+
+
+def default_cycles(span: int, size: int) -> int:
+    """Monte Carlo cycles after which a cold start no longer changes its correlations on average.
+
+    200 for span 2, 300 for larger spans, 500 for lattices larger than 64 x 64.
+
+    >>> default_cycles(2, 50), default_cycles(4, 50), default_cycles(4, 96)
+    (200, 300, 500)
+    """
+    vector_length(span)
+    if size > 64:
+        return 500
+    return 200 if span == 2 else 300
+
+
+def monte_carlo(
+    encoding: Encoding,
+    size: int,
+    rng: np.random.Generator,
+    concentration: float = 0.5,
+    *,
+    cycles: int | None = None,
+    start: Start = "warm",
+) -> Sites:
+    """Metropolis swaps at kT = 1 with couplings that learn the target (Welberry's method).
+
+    E = -sum over pairs of J_ij s s', where J_ij couples a site to those at (i, j) and (-i, -j).
+    A cycle is one attempted swap of a +1 with a -1 per site; after it J_ij grows by `GAIN` times
+    the correlation still missing.
+
+    A cold start is a random lattice with all J = 0. A warm start is a thresholded Gaussian field
+    (see `gaussian`), its order cut off where a cold run's would end, and the couplings that this
+    field's neighbourhoods suggest: those of largest pseudo-likelihood (Besag, J. R. Stat. Soc. B
+    36, 192, 1974). Where no such field exists the start is cold whatever was asked.
+    """
+    if start not in ("warm", "cold"):
+        raise ValueError(f"a Monte Carlo run starts 'warm' or 'cold'; got {start!r}")
+    cold_cycles = default_cycles(encoding.span, size)
+    coupling = np.zeros_like(encoding.matrix)
+    spectrum = None
+    if start == "warm":
+        with suppress(ValueError):  # no such field
+            spectrum = _field_spectrum(encoding, size, concentration)
+    if spectrum is None:
+        flat = np.full(size * size, -1, np.int8)
+        flat[: round(concentration * flat.size)] = 1
+        sites = rng.permutation(flat).reshape(size, size)
+        cycles = cycles or cold_cycles
+    else:
+        noise = _phases(size, rng)
+        coupling = _pseudo_likelihood(_cut(spectrum.values, noise, concentration), encoding.span)
+        sites = _cut(spectrum.blurred(cold_cycles / CYCLES_PER_SITE), noise, concentration)
+        cycles = cycles or cold_cycles // WARM_SAVES
+    _swap_cycles(sites, coupling, encoding.matrix, cycles, GAIN, rng)
+    return sites
+
+
+def gaussian(
+    encoding: Encoding, size: int, rng: np.random.Generator, concentration: float = 0.5
+) -> Sites:
+    """Cut a Gaussian field with the maximum-entropy spectrum at a threshold: no equilibration.
+
+    The field has correlations rho that the cut turns into the wanted c, rho = sin(pi c / 2) at
+    concentration 1/2 (`spectrum.field_correlation`). Its Fourier amplitudes are sqrt(S) with random
+    phases: with random amplitudes too, a lattice with a sharp maximum of S would miss its target
+    several times further. The threshold is where the concentration comes out exactly.
+
+    Raises
+    ------
+    NotRealisableError
+        If no Gaussian field has these correlations.
+    """
+    spectrum = _field_spectrum(encoding, size, concentration)
+    return _cut(spectrum.values, _phases(size, rng), concentration)
+
+
+def growth(
+    encoding: Encoding, size: int, rng: np.random.Generator, concentration: float = 0.5
+) -> Sites:
+    """Grow a lattice site by site so that c(i, j) = r^|i| s^|j| exactly: a Pickard field.
+
+    The first row and column are Markov chains; every other site D is drawn given its neighbours
+    A B / C D, with probabilities under which any three of the four are a Markov chain (Pickard,
+    Adv. Appl. Probab. 12, 655, 1980). The lattice is not periodic, so pairs across its edges
+    are uncorrelated, and its concentration holds on average only.
+
+    Raises
+    ------
+    ValueError
+        If the encoding is not of that form, r = c(1, 0) and s = c(0, 1), or a correlation is too
+        negative for the concentration.
+    """
+    along_a, along_b = encoding.matrix[1, 0], encoding.matrix[0, 1]
+    reach = np.arange(encoding.span)
+    product = np.outer(along_a**reach, along_b**reach).ravel()[1:]
+    wrong = np.abs(product - encoding.vector)
+    if wrong.max() > 1e-9:
+        name = component_names(encoding.span)[int(wrong.argmax())]
+        raise ValueError(
+            f"the growth sampler makes c(i, j) = c(1, 0)^i c(0, 1)^j only; {name} is "
+            f"{encoding.vector[wrong.argmax()]:.3g} instead of {product[wrong.argmax()]:.3g}: "
+            f"take Encoding.product, or another sampler"
+        )
+    odds = _growth_odds(along_a, along_b, concentration)
+    return _grow(odds, rng.random((size, size)))
+
+
+Sampler = Callable[..., Sites]
+SAMPLERS: dict[str, Sampler] = {
+    "monte_carlo": monte_carlo,
+    "gaussian": gaussian,
+    "growth": growth,
+}
+
+
+def _field_spectrum(encoding: Encoding, size: int, concentration: float) -> Spectrum:
+    rho = field_correlation(encoding.matrix, concentration)
+    rho[0, 0] = 1.0
+    return maximum_entropy(rho, size)
+
+
+def _phases(size: int, rng: np.random.Generator) -> NDArray[np.complex128]:
+    """Fourier coefficients of modulus 1 and random phase of a real N x N field."""
+    noise = fft.rfft2(rng.standard_normal((size, size)))
+    return noise / np.abs(noise)
+
+
+def _cut(
+    spectrum: NDArray[np.float64], phases: NDArray[np.complex128], concentration: float
+) -> Sites:
+    """Lattice that is +1 where the field of this spectrum is highest."""
+    field = fft.irfft2(np.sqrt(spectrum[:, : phases.shape[1]]) * phases, s=spectrum.shape).ravel()
+    n_minus = field.size - round(concentration * field.size)
+    sites = np.full(field.size, -1, np.int8)
+    sites[np.argpartition(field, n_minus)[n_minus:]] = 1
+    return sites.reshape(spectrum.shape)
+
+
+def _growth_odds(r: float, s: float, concentration: float) -> NDArray[np.float64]:
+    """Joint probabilities, shape (2, 2, 2, 2), of four sites A B / C D, each -1 or +1.
+
+    Any three of the four are a Markov chain along the two bonds between them, with correlation r
+    along a (A to C, B to D) and s along b. That fixes every moment up to <ABCD>, of which the
+    middle allowed value is taken.
+    """
+    mean = 2 * concentration - 1
+    lowest = -(1 - abs(mean)) / (1 + abs(mean))
+    if min(r, s) < lowest - 1e-12:
+        raise ValueError(
+            f"a correlation of {min(r, s):.3g} is impossible at a concentration of "
+            f"{concentration:g}: the lowest there is {lowest:.3g}"
+        )
+    pair_a, pair_b, pair_diagonal = (mean**2 + (1 - mean**2) * c for c in (r, s, r * s))
+    corner = sum(  # <xyz> for a corner y and its two neighbours x and z
+        odds * y * (mean + r * (y - mean)) * (mean + s * (y - mean))
+        for y, odds in ((1, concentration), (-1, 1 - concentration))
+    )
+    a, b, c, d = np.indices((2, 2, 2, 2)) * 2 - 1
+    block = 1 + mean * (a + b + c + d) + pair_b * (a * b + c * d) + pair_a * (a * c + b * d)
+    block += pair_diagonal * (a * d + b * c)
+    block += corner * (a * b * c + a * b * d + a * c * d + b * c * d)
+    even = a * b * c * d > 0
+    lower, upper = -block[even].min(), block[~even].min()
+    if lower > upper + 1e-12:
+        raise ValueError(
+            f"there is no field to grow with c(1, 0) = {r:.3g} and c(0, 1) = {s:.3g} at a "
+            f"concentration of {concentration:g}; weaker correlations or a concentration nearer "
+            f"1/2 are possible"
+        )
+    return np.maximum(block + a * b * c * d * (lower + upper) / 2, 0) / 16
+
+
+@njit(cache=True, nogil=True)
+def _grow(block, uniform):  # type: ignore[no-untyped-def]
+    """Sites of a lattice from a uniform random number for each and the odds of 2 x 2 blocks."""
+    size = len(uniform)
+    one = block.sum(axis=0).sum(axis=0).sum(axis=0)  # of D alone
+    after_a = block.sum(axis=0).sum(axis=1)  # of (B, D)
+    after_b = block.sum(axis=0).sum(axis=0)  # of (C, D)
+    sites = np.zeros((size, size), np.int8)
+    for x in range(size):
+        for y in range(size):
+            if x and y:
+                odds = block[sites[x - 1, y - 1], sites[x - 1, y], sites[x, y - 1]]
+            elif x:
+                odds = after_a[sites[x - 1, y]]
+            elif y:
+                odds = after_b[sites[x, y - 1]]
+            else:
+                odds = one
+            sites[x, y] = uniform[x, y] * (odds[0] + odds[1]) < odds[1]
+    return 2 * sites - 1
+
+
+@njit(cache=True, nogil=True)
+def _pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
+    """Couplings J_ij, and a field that is not returned, under which the sites are likeliest.
+
+    Each site given its neighbours has <s> = tanh(field + sum J_ij (s(x+i, y+j) + s(x-i, y-j))):
+    a logistic regression, solved by Newton's method.
+    """
+    size, n_terms = len(sites), span * span
+    wide = _wrapped(sites, span)
+    terms = np.empty((n_terms, size * size))
+    terms[0] = 1.0  # in place of c(0, 0): the field
+    for k in range(1, n_terms):
+        i, j = k // span, k % span
+        for x in range(size):
+            ahead = wide[x + span + i, span + j : span + j + size]
+            behind = wide[x + span - i, span - j : span - j + size]
+            terms[k, x * size : (x + 1) * size] = ahead + behind
+    spins = sites.copy().reshape(size * size).astype(np.float64)
+    coupling = np.zeros(n_terms)
+    ridge = 1e-3  # keeps couplings finite where the sites leave no doubt
+    for _ in range(6):
+        mean = np.tanh(coupling @ terms)
+        gradient = terms @ (spins - mean) / size**2 - ridge * coupling
+        hessian = (terms * (1 - mean**2)) @ terms.T / size**2 + ridge * np.eye(n_terms)
+        coupling += np.linalg.solve(hessian, gradient)
+    coupling[0] = 0.0
+    return coupling.reshape(span, span)
+
+
+@njit(cache=True, nogil=True)
+def _swap_cycles(sites, coupling, target, cycles, gain, rng):  # type: ignore[no-untyped-def]
+    """Run Monte Carlo cycles; `sites` and `coupling` change in place."""
+    size, span = len(sites), len(target)
+    square_mean = sites.mean() ** 2
+    plus = np.argwhere(sites > 0)  # places (x, y) of the +1 sites, in any order
+    minus = np.argwhere(sites < 0)
+    for _ in range(cycles):
+        local = _local_field(sites, coupling)
+        for _ in range(size * size):
+            p, m = int(rng.random() * len(plus)), int(rng.random() * len(minus))
+            ax, ay, bx, by = plus[p, 0], plus[p, 1], minus[m, 0], minus[m, 1]
+            # Each local field counts the pair itself, whose energy does not change.
+            cost = 2 * (local[ax, ay] - local[bx, by])
+            cost += 4 * _pair_coupling(coupling, bx - ax, by - ay, size)
+            if cost <= 0 or rng.random() < np.exp(-cost):
+                sites[ax, ay], sites[bx, by] = -1, 1
+                plus[p, 0], plus[p, 1], minus[m, 0], minus[m, 1] = bx, by, ax, ay
+                _add_to_field(local, coupling, ax, ay, -2.0)
+                _add_to_field(local, coupling, bx, by, 2.0)
+        realised = (pair_means(sites, span) - square_mean) / (1 - square_mean)
+        coupling += gain * (target - realised)
+
+
+@njit(cache=True, nogil=True)
+def _wrapped(sites, margin):  # type: ignore[no-untyped-def]
+    """Copy the lattice with `margin` sites of its periodic surroundings on every side."""
+    size = len(sites)
+    wide = np.empty((size + 2 * margin, size + 2 * margin), np.int32)
+    for x in range(len(wide)):
+        row, wide_row = sites[(x - margin) % size], wide[x]
+        wide_row[margin : margin + size] = row
+        wide_row[:margin] = row[size - margin :]
+        wide_row[margin + size :] = row[:margin]
+    return wide
+
+
+@njit(cache=True, nogil=True)
+def pair_means(sites, span):  # type: ignore[no-untyped-def]
+    """Mean of s(x, y) s(x+i, y+j) over the lattice, for 0 <= i, j < span."""
+    size = len(sites)
+    wide = _wrapped(sites, span)
+    means = np.empty((span, span))
+    for i in range(span):
+        for j in range(span):
+            total = np.int64(0)
+            for x in range(size):
+                row = wide[x + span, span : span + size]
+                other = wide[x + span + i, span + j : span + j + size]
+                part = np.int32(0)
+                for y in range(size):
+                    part += row[y] * other[y]
+                total += part
+            means[i, j] = total / size**2
+    return means
+
+
+@njit(cache=True, nogil=True)
+def _local_field(sites, coupling):  # type: ignore[no-untyped-def]
+    """Sum of J_ij (s(x+i, y+j) + s(x-i, y-j)) at every site, c(0, 0) left out."""
+    size, span = len(sites), len(coupling)
+    wide = _wrapped(sites, span)
+    local = np.zeros((size, size))
+    for x in range(size):
+        row = local[x]
+        for i in range(span):
+            for j in range(span):
+                if i or j:
+                    ahead = wide[x + span + i, span + j : span + j + size]
+                    behind = wide[x + span - i, span - j : span - j + size]
+                    for y in range(size):
+                        row[y] += coupling[i, j] * (ahead[y] + behind[y])
+    return local
+
+
+@njit(cache=True, nogil=True)
+def _add_to_field(local, coupling, x, y, change):  # type: ignore[no-untyped-def]
+    """Add what a change of the spin at (x, y) does to the fields of its neighbours."""
+    size, span = len(local), len(coupling)
+    for i in range(span):
+        up = x + i if x + i < size else x + i - size
+        down = x - i if x >= i else x - i + size
+        for j in range(span):
+            if i or j:
+                right = y + j if y + j < size else y + j - size
+                left = y - j if y >= j else y - j + size
+                local[up, right] += change * coupling[i, j]
+                local[down, left] += change * coupling[i, j]
+
+
+@njit(cache=True, nogil=True)
+def _pair_coupling(coupling, i, j, size):  # type: ignore[no-untyped-def]
+    """J between two sites (i, j) apart, 0 where they are not coupled."""
+    span = len(coupling)
+    for sign in (1, -1):
+        across, along = sign * i, sign * j
+        across += size if across < 0 else 0
+        along += size if along < 0 else 0
+        if across < span and along < span:
+            return coupling[across, along]
+    return 0.0

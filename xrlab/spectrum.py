@@ -1,0 +1,320 @@
+"""Gaussian fields with wanted correlations, the model behind the fast sampler.
+
+A Gaussian field on a lattice, cut at a threshold, is a lattice of +1 and -1. The correlations rho
+of the field and c of the lattice determine each other, and of all fields that have given
+correlations rho the one of maximum entropy has the spectrum S(q) = 1 / sum lambda_k cos 2 pi q r_k
+(Burg's theorem). Here rho and lambda are n x n matrices over the distances (i, j),
+0 <= i, j < n, as in an encoding; nothing is asked of (i, -j), whose correlation follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+# Newton's steps double the digits at the end; far fewer than these are ever used.
+MAX_STEPS = 200
+
+
+class NotRealisableError(ValueError):
+    """No field, or no lattice, has these correlations; `certificate` proves it.
+
+    Parameters
+    ----------
+    message : str
+    certificate : array, shape (n, n)
+        Numbers p with p(q) = p_00 + 2 sum p_ij cos 2 pi (h i + k j) >= 0 everywhere. Every
+        spectrum S >= 0 then has p_00 + 2 sum p_ij rho_ij = <p S> >= 0; these rho do not.
+    """
+
+    def __init__(self, message: str, certificate: NDArray[np.float64]) -> None:
+        super().__init__(message)
+        self.certificate = certificate
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """A maximum-entropy spectrum on an N x N grid of one reciprocal cell.
+
+    Parameters
+    ----------
+    multipliers : array, shape (n, n)
+        lambda_ij: 1 / S(h, k) = lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j).
+    values : array, shape (N, N)
+        S at h, k = 0, 1/N, ..., (N - 1)/N; its mean is 1.
+    steps : int
+        Newton steps that it took.
+    """
+
+    multipliers: NDArray[np.float64]
+    values: NDArray[np.float64]
+    steps: int
+
+    @property
+    def correlations(self) -> NDArray[np.float64]:
+        """Correlations rho of the field at all distances (i, j) modulo N, shape (N, N)."""
+        rho = np.fft.fft2(self.values).real / self.values.size
+        return np.clip(rho / rho[0, 0], -1, 1)
+
+    def blurred(self, reach: float) -> NDArray[np.float64]:
+        """S with every rho(i, j) damped by exp(-(i^2 + j^2) / (2 reach^2)), shape (N, N)."""
+        size = len(self.values)
+        steps = np.minimum(np.arange(size), size - np.arange(size))
+        damping = np.exp(-(steps**2) / (2 * reach**2))
+        damped = np.fft.fft2(self.correlations * np.outer(damping, damping)).real
+        return np.maximum(damped, 0)  # rounding
+
+
+def maximum_entropy(
+    rho: ArrayLike, size: int, *, softness: float = 0.0, tolerance: float = 1e-10
+) -> Spectrum:
+    """Find the spectrum of maximum entropy that has given correlations.
+
+    Maximises <ln S> under <S cos 2 pi (h i + k j)> = rho_ij, the mean taken over the `size` x
+    `size` grid, by Newton's method on the convex dual, sum w rho lambda - <ln 1/S>
+    (Burg 1975; Boyd & Vandenberghe, Convex Optimization, 2004, section 5.1.6 and chapter 9).
+
+    Parameters
+    ----------
+    rho : array, shape (n, n)
+        rho_00 = 1 first. Nothing is asked of rho(i, -j).
+    size : int
+        Grid points along each axis, 2 n - 1 or more. On the grid of size N the correlations hold
+        exactly for the periodic lattice of N x N sites.
+    softness : float
+        With 0 the correlations are met or an error is raised. With a positive number e they may
+        be missed by e lambda, at a cost of |missed|^2 / 2 e, so that there is always an answer.
+    tolerance : float
+        Largest error of a correlation.
+
+    Returns
+    -------
+    Spectrum
+
+    Raises
+    ------
+    NotRealisableError
+        If no spectrum has these correlations, with the proof.
+    ValueError
+        If the matrix is no correlation matrix or the grid is too small.
+
+    Examples
+    --------
+    >>> spectrum = maximum_entropy([[1, 0.5], [0, 0]], size=32)
+    >>> spectrum.correlations[0, :4].round(3)  # falls as 0.5^j, the field of a Markov chain
+    array([1.   , 0.5  , 0.25 , 0.125])
+    """
+    matrix = np.ascontiguousarray(rho, np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix[0, 0] != 1:
+        raise ValueError("correlations of a field are a square matrix that begins with 1")
+    if size < 2 * len(matrix) - 1:
+        raise ValueError(
+            f"a grid of {size} points is too small for {len(matrix)} x {len(matrix)} correlations: "
+            f"take {2 * len(matrix) - 1} or more"
+        )
+    # A soft problem gets hard little by little: Newton's steps are long only near the answer.
+    easing = [] if softness == 0 else np.geomspace(1, softness, 12)[:-1].tolist()
+    multipliers, steps = np.zeros_like(matrix), 0
+    multipliers[0, 0] = 1.0
+    for soft in [*easing, softness]:
+        multipliers, values, more, found = _newton(matrix, multipliers, size, soft, tolerance)
+        steps += more
+    if not found:
+        proof = multipliers / multipliers[0, 0]
+        shortfall = proof[0, 0] + 2 * ((proof * matrix).sum() - proof[0, 0])
+        raise NotRealisableError(
+            "no spectrum S >= 0 has these correlations: a sum of them that is never negative, "
+            f"<p S> with p >= 0, would be {shortfall:.3g}",
+            proof,
+        )
+    return Spectrum(multipliers, values, steps)
+
+
+def field_correlation(c: ArrayLike, concentration: float = 0.5) -> NDArray[np.float64]:
+    """Correlation rho that a Gaussian field needs so that its cut-off lattice has correlation c.
+
+    At concentration 1/2, rho = sin(pi c / 2) (Van Vleck & Middleton, Proc. IEEE 54, 2, 1966).
+    Otherwise the inverse of `lattice_correlation`, from a table.
+
+    Raises
+    ------
+    ValueError
+        If a correlation is below what the concentration allows: with m = 2 concentration - 1,
+        c >= -(1 - |m|) / (1 + |m|).
+
+    Examples
+    --------
+    >>> field_correlation([1, 0.5, 0, -1]).round(3)
+    array([ 1.   ,  0.707,  0.   , -1.   ])
+    """
+    wanted = np.asarray(c, np.float64)
+    if concentration == 0.5:
+        return np.sin(np.pi / 2 * wanted)
+    angles, table = _threshold_table(concentration)
+    if wanted.min() < table[0] - 1e-9:
+        raise ValueError(
+            f"a correlation of {wanted.min():.3g} is impossible at a concentration of "
+            f"{concentration:g}: the lowest there is {table[0]:.3g}"
+        )
+    return np.sin(np.interp(wanted, table, angles))
+
+
+def lattice_correlation(rho: ArrayLike, concentration: float = 0.5) -> NDArray[np.float64]:
+    """Correlation c of the lattice that is +1 where a Gaussian field passes its threshold.
+
+    c = integral from 0 to asin(rho) of exp(-t^2 / (1 + sin x)) dx / (2 pi p (1 - p)) for a
+    threshold t passed with probability p, the concentration (Sheppard's formula generalised;
+    Rice, Bell Syst. Tech. J. 24, 46, 1945); at p = 1/2 this is (2/pi) asin(rho).
+
+    Examples
+    --------
+    >>> lattice_correlation([1, 0.5, -0.5]).round(3)
+    array([ 1.   ,  0.333, -0.333])
+    >>> lattice_correlation([1, 0.5, -0.5], concentration=0.2).round(3)
+    array([ 1.   ,  0.295, -0.197])
+    """
+    angle = np.arcsin(np.asarray(rho, np.float64))
+    if concentration == 0.5:
+        return 2 / np.pi * angle
+    angles, table = _threshold_table(concentration)
+    return np.interp(angle, angles, table)
+
+
+def lowest_value(multipliers: NDArray[np.float64], points: int = 256) -> float:
+    """Lowest value of p_00 + 2 sum p_ij cos 2 pi (h i + k j) on a fine grid of the cell."""
+    wave = np.exp(2j * np.pi * np.outer(np.arange(points) / points, np.arange(len(multipliers))))
+    return float((2 * (wave @ multipliers @ wave.T).real - multipliers[0, 0]).min())
+
+
+@lru_cache(maxsize=32)
+def _threshold_table(
+    concentration: float, points: int = 20_001
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Angles asin(rho) from -pi/2 to pi/2 and the lattice correlation at each."""
+    if not 0 < concentration < 1:
+        raise ValueError(f"a concentration lies between 0 and 1; got {concentration:g}")
+    threshold = ndtri(1 - concentration)
+    angles = np.linspace(-np.pi / 2, np.pi / 2, points)
+    middles = (angles[1:] + angles[:-1]) / 2
+    steps = np.exp(-(threshold**2) / (1 + np.sin(middles))) * (angles[1] - angles[0])
+    total = np.concatenate([[0.0], np.cumsum(steps)])
+    total -= total[points // 2]
+    return angles, total / (2 * np.pi * concentration * (1 - concentration))
+
+
+@njit(cache=True, nogil=True)
+def _newton(rho, start, size, softness, tolerance):  # type: ignore[no-untyped-def]
+    """Minimise the dual; return multipliers, spectrum, steps, and whether there is a solution.
+
+    Without a solution the multipliers are the proof: 1/S > 0, and yet <rho, 1/S> <= 0.
+    """
+    n = len(rho)
+    n_terms = n * n
+    weight = np.full(n_terms, 2.0)  # distances (i, j) and (-i, -j)
+    weight[0] = 1.0
+    target = rho.copy().reshape(n_terms)
+    soft = np.full(n_terms, softness)
+    soft[0] = 0.0
+    turn = np.exp(2j * np.pi * np.arange(size) / size)
+    lam = start.copy().reshape(n_terms)
+    inverse = _inverse_spectrum(lam, n, turn)
+    value = (weight * target * lam).sum() + 0.5 * (weight * soft * lam**2).sum()
+    value -= np.log(inverse).mean()
+    last = np.inf
+    hessian = np.empty((n_terms, n_terms))
+    for step in range(MAX_STEPS):
+        first, second = _moments(inverse, n, turn)
+        gradient = np.empty(n_terms)
+        worst = 0.0
+        for k in range(n_terms):
+            missed = target[k] + soft[k] * lam[k] - first[k // n, k % n]
+            gradient[k] = weight[k] * missed
+            worst = max(worst, abs(missed))
+        stalled = worst < 1e-7 and worst > last / 2  # nothing left but rounding
+        if worst < tolerance or stalled:
+            return lam.reshape(n, n), 1 / inverse, step, True
+        last = worst
+        for k in range(n_terms):
+            for m in range(k + 1):
+                i, j, x, y = k // n, k % n, m // n, m % n
+                ahead = second[i - x, j - y + n - 1] if i >= x else second[x - i, y - j + n - 1]
+                both = second[i + x, j + y + n - 1]
+                hessian[k, m] = hessian[m, k] = 0.5 * weight[k] * weight[m] * (ahead + both)
+            hessian[k, k] += weight[k] * soft[k]
+        for k in range(n_terms):  # so that rounding never makes it singular
+            hessian[k, k] *= 1 + 1e-12
+        direction = -np.linalg.solve(hessian, gradient)
+        slope = (gradient * direction).sum()
+        length = 1.0
+        while True:
+            trial = lam + length * direction
+            inverse = _inverse_spectrum(trial, n, turn)
+            if inverse.min() > 0:
+                product = (weight * target * trial).sum()
+                attempt = product + 0.5 * (weight * soft * trial**2).sum()
+                attempt -= np.log(inverse).mean()
+                if softness == 0 and product <= 0:
+                    return trial.reshape(n, n), inverse, step, False
+                if attempt <= value + 0.1 * length * slope + 1e-12 or length < 1e-9:
+                    break
+            length /= 2
+        lam, value = trial, attempt
+    return lam.reshape(n, n), 1 / inverse, MAX_STEPS, False
+
+
+@njit(cache=True, nogil=True)
+def _inverse_spectrum(lam, n, turn):  # type: ignore[no-untyped-def]
+    """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
+    size = len(turn)
+    along_k = np.zeros((n, size), np.complex128)
+    for i in range(n):
+        for j in range(n):
+            factor = lam[i * n + j] * (1.0 if i == 0 and j == 0 else 2.0)
+            for k in range(size):
+                along_k[i, k] += factor * turn[(j * k) % size]
+    inverse = np.zeros((size, size))
+    for h in range(size // 2 + 1):
+        for i in range(n):
+            phase = turn[(i * h) % size]
+            for k in range(size):
+                inverse[h, k] += (phase * along_k[i, k]).real
+    for h in range(size // 2 + 1, size):  # S(-q) = S(q)
+        for k in range(size):
+            inverse[h, k] = inverse[size - h, (size - k) % size]
+    return inverse
+
+
+@njit(cache=True, nogil=True)
+def _moments(inverse, n, turn):  # type: ignore[no-untyped-def]
+    """Cosine moments of S for 0 <= i, j < n, and of S^2 for 0 <= i <= 2n - 2, 1 - n <= j <= 2n - 2.
+
+    The second has its j = 0 at column n - 1.
+    """
+    size = len(inverse)
+    first = np.zeros((n, n))
+    second = np.zeros((2 * n - 1, 3 * n - 2))
+    row = np.empty(size)
+    for h in range(size // 2 + 1):
+        share = (1.0 if h == 0 or 2 * h == size else 2.0) / size**2
+        for k in range(size):
+            row[k] = 1 / inverse[h, k]
+        for j in range(n):
+            total = 0j
+            for k in range(size):
+                total += row[k] * turn[(j * k) % size]
+            for i in range(n):
+                first[i, j] += share * (total * turn[(i * h) % size]).real
+        for k in range(size):
+            row[k] *= row[k]
+        for j in range(1 - n, 2 * n - 1):
+            total = 0j
+            for k in range(size):
+                total += row[k] * turn[(j * k) % size]
+            for i in range(2 * n - 1):
+                second[i, j + n - 1] += share * (total * turn[(i * h) % size]).real
+    return first, second
