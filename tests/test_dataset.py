@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xrlab.dataset import CHUNK, Setting, generate, make_sample
+from xrlab.dataset import CHUNK, STUDY, Setting, generate, make_sample
 
 QUICK = Setting(size=12, lot_size=6, lots=2)
 
@@ -30,7 +30,7 @@ def test_samples_and_seeds_differ():
 
 def test_label_is_the_realised_encoding():
     """A span-4 target that cannot be had is not the label: the image shows what came out."""
-    data = generate(4, 4, n_jobs=1, progress=False)
+    data = generate(4, 4, setting=STUDY, n_jobs=1, progress=False)
     assert np.abs(data.encodings - data.targets).max() > 0.3
     # the image itself confirms the label: its Fourier coefficient (0, 1)
     k = np.linspace(0, 2, 64)[:63]

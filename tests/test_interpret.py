@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from xrlab import Encoding, ReciprocalGrid, diffraction_image, interpret, predict, simulate
-from xrlab.dataset import generate
+from xrlab.dataset import STUDY, generate
 from xrlab.metrics import image_r2
 
 
 def test_predictions_have_the_promised_shape_and_spread():
     """Means near the truth, and standard errors that hold: 68 % and 95 % of unseen images."""
-    unseen = generate(3, 200, seed=321, progress=False)
+    unseen = generate(3, 200, 321, STUDY, progress=False)
     mean, error = predict(unseen.images, span=3)
     assert mean.shape == error.shape == (200, 8)
     assert mean.dtype == error.dtype == np.float64

@@ -13,7 +13,7 @@ from xrlab import (
     simulate,
     small_cnn,
 )
-from xrlab.dataset import Setting, generate
+from xrlab.dataset import STUDY, Setting, generate
 from xrlab.metrics import mean_squared_error
 from xrlab.models import import_keras, run_model
 from xrlab.training import (
@@ -149,7 +149,7 @@ def test_training_command_writes_model_and_card(tmp_path, capsys):
     assert "test_delta_pdf" in capsys.readouterr().out
     # the figures on the card are those of the saved model on the last ten samples
     model = import_keras().saving.load_model(tmp_path / "cfs2.keras", compile=False)
-    test = generate(2, 60, seed=2023, progress=False)[50:]
+    test = generate(2, 60, 2023, STUDY, progress=False)[50:]
     error = mean_squared_error(test.encodings, run_model(model, test.images))
     assert error == pytest.approx(card["test"]["mse"], rel=1e-3)
 

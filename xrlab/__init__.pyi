@@ -3,7 +3,10 @@ from .data import read_image as read_image
 from .dataset import generate as generate
 from .diffraction import ReciprocalGrid as ReciprocalGrid
 from .diffraction import diffraction_image as diffraction_image
+from .diffraction import expected_image as expected_image
 from .encoding import Encoding as Encoding
+from .form_factor import FormFactor as FormFactor
+from .form_factor import Molecule as Molecule
 from .interpret import Interpretation as Interpretation
 from .interpret import interpret as interpret
 from .interpret import predict as predict
@@ -12,5 +15,7 @@ from .lattice import Lattice as Lattice
 from .lattice import simulate as simulate
 from .models import load_model as load_model
 from .models import small_cnn as small_cnn
+from .store import generate_to as generate_to
+from .store import open_data_set as open_data_set
 
 __version__: str

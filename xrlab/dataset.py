@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from xrlab.diffraction import ReciprocalGrid, diffraction_image
-from xrlab.encoding import Encoding, vector_length
+from xrlab.encoding import Distribution, Encoding, vector_length
 from xrlab.lattice import simulate
+from xrlab.samplers import Start
 
 # Samples handed to a worker at once: about a second of work, so that the progress bar moves and
 # the cost of handing over is small.
@@ -21,16 +22,37 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Setting:
-    """How the lattices and images of a data set are made: N / L / lots, sampler and grid."""
+    """How the lattices and images of a data set are made.
+
+    Parameters
+    ----------
+    size, lot_size, lots : int
+        N, L and the number of lots: "50/25/8".
+    sampler : {"monte_carlo", "gaussian", "growth"}
+        See `simulate`.
+    grid : ReciprocalGrid
+    targets : {"realisable", "uniform"}
+        How the targets are drawn, see `Encoding.random`. Targets of the growth sampler are
+        products c(i, j) = r^i s^j of two numbers drawn uniformly from (-0.9, 0.9).
+    start : {"warm", "cold"}, optional
+        Of "monte_carlo", see `simulate`.
+    """
 
     size: int = 50
     lot_size: int = 25
     lots: int = 8
     sampler: str = "monte_carlo"
     grid: ReciprocalGrid = field(default_factory=ReciprocalGrid)
+    targets: Distribution = "realisable"
+    start: Start | None = None
 
     def __str__(self) -> str:
         return f"{self.size}/{self.lot_size}/{self.lots} {self.sampler}"
+
+
+# As in the study of 2023, and for the networks that come with xrlab: any target, and a start from
+# nothing.
+STUDY = Setting(targets="uniform", start="cold")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +111,12 @@ def make_sample(
     The result depends on the arguments alone, never on what other samples are made.
     """
     rng = np.random.default_rng([seed, index])
-    target = Encoding.random(span, rng)
-    lattice = simulate(target, setting.size, setting.sampler, rng)
+    if setting.sampler == "growth":
+        along_a, along_b = rng.uniform(-0.9, 0.9, 2)
+        target = Encoding.product(along_a, along_b, span)
+    else:
+        target = Encoding.random(span, rng, setting.targets)
+    lattice = simulate(target, setting.size, setting.sampler, rng, start=setting.start)
     image = diffraction_image(lattice, setting.grid, setting.lot_size, setting.lots, rng)
     return image, lattice.realised, target
 

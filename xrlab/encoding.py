@@ -17,6 +17,8 @@ from xrlab.spectrum import (
     maximum_entropy,
 )
 
+Distribution = Literal["uniform", "realisable"]
+
 # A correlation computed in floating point may pass +1 or -1 by a rounding error, never by more.
 ROUNDING = 1e-9
 
@@ -115,7 +117,7 @@ class Encoding:
         cls,
         span: int,
         seed: int | np.random.Generator = 0,
-        distribution: Literal["uniform", "realisable"] = "uniform",
+        distribution: Distribution = "uniform",
     ) -> Encoding:
         """Draw a random encoding.
 

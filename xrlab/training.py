@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
-from xrlab.dataset import DataSet, Setting, generate
+from xrlab.dataset import STUDY, DataSet, Setting, generate
 from xrlab.encoding import Encoding, component_names, vector_length
 from xrlab.inversion import delta_pdf
 from xrlab.metrics import mean_absolute_error, mean_squared_error, r2_score
@@ -234,7 +234,7 @@ def train_and_save(
     sizes: tuple[int, int, int] = (5000, 5000, 1000),
     epochs: int = 100,
     seed: int = 2023,
-    setting: Setting = Setting(),  # noqa: B008 (frozen)
+    setting: Setting = STUDY,
 ) -> dict[str, Any]:
     """Simulate, train the small CNN, test it on unseen images, and save it with its card.
 
