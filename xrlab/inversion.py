@@ -91,8 +91,19 @@ def _cosine_basis(
         [np.add.outer(grid.h_values * i, grid.k_values * j).ravel() for i, j in pairs], axis=1
     )
     basis = np.hstack([np.ones((len(phase), 1)), 2 * np.cos(2 * np.pi * phase)])
-    # Half weight at the ends makes the sum over whole cells exact: first and last are one point.
-    ends = [np.ones(n) for n in grid.shape]
-    for end in ends:
-        end[[0, -1]] = 0.5
-    return basis, np.outer(*ends).ravel()
+    return basis, trapezoid_weights(grid).ravel()
+
+
+def trapezoid_weights(grid: ReciprocalGrid) -> NDArray[np.float64]:
+    """Weight of every pixel in a sum over the window, shape ``grid.shape``.
+
+    Along an axis of whole cells the first and the last point are one and count half each, which
+    makes the sum exact; along any other axis all points count alike.
+    """
+    sides = []
+    for (first, last), n in zip((grid.h, grid.k), grid.shape, strict=True):
+        side = np.ones(n)
+        if abs(last - first - round(last - first)) < 1e-9:
+            side[[0, -1]] = 0.5
+        sides.append(side)
+    return np.outer(*sides)
