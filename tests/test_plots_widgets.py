@@ -88,12 +88,16 @@ def test_explorer_changes_span_and_comes_back():
     np.testing.assert_array_equal(explorer.result.lattice.sites, first)
 
 
-def test_explorer_says_when_nothing_fits():
-    """An encoding that no lattice has is named as such."""
+def test_explorer_says_when_nothing_fits_and_finds_what_does():
+    """An encoding that no lattice has is named with its reason; a button goes to the nearest."""
     explorer = widgets.Explorer(span=2)
     for slider, value in zip(explorer.sliders, (0.9, -0.9, 0.9), strict=True):
         slider.value = value
-    assert "no lattice found" in explorer._status.value
+    assert "no lattice can do what was asked: |c(0, 1) - c(1, 0)|" in explorer._status.value
+    explorer._on_nearest(ipw.Button())
+    assert explorer.target.violations() == []
+    assert explorer.sliders[0].value > 0.3 > -0.3 > explorer.sliders[1].value
+    assert "the lattice does what was asked" in explorer._status.value
 
 
 def test_explorer_shows_errors_in_words(monkeypatch):

@@ -13,6 +13,8 @@ from .interpret import predict as predict
 from .inversion import delta_pdf as delta_pdf
 from .lattice import Lattice as Lattice
 from .lattice import simulate as simulate
+from .likelihood import cramer_rao as cramer_rao
+from .likelihood import maximum_likelihood as maximum_likelihood
 from .models import load_model as load_model
 from .models import small_cnn as small_cnn
 from .store import generate_to as generate_to

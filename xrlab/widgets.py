@@ -81,6 +81,10 @@ class Explorer(ipw.VBox):
             value=0, min=0, max=10**6, description="seed", tooltip="another seed, another crystal"
         )
         self._reset = ipw.Button(description="reset", tooltip="back to the start")
+        self._nearest = ipw.Button(
+            description="nearest possible",
+            tooltip="move the sliders to the nearest encoding that a lattice can have",
+        )
         self._grid = ipw.GridBox()
         self._status = ipw.HTML()
         # Without tooltips: ipywidgets 8.1 cannot show an Image that has one (JavaScript error).
@@ -108,9 +112,10 @@ class Explorer(ipw.VBox):
         for control, _, handler in self._controls:
             control.observe(handler, "value")
         self._reset.on_click(self._on_reset)
+        self._nearest.on_click(self._on_nearest)
         super().__init__(
             [
-                ipw.HBox([self._span, self._preset, self._seed, self._reset]),
+                ipw.HBox([self._span, self._preset, self._seed, self._reset, self._nearest]),
                 self._grid,
                 ipw.HBox(panels, layout=ipw.Layout(flex_flow="row wrap")),
                 self._status,
@@ -144,13 +149,23 @@ class Explorer(ipw.VBox):
             for name, value in zip(component_names(realised.span), realised.vector, strict=True)
         )
         missed = np.abs(realised.vector - self.target.vector).max()
-        verdict = (
-            "the lattice does what was asked"
-            if missed < 0.1
-            else f"no lattice found that does what was asked: the worst value is {missed:.2f} off"
-        )
-        self._status.value = f"<b>Came out:</b> {values} ({verdict})."
+        violations = self.target.violations()
+        if violations:
+            verdict = f"no lattice can do what was asked: {violations[0]}"
+        elif missed < 0.1:
+            verdict = "the lattice does what was asked"
+        else:
+            verdict = f"this lattice misses what was asked; its worst value is {missed:.2f} off"
+        self._status.value = f"<b>Came out:</b> {values} ({escape(verdict)})."
         return result
+
+    def take(self, encoding: Encoding) -> Exploration:
+        """Move the sliders to an encoding of the same span, in one step, and refresh."""
+        for slider, value in zip(self.sliders, encoding.vector, strict=True):
+            slider.unobserve(self._on_change, "value")
+            slider.value = round(float(value), 2)
+            slider.observe(self._on_change, "value")
+        return self.refresh()
 
     def _start_again(self) -> None:
         """Lay out one slider per component at the chosen pattern, and refresh."""
@@ -184,6 +199,9 @@ class Explorer(ipw.VBox):
             control.value = start
             control.observe(handler, "value")
         self._say_errors(self._start_again)
+
+    def _on_nearest(self, button: ipw.Button) -> None:
+        self._say_errors(lambda: self.take(self.target.nearest_realisable()))
 
     def _say_errors(self, action: Any) -> None:
         try:
