@@ -26,15 +26,20 @@ WEIGHTS = Path(__file__).parent / "weights"
 # Keras' `predict` on 1000 images takes 1.4 GB; batches of this size keep it far below 1 GB.
 BATCH = 128
 
+# Validation loss on span 3 after 12 epochs: 0.0030 with a scale of 1 (Adam's best rate is 0.0003
+# then) and 0.0016 with 0.1, both with sqrt(x) as input; 0.0015 with 0.03 and x itself.
+DENSE_INPUT_SCALE = 0.03
+
 
 def small_cnn(n_outputs: int, shape: tuple[int, int] = (64, 64)) -> keras.Model:
     """Build the small network of the 2023 study.
 
     Two 3 x 3 convolutions (32 and 64 filters, ReLU), each with batch normalisation and 2 x 2
-    max-pooling, dropout of 0.2 and 0.5, and one linear dense layer. Before them the image x
-    becomes sqrt(x / <x>), which makes its scale irrelevant and tames the sharpest maxima; this
-    step has no parameters. The dense layer starts at 0: its 12,544 inputs, weighted at random,
-    would drown the first dozen epochs in noise.
+    max-pooling, dropout of 0.2 and 0.5, and one linear dense layer. Two steps without parameters
+    help it learn. Before the first layer the image x becomes x / <x>, so that its scale is
+    irrelevant. Before the dense layer its inputs, 12,544 of them, become small: Adam moves every
+    weight by about the same amount at a time, and so many of them moving together would overshoot
+    at any rate that suits the convolutions. For the same reason the dense layer starts at 0.
 
     Parameters
     ----------
@@ -61,7 +66,7 @@ def small_cnn(n_outputs: int, shape: tuple[int, int] = (64, 64)) -> keras.Model:
     keras = import_keras()
     layers, ops = keras.layers, keras.ops
     image = keras.Input((*shape, 1), name="image")
-    x = ops.sqrt(image / ops.mean(image, axis=(1, 2, 3), keepdims=True))
+    x = image / ops.mean(image, axis=(1, 2, 3), keepdims=True)
     for layer in (
         layers.Conv2D(32, 3, activation="relu"),
         layers.BatchNormalization(),
@@ -72,6 +77,7 @@ def small_cnn(n_outputs: int, shape: tuple[int, int] = (64, 64)) -> keras.Model:
         layers.MaxPooling2D(2),
         layers.Flatten(),
         layers.Dropout(0.5),
+        layers.Rescaling(DENSE_INPUT_SCALE),
         layers.Dense(n_outputs, kernel_initializer="zeros", name="encoding"),
     ):
         x = layer(x)

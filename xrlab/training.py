@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
@@ -60,7 +61,7 @@ def fit(
     *,
     epochs: int = 100,
     batch_size: int = 32,
-    learning_rate: float = 3e-4,
+    learning_rate: float = 1e-3,
     seed: int = 0,
     symmetries: bool = True,
     progress: bool = False,
@@ -78,8 +79,7 @@ def fit(
     epochs, batch_size
         As in the 2023 study.
     learning_rate : float
-        At the start. Keras' usual 0.001 moves the many weights of the dense layer too far at a
-        time: after 4 epochs on span 4 the validation loss was 0.064 with it, 0.024 with 0.0002.
+        At the start.
     seed : int
         Order of the samples, symmetries, and dropout.
     symmetries : bool
@@ -172,6 +172,80 @@ def _batches(data: DataSet, batch_size: int, seed: int, symmetries: bool) -> ker
     return Batches()
 
 
+def refit_last_layer(
+    model: keras.Model,
+    train: DataSet,
+    validation: DataSet,
+    *,
+    penalties: Sequence[float] = (0.1, 0.3, 1.0, 3.0),
+    passes: int = 4,
+    seed: int = 0,
+    symmetries: bool = True,
+) -> float:
+    """Give the last, linear layer its best weights for what the layers before it have learned.
+
+    Adam finds the direction of the 12,544 weights of the small CNN quickly and their last digits
+    very slowly. For given inputs the best ones are known exactly: those of ridge regression, the
+    sum of squared errors plus a penalty times the sum of squared weights (Hoerl & Kennard,
+    Technometrics 12, 55, 1970), the penalty chosen on the validation images.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Changed in place. Its last layer is dense and linear.
+    train, validation : DataSet
+    penalties : sequence of float
+        To choose from, in units of the mean variance of the layer's inputs.
+    passes : int
+        Times that the training images are shown, each time under other symmetries.
+    seed, symmetries
+        As for `fit`.
+
+    Returns
+    -------
+    float
+        The validation loss afterwards.
+
+    Notes
+    -----
+    Takes matrices of n_inputs^2 values: 2 GB and two minutes for the small CNN at 64 x 64 pixels.
+    """
+    keras = import_keras()
+    last = model.layers[-1]
+    features = keras.Model(model.input, last.input)
+    origin = run_model(features, train.images[:BATCH]).mean(axis=0)  # near the mean: fewer digits
+    n_inputs, n_outputs = last.kernel.shape
+    gram = np.zeros((n_inputs, n_inputs), np.float32)
+    cross, total = np.zeros((n_inputs, n_outputs)), np.zeros(n_inputs)
+    labels, n = np.zeros(n_outputs), 0
+    batches = _batches(train, 8 * BATCH, seed, symmetries)
+    for _ in range(passes):
+        for index in range(len(batches)):
+            images, wanted = batches[index]
+            inputs = run_model(features, images[..., 0]) - origin
+            gram += inputs.T @ inputs
+            cross += inputs.T @ wanted
+            total += inputs.sum(axis=0)
+            labels += wanted.sum(axis=0)
+            n += len(inputs)
+        batches.on_epoch_end()
+    mean, label = total / n, labels / n
+    gram /= n
+    gram -= np.outer(mean, mean).astype(np.float32)
+    cross = cross / n - np.outer(mean, label)
+    diagonal = np.diag(gram).copy()
+    seen = run_model(features, validation.images) - origin - mean
+    best = np.inf
+    for penalty in penalties:
+        np.fill_diagonal(gram, diagonal + penalty * diagonal.mean())
+        weights = linalg.solve(gram, cross, assume_a="pos")
+        loss = mean_squared_error(validation.encodings, seen @ weights + label)
+        if loss < best:
+            best, kernel = loss, weights
+    last.set_weights([kernel, label - (origin + mean) @ kernel])
+    return best
+
+
 def half_cell_shift(q: NDArray[np.floating], lot_size: int) -> NDArray[np.float32]:
     """Return the matrix that moves an image axis by half a reciprocal cell, exactly.
 
@@ -236,9 +310,9 @@ def train_and_save(
     seed: int = 2023,
     setting: Setting = STUDY,
 ) -> dict[str, Any]:
-    """Simulate, train the small CNN, test it on unseen images, and save it with its card.
+    """Simulate, train the small CNN and refit its last layer, test it on unseen images, save it.
 
-    Writes ``cfs<span>.keras`` and ``cfs<span>.json`` into the folder `out`.
+    Writes ``cfs<span>.keras`` and, its card, ``cfs<span>.json`` into the folder `out`.
 
     Returns
     -------
@@ -251,6 +325,7 @@ def train_and_save(
     import_keras().utils.set_random_seed(seed)
     model = small_cnn(vector_length(span), setting.grid.shape)
     history = fit(model, train, validation, epochs=epochs, seed=seed, progress=True)
+    refitted = refit_last_layer(model, train, validation, seed=seed)
     error = run_model(model, validation.images) - validation.encodings
     card = {
         "name": f"cfs{span}",
@@ -268,6 +343,7 @@ def train_and_save(
         "training_seconds": round(history.seconds),
         "loss": [round(loss, 6) for loss in history.loss],
         "validation_loss": [round(loss, 6) for loss in history.validation_loss],
+        "validation_loss_refitted": round(refitted, 6),
         "test": evaluate(test.encodings, run_model(model, test.images)),
         "test_delta_pdf": evaluate(test.encodings, delta_pdf_vectors(test)),
         "standard_error": np.sqrt((error.astype(float) ** 2).mean(axis=0)).round(5).tolist(),
