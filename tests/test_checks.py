@@ -60,3 +60,26 @@ def test_exercise_5(answer, reply):
 def test_exercise_7(answer, reply):
     """Each typical mistake gets its own hint."""
     assert reply in checks.asymmetry(answer, IMAGE)
+
+
+ASKED = RNG.uniform(-1, 1, (2000, 3))
+PLUS = abs(ASKED[:, 0] + ASKED[:, 1]) <= 1 + ASKED[:, 2]
+MINUS = abs(ASKED[:, 0] - ASKED[:, 1]) <= 1 - ASKED[:, 2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (..., "Not yet: put your answer"),
+        ((PLUS & MINUS).mean(), "Right: 0.3"),
+        ((~(PLUS & MINUS)).mean(), "no lattice can have"),
+        (PLUS.mean(), "one of the two"),
+        ((PLUS | MINUS).mean(), "& instead of |"),
+        ((PLUS & MINUS).sum(), "from 0 to 1"),
+        (0.1, "Not yet: write both"),
+        (PLUS & MINUS, "could not be used"),
+    ],
+)
+def test_exercise_2(answer, reply):
+    """Each typical mistake gets its own hint."""
+    assert reply in checks.share_possible(answer, ASKED)

@@ -90,3 +90,54 @@ def asymmetry(answer: float, image: ArrayLike) -> str:
     if np.isclose(value, np.sqrt(np.mean(change**2)), rtol=1e-3):
         return "Close: divide by the standard deviation of the image, so that its scale drops out."
     return "Not yet: compare the image with image[::-1, ::-1], the image turned by half round."
+
+
+@_friendly
+def share_possible(answer: float, asked: ArrayLike) -> str:
+    """Check exercise 2: the share of encodings of span 2 that meet the three-site conditions."""
+    x, y, z = np.asarray(asked, dtype=float).T
+    plus, minus = abs(x + y) <= 1 + z, abs(x - y) <= 1 - z
+    expected = float((plus & minus).mean())
+    value = float(answer)
+    if np.isclose(value, expected, rtol=1e-3):
+        return (
+            f"Right: {value:.3f}, and with ever more of them it would be 1/3. The conditions cut "
+            f"the four corners off the cube; what stays is a tetrahedron of volume 8/3 in 8."
+        )
+    if np.isclose(value, 1 - expected, rtol=1e-3):
+        return "Close: that is the share of those that no lattice can have."
+    if np.isclose(value, plus.mean(), rtol=1e-3) or np.isclose(value, minus.mean(), rtol=1e-3):
+        return (
+            "Close: that is the share that meets one of the two conditions. Ask for both, with &."
+        )
+    if np.isclose(value, (plus | minus).mean(), rtol=1e-3):
+        return "Close: you ask for one or the other. Both must hold: & instead of |."
+    if value > 1:
+        return (
+            "Not yet: a share is a number from 0 to 1. The mean of an array of True and False is."
+        )
+    return "Not yet: write both conditions for x, y, z = asked.T, join them with &, take the mean."
+
+
+@_friendly
+def large_enough_lattice(answer: float, lots: int = 64, lot_size: int = 25) -> str:
+    """Check exercise 3: smallest N whose grain exceeds that of independent lots by 10 percent."""
+    value = float(answer)
+    if value < lot_size:
+        return f"Not yet: a lot of {lot_size} × {lot_size} sites does not even fit there."
+    overlap = (2 / 3 * lot_size / value) ** 2
+    excess = np.sqrt(1 + (lots - 1) * overlap) - 1
+    best = 2 / 3 * lot_size * np.sqrt((lots - 1) / (1.1**2 - 1))
+    if abs(value - best) <= 10:
+        return (
+            f"Right: {value:.0f} sites, {value**2 / (lots * lot_size**2):.1f} times as many as all "
+            f"lots together hold. Lots at random places overlap even where they need not."
+        )
+    if abs(value - lot_size * np.sqrt(lots)) < 1:
+        return (
+            f"Close: {value:.0f} × {value:.0f} sites are just enough to lay all lots side by side. "
+            f"At random places they overlap, and the grain is still {excess:.0%} above 1/√M."
+        )
+    if value < best:
+        return f"Not yet: with N = {value:.0f} the grain is {excess:.0%} above 1/√M. Larger."
+    return f"Not yet: N = {value:.0f} would do ({excess:.0%} above 1/√M), but less is enough."
