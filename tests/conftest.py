@@ -5,6 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
+
+# The matrices are small: several threads of linear algebra would only get into each other's way.
+threadpool_limits(1, user_api="blas")
 
 # Beside the checkout there may be a folder with copies of the measured images.
 BESIDE = Path(__file__).parents[2] / "shared" / "data"

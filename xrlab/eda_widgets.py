@@ -22,6 +22,8 @@ from xrlab.plots import COLOURS, LINES
 HALF_SLICE = 0.15
 
 BINS, SMOOTH = 24, 1.0
+EDGES = np.linspace(-1, 1, BINS + 1)
+MIDDLES = (EDGES[1:] + EDGES[:-1]) / 2
 EVERYTHING = "take all"
 
 # White is empty, so that the border and the points are seen on it; darker is denser.
@@ -103,14 +105,12 @@ def view_pair(
     if third is not None:
         taken = array[np.abs(array[:, third] - value) <= HALF_SLICE]
     points = taken[:, [across, up]]
-    edges = np.linspace(-1, 1, BINS + 1)
-    middles = (edges[1:] + edges[:-1]) / 2
     marginals, normal = np.zeros((2, BINS)), np.zeros((2, BINS))
     for n, values in enumerate(points.T):
         if len(values):
-            marginals[n] = np.histogram(values, edges)[0] / len(values) / np.diff(edges)
+            marginals[n] = np.histogram(values, EDGES)[0] / len(values) / np.diff(EDGES)
         if len(values) and values.std() > 0:
-            normal[n] = eda.normal_density(middles, values.mean(), values.std())
+            normal[n] = eda.normal_density(MIDDLES, values.mean(), values.std())
     density = eda.pair_density(points[:, 0], points[:, 1], BINS, SMOOTH)
     return PairView(points, density, marginals, normal, border, len(array))
 
@@ -197,11 +197,14 @@ class PairExplorer(ipw.VBox):
         density, points, border, *curves = self.figure.data
         ring = np.vstack([view.border, view.border[:1]])
         with self.figure.batch_update():
-            density.z = view.density
+            # All coordinates, also those that stay: the browser drops what was in a trace from
+            # its start and is not assigned (seen with plotly 7.1).
+            density.x, density.y, density.z = MIDDLES, MIDDLES, view.density
             points.x, points.y = view.points.T
             border.x, border.y = ring.T
-            curves[0].y, curves[1].y = view.marginals[0], view.normal[0]
-            curves[2].x, curves[3].x = view.marginals[1], view.normal[1]
+            values = (view.marginals[0], view.normal[0], view.marginals[1], view.normal[1])
+            for n, (curve, along) in enumerate(zip(curves, values, strict=True)):
+                curve.x, curve.y = (MIDDLES, along) if n < 2 else (along, MIDDLES)
             # axes are counted row by row: the third pair is that of the density
             self.figure.layout.xaxis3.title.text = across
             self.figure.layout.yaxis3.title.text = up
@@ -250,27 +253,18 @@ def _choice(options: list[Any], description: str, tooltip: str) -> ipw.Dropdown:
 
 def _empty_figure() -> go.FigureWidget:
     """Lay out density, points, border and the four marginal curves, to be filled."""
-    # Traces are added to the widget itself: arrays that a widget takes over from another figure are
-    # packed in a way that it does not unpack in the browser (plotly 6).
-    figure = go.FigureWidget(
-        make_subplots(
-            2,
-            2,
-            column_widths=[0.78, 0.22],
-            row_heights=[0.22, 0.78],
-            horizontal_spacing=0.03,
-            vertical_spacing=0.03,
-            shared_xaxes=True,
-            shared_yaxes=True,
-        )
+    figure = make_subplots(
+        2,
+        2,
+        column_widths=[0.78, 0.22],
+        row_heights=[0.22, 0.78],
+        horizontal_spacing=0.03,
+        vertical_spacing=0.03,
+        shared_xaxes=True,
+        shared_yaxes=True,
     )
-    edges = np.linspace(-1, 1, BINS + 1)
-    middles = (edges[1:] + edges[:-1]) / 2
     main = {"row": 2, "col": 1}
     figure.add_heatmap(
-        x=middles,
-        y=middles,
-        z=np.zeros((BINS, BINS)),
         colorscale=DENSITY,
         zmin=0,
         zmax=6,
@@ -294,10 +288,10 @@ def _empty_figure() -> go.FigureWidget:
     )
     for kind, name in ((0, "density of one component"), (3, "normal, same spread")):
         line = {"color": COLOURS[kind], "dash": LINES[kind]}
-        figure.add_scatter(x=middles, mode="lines", line=line, name=name, row=1, col=1)
+        figure.add_scatter(mode="lines", line=line, name=name, row=1, col=1)
     for kind in (0, 3):
         line = {"color": COLOURS[kind], "dash": LINES[kind]}
-        figure.add_scatter(y=middles, mode="lines", line=line, showlegend=False, row=2, col=2)
+        figure.add_scatter(mode="lines", line=line, showlegend=False, row=2, col=2)
     for axis in (figure.update_xaxes, figure.update_yaxes):
         axis(range=[-1.03, 1.03], dtick=0.5, **main)
     free = {"title": "density", "rangemode": "tozero", "gridcolor": "#ddd"}
@@ -312,4 +306,4 @@ def _empty_figure() -> go.FigureWidget:
         legend={"orientation": "h", "yref": "container", "y": 0.02, "x": 0},
         plot_bgcolor="white",
     )
-    return figure
+    return go.FigureWidget(figure)
