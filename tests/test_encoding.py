@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xrlab import Encoding
 from xrlab.encoding import component_names, vector_length
+from xrlab.lattice import realised_correlations
+from xrlab.spectrum import NotRealisableError, maximum_entropy
 
 vectors = st.integers(2, 8).flatmap(
     lambda span: arrays(np.float64, span**2 - 1, elements=st.floats(-1, 1))
@@ -102,3 +104,89 @@ def test_bad_span_is_refused(span):
     """A span is a whole number from 2 up."""
     with pytest.raises(ValueError, match="span of an encoding"):
         vector_length(span)
+
+
+@settings(deadline=None, max_examples=150)
+@given(arrays(np.int8, (8, 8), elements=st.sampled_from([-1, 1])), st.integers(2, 4))
+def test_no_lattice_violates_a_condition(sites, span):
+    """Whatever the sites, what they realise is possible: the conditions are necessary."""
+    if abs(sites.sum()) == sites.size:
+        sites[0, 0] *= -1
+    realised = realised_correlations(sites, span)
+    assert realised.violations(concentration=np.mean(sites > 0)) == []
+
+
+def test_violations_are_named_with_their_numbers():
+    """Three sites cannot all be unlike; a triple of any span is found; positivity is told."""
+    first, second = Encoding.from_vector([-0.9, -0.9, -0.9]).violations()
+    assert first == "|c(0, 1) + c(1, 0)| = 1.8 must not exceed 1 + c(1, 1) = 0.1"
+    assert second.startswith("the mean of a positive function times the intensity: 1 + 0.4")
+    matrix = np.zeros((3, 3))
+    matrix[0] = 1, 0.9, -0.5
+    assert "|c(0, 1) + c(0, 1)| = 1.8 must not exceed 1 + c(0, 2) = 0.5" in (
+        Encoding(matrix).violations()
+    )
+    few = Encoding.from_vector([-0.5, 0, 0])
+    assert few.violations() == []
+    assert "must not be below 2 |m| - 1 = 0.6" in few.violations(concentration=0.1)[0]
+
+
+def test_only_positivity_can_tell():
+    """Correlations that no three sites forbid, and no spectrum has."""
+    matrix = np.ones((4, 4)) * 0
+    matrix[0] = 1, 0.6, 0.2, -0.4
+    encoding = Encoding(matrix)
+    # a spectrum 1 + 2 sum c_j cos 2 pi k j is a Toeplitz matrix's: its lowest eigenvalue decides
+    toeplitz = matrix[0][np.abs(np.subtract.outer(np.arange(4), np.arange(4)))]
+    violations = encoding.violations()
+    assert (np.linalg.eigvalsh(toeplitz)[0] < 0) == any("positive" in each for each in violations)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 5), st.integers(0, 2**32))
+def test_nearest_realisable_is_realisable(span, seed):
+    """It has no violations, is its own nearest, and is not farther than the target shrunk."""
+    target = Encoding.random(span, seed)
+    nearest = target.nearest_realisable()
+    assert nearest.violations() == []
+    again = nearest.nearest_realisable()
+    np.testing.assert_allclose(again.vector, nearest.vector, atol=1e-9)
+    rho, found = (np.sin(np.pi / 2 * each.matrix) for each in (target, nearest))
+    for share in np.linspace(1, 0, 11):
+        shrunk = share * rho
+        shrunk[0, 0] = 1
+        try:
+            maximum_entropy(shrunk, 64)
+        except NotRealisableError:
+            continue
+        assert np.sum((found - rho) ** 2) <= np.sum((shrunk - rho) ** 2) + 0.01 * span**2
+        break
+
+
+def test_realisable_encodings_spread_as_published():
+    """Standard deviations 0.47, 0.37, 0.30, alike in every component, and nothing impossible."""
+    for span, published in {2: 0.47, 3: 0.37, 4: 0.30}.items():
+        drawn = [Encoding.random(span, seed, "realisable") for seed in range(1500)]
+        spread = np.std([each.vector for each in drawn], axis=0)
+        assert spread.mean() == pytest.approx(published, abs=0.02)
+        assert np.abs(spread / spread.mean() - 1).max() < 0.2
+        assert all(each.violations() == [] for each in drawn[:50])
+
+
+@pytest.mark.parametrize("concentration", [0, 1, -0.1, float("nan")])
+def test_violations_need_a_concentration(concentration):
+    """Between 0 and 1."""
+    with pytest.raises(ValueError, match="concentration"):
+        Encoding.product(0.1, 0.1, 2).violations(concentration)
+
+
+def test_unknown_distribution_is_refused():
+    """The two are named."""
+    with pytest.raises(ValueError, match="'uniform' or 'realisable'; got 'normal'"):
+        Encoding.random(2, 0, "normal")
+
+
+def test_product_is_refused_beyond_one():
+    """A correlation of a chain is a correlation."""
+    with pytest.raises(ValueError, match="from -1 to 1"):
+        Encoding.product(1.2, 0, 2)

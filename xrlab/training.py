@@ -238,7 +238,7 @@ def refit_last_layer(
     best = np.inf
     for penalty in penalties:
         np.fill_diagonal(gram, diagonal + penalty * diagonal.mean())
-        weights = linalg.solve(gram, cross, assume_a="pos")
+        weights = linalg.solve(gram, cross.astype(np.float32), assume_a="pos")
         loss = mean_squared_error(validation.encodings, seen @ weights + label)
         if loss < best:
             best, kernel = loss, weights
