@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrlab import Encoding, ReciprocalGrid, delta_pdf, diffraction_image, simulate
+from xrlab.dataset import Setting, generate
 from xrlab.metrics import r2_score
+from xrlab.training import delta_pdf_vectors
 
 CELLS = st.sampled_from(
     [
@@ -96,3 +98,18 @@ def test_lot_smaller_than_the_span_is_refused(image):
     """A lot of 3 sites holds no correlation over 3 sites."""
     with pytest.raises(ValueError, match="too small"):
         delta_pdf(image, span=4, lot_size=3)
+
+
+@pytest.mark.parametrize(
+    ("span", "setting", "least"),
+    [
+        (2, Setting(), 0.998),
+        (3, Setting(), 0.990),
+        (4, Setting(), 0.979),
+        (4, Setting(size=96, lot_size=48, lots=64, sampler="gaussian"), 0.999),
+    ],
+)
+def test_clean_images_need_no_network(span, setting, least):
+    """R^2 of the plain inversion over 200 random realisable encodings."""
+    data = generate(span, 200, 11, setting, progress=False)
+    assert r2_score(data.encodings, delta_pdf_vectors(data)) >= least
