@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xrlab import Encoding
+from xrlab import Encoding, simulate
 from xrlab.encoding import component_names, vector_length
 from xrlab.lattice import realised_correlations
 from xrlab.spectrum import NotRealisableError, maximum_entropy
@@ -151,6 +151,8 @@ def test_nearest_realisable_is_realisable(span, seed):
     assert nearest.violations() == []
     again = nearest.nearest_realisable()
     np.testing.assert_allclose(again.vector, nearest.vector, atol=1e-9)
+    for size in (50, 51, 96):
+        assert simulate(nearest, size, "gaussian").size == size
     rho, found = (np.sin(np.pi / 2 * each.matrix) for each in (target, nearest))
     for share in np.linspace(1, 0, 11):
         shrunk = share * rho

@@ -147,3 +147,9 @@ def test_an_array_that_is_no_lattice_is_refused(sites, message):
     """Only square arrays of +1 and -1, both present, have correlations."""
     with pytest.raises(ValueError, match=message):
         realised_correlations(sites, 2)
+
+
+def test_a_span_beyond_the_lattice_is_refused():
+    """Not wrapped round in silence."""
+    with pytest.raises(ValueError, match="4 x 4 sites has no correlations of span 5"):
+        realised_correlations(np.indices((4, 4)).sum(axis=0) % 2 * 2 - 1, 5)

@@ -25,8 +25,11 @@ ROUNDING = 1e-9
 # Points along each axis of a reciprocal cell at which spectra are looked at.
 REALISABLE_GRID = 64
 
-# Cost of missing a correlation where none can be met, see `spectrum.maximum_entropy`.
+# Cost of missing a correlation where not all can be met, see `spectrum.maximum_entropy`. It is
+# doubled until lattices of an even and of an odd size have the rest: waves of period 2 fit only
+# the even ones.
 SOFTNESS = 0.003
+SMALLEST_LATTICES = (50, 51)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +219,8 @@ class Encoding:
     def nearest_realisable(self) -> Encoding:
         """Return this encoding if a thresholded Gaussian field has it, else the nearest one.
 
-        "Nearest" is measured between the field's correlations, rho = sin(pi c / 2), as the sum of
+        It is one for lattices of 50 x 50 sites and larger, half of them +1. "Nearest" is measured
+        between the field's correlations, rho = sin(pi c / 2), as the sum of
         squares, with a small reward for entropy that keeps away from the border, where a lattice
         would be a perfect crystal. ``simulate(..., sampler="gaussian")`` makes it. Other samplers
         may come nearer: the fields are many patterns, not all.
@@ -227,12 +231,21 @@ class Encoding:
         Encoding.from_vector([0.5, 0.5, 0.25])
         """
         rho = field_correlation(self.matrix)
+        nearest, softness = self, SOFTNESS
+        while not nearest._has_field():
+            spectrum = maximum_entropy(rho, REALISABLE_GRID, softness=softness)
+            nearest = Encoding(lattice_correlation(spectrum.correlations[: self.span, : self.span]))
+            softness *= 2
+        return nearest
+
+    def _has_field(self) -> bool:
+        rho = field_correlation(self.matrix)
         try:
-            maximum_entropy(rho, REALISABLE_GRID)
-            return self
+            for size in (REALISABLE_GRID, *SMALLEST_LATTICES):
+                maximum_entropy(rho, size)
         except NotRealisableError:
-            spectrum = maximum_entropy(rho, REALISABLE_GRID, softness=SOFTNESS)
-        return Encoding(lattice_correlation(spectrum.correlations[: self.span, : self.span]))
+            return False
+        return True
 
     @property
     def span(self) -> int:

@@ -129,12 +129,13 @@ def realised_correlations(sites: ArrayLike, span: int) -> Encoding:
     ----------
     sites : array of +1 and -1, shape (N, N)
     span : int
-        2 or more.
+        From 2 to N.
 
     Raises
     ------
     ValueError
-        If the sites are not a square array of +1 and -1 with both kinds present.
+        If the sites are not a square array of +1 and -1 with both kinds present, or there are
+        fewer along an axis than the span.
 
     Examples
     --------
@@ -144,6 +145,11 @@ def realised_correlations(sites: ArrayLike, span: int) -> Encoding:
     """
     vector_length(span)
     array = as_sites(sites)
+    if len(array) < span:
+        raise ValueError(
+            f"a lattice of {len(array)} x {len(array)} sites has no correlations of span {span}: "
+            f"take a larger lattice or a span up to {len(array)}"
+        )
     mean = array.mean()
     return Encoding((pair_means(array, span) - mean**2) / (1 - mean**2))
 
