@@ -1,34 +1,192 @@
-"""The rivals of run.py: the same computations written plainly in NumPy and Python.
+"""The rivals: the same computations written plainly in NumPy and Python.
 
 They draw the same random numbers in the same order as xrlab, so they must give the same results.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+Matrix = NDArray[np.float64]
+Sites = NDArray[np.int8]
+Seed = int | np.random.Generator
+
+
+# Spectra
+
+
+def cosine_sum(multipliers: Matrix, size: int) -> Matrix:
+    """Return lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on a grid of size x size points."""
+    return 2 * np.fft.fft2(multipliers, (size, size)).real - multipliers[0, 0]
+
+
+def spectrum(rho: Matrix, size: int, fixed_mean: bool = False, tolerance: float = 1e-10) -> Matrix:
+    """Spectrum 1 / sum of cosines that has the correlations rho, by damped Newton steps.
+
+    Minimises the convex function sum w rho lambda - <ln 1/S> of the multipliers lambda, the mean
+    taken over all points of the grid; with a fixed mean over all but the first, where S = 0.
+    """
+    n = len(rho)
+    weight = np.full(n * n, 2.0)
+    weight[0] = 1.0
+    i, j = np.divmod(np.arange(n * n), n)
+    minus = i[:, None] - i, j[:, None] - j  # places of the second moments, modulo the size
+    plus = i[:, None] + i, j[:, None] + j
+
+    def inverse(multipliers: Matrix) -> Matrix:
+        total = 2 * np.fft.fft2(multipliers, (size, size)).real - multipliers[0, 0]
+        if fixed_mean:
+            total[0, 0] = 1.0  # its logarithm does not count
+        return total
+
+    def cost(multipliers: Matrix) -> float:
+        total = inverse(multipliers)
+        if total.min() <= 0:
+            return np.inf
+        return weight @ (rho * multipliers).ravel() - np.log(total).mean()
+
+    multipliers = np.eye(1, n * n).reshape(n, n)
+    while True:
+        s = 1 / inverse(multipliers)
+        if fixed_mean:
+            s[0, 0] = 0.0
+        missed = (rho - np.fft.ifft2(s).real[:n, :n]).ravel()
+        if np.abs(missed).max() < tolerance:
+            return s
+        second = np.fft.ifft2(s * s).real
+        hessian = np.outer(weight, weight) * (second[minus] + second[plus]) / 2
+        step = -np.linalg.solve(hessian, weight * missed).reshape(n, n)
+        slope, length = step.ravel() @ (weight * missed), 1.0
+        # Close to the answer rounding hides the gain: any step that costs no more is right there.
+        while cost(multipliers + length * step) > cost(multipliers) + length * slope / 10 + 1e-12:
+            length /= 2
+        multipliers = multipliers + length * step
+
+
+# Lattices
+
+
+def phases(size: int, rng: np.random.Generator) -> NDArray[np.complex128]:
+    """Fourier coefficients of modulus 1 of a real field of white noise."""
+    noise = np.fft.fft2(rng.standard_normal((size, size)))
+    return noise / np.abs(noise)
+
+
+def cut(s: Matrix, phase: NDArray[np.complex128]) -> Sites:
+    """Make the higher half of a field with this spectrum +1, the rest -1."""
+    field = np.fft.ifft2(np.sqrt(s) * phase).real.ravel()
+    sites = np.full(field.size, -1, np.int8)
+    sites[np.argsort(field)[field.size - round(field.size / 2) :]] = 1
+    return sites.reshape(s.shape)
+
+
+def gaussian(target: Matrix, size: int, seed: Seed) -> Sites:
+    """Lattice of the Gaussian sampler, for a target matrix of correlations."""
+    s = spectrum(np.sin(np.pi / 2 * target), size, fixed_mean=True)
+    return cut(s, phases(size, np.random.default_rng(seed)))
+
+
+def growth(target: Matrix, size: int, seed: Seed) -> Sites:
+    """Lattice of the growth sampler, one site after the other."""
+    r, s = target[1, 0], target[0, 1]
+    blocks = itertools.product((-1, 1), repeat=4)
+    odds = {
+        (a, b, c, d): 1 + s * (a * b + c * d) + r * (a * c + b * d) + r * s * (a * d + b * c)
+        for a, b, c, d in blocks
+    }
+    lower = max(-odds[block] for block in odds if math.prod(block) > 0)
+    upper = min(odds[block] for block in odds if math.prod(block) < 0)
+    for block in odds:
+        odds[block] += math.prod(block) * (lower + upper) / 2
+    uniform = np.random.default_rng(seed).random((size, size)).tolist()
+    sites = np.ones((size, size), int).tolist()
+    for x in range(size):
+        for y in range(size):
+            if x and y:
+                around = sites[x - 1][y - 1], sites[x - 1][y], sites[x][y - 1]
+                up, down = odds[*around, 1], odds[*around, -1]
+            elif x or y:
+                near, c = (sites[x - 1][y], r) if x else (sites[x][y - 1], s)
+                up, down = 1 + near * c, 1 - near * c
+            else:
+                up = down = 1
+            sites[x][y] = 1 if uniform[x][y] * (up + down) < up else -1
+    return np.array(sites, np.int8)
+
 
 def monte_carlo(
-    target: NDArray[np.float64], size: int, cycles: int, seed: int, gain: float = 0.5
-) -> NDArray[np.int8]:
+    target: Matrix, size: int, cycles: int, seed: Seed, start: str = "cold", reach: float = 0.0
+) -> Sites:
     """Swap sites at kT = 1 with couplings that learn the target matrix of correlations.
 
     Parameters
     ----------
     target : array, shape (n, n)
-    size, cycles, seed : int
-    gain : float
-        Change of a coupling per cycle and unit of missing correlation.
+    size, cycles : int
+    seed : int or numpy Generator
+    start : {"cold", "warm"}
+        From a random lattice without couplings, or from a Gaussian field with its own.
+    reach : float
+        Sites over which the order of a warm start extends.
 
     Returns
     -------
     int8 array, shape (size, size)
     """
     rng = np.random.default_rng(seed)
-    sites = rng.permutation(np.repeat(np.array([1, -1], np.int8), size * size // 2))
+    coupling = np.zeros_like(target)
+    if start == "warm":
+        s = spectrum(np.sin(np.pi / 2 * target), size, fixed_mean=True)
+        phase = phases(size, rng)
+        coupling = pseudo_likelihood(cut(s, phase), len(target))
+        sites = cut(blurred(s, reach), phase)
+    else:
+        n_plus = round(size * size / 2)
+        sites = np.array([1] * n_plus + [-1] * (size * size - n_plus), np.int8)
+        sites = rng.permutation(sites)
+    swap(sites.reshape(-1), size, coupling, target, cycles, rng)
+    return sites.reshape(size, size)
+
+
+def blurred(s: Matrix, reach: float) -> Matrix:
+    """Spectrum with correlations damped by exp(-(i^2 + j^2) / (2 reach^2))."""
+    steps = np.minimum(np.arange(len(s)), len(s) - np.arange(len(s)))
+    damping = np.exp(-(steps**2) / (2 * reach**2))
+    rho = np.fft.ifft2(s).real
+    return np.maximum(np.fft.fft2(rho * np.outer(damping, damping)).real, 0)
+
+
+def pseudo_likelihood(sites: Sites, span: int) -> Matrix:
+    """Couplings under which every site is likeliest, given its neighbours."""
+    terms = np.ones((span * span, sites.size))
+    for n in range(1, span * span):
+        i, j = divmod(n, span)
+        pair = np.roll(sites, (-i, -j), (0, 1)) + np.roll(sites, (i, j), (0, 1))
+        terms[n] = pair.ravel()
+    coupling, ridge = np.zeros(span * span), 1e-3
+    for _ in range(6):
+        mean = np.tanh(coupling @ terms)
+        gradient = terms @ (sites.ravel() - mean) / sites.size - ridge * coupling
+        hessian = (terms * (1 - mean**2)) @ terms.T / sites.size + ridge * np.eye(span * span)
+        coupling += np.linalg.solve(hessian, gradient)
+    coupling[0] = 0
+    return coupling.reshape(span, span)
+
+
+def swap(
+    sites: Sites,
+    size: int,
+    coupling: Matrix,
+    target: Matrix,
+    cycles: int,
+    rng: np.random.Generator,
+    gain: float = 0.5,
+) -> None:
+    """Run Monte Carlo cycles on the flat array of sites, which changes in place."""
     x, y = np.divmod(np.arange(size * size), size)
     pairs = [(i, j) for i in range(len(target)) for j in range(len(target)) if i or j]
     ahead = np.stack([(x + i) % size * size + (y + j) % size for i, j in pairs], axis=1)
@@ -36,15 +194,15 @@ def monte_carlo(
     near = np.hstack([ahead, behind])
     plus, minus = np.flatnonzero(sites > 0).tolist(), np.flatnonzero(sites < 0).tolist()
     x, y = x.tolist(), y.tolist()
-    coupling = np.zeros(len(pairs))
-    wanted = np.array([target[pair] for pair in pairs])
+    square_mean = sites.mean() ** 2
+    strength, wanted = (np.array([each[pair] for pair in pairs]) for each in (coupling, target))
     for _ in range(cycles):
         local = np.zeros(size * size)
         between = np.zeros((size, size))  # coupling of two sites that far apart, either way
         for n, (i, j) in enumerate(pairs):
-            local += coupling[n] * (sites[ahead[:, n]] + sites[behind[:, n]])
-            between[i, j] = between[-i, -j] = coupling[n]
-        change = 2 * np.tile(coupling, 2)
+            local += strength[n] * (sites[ahead[:, n]] + sites[behind[:, n]])
+            between[i, j] = between[-i, -j] = strength[n]
+        change = 2 * np.tile(strength, 2)
         for _ in range(size * size):
             p, m = int(rng.random() * len(plus)), int(rng.random() * len(minus))
             a, b = plus[p], minus[m]
@@ -54,27 +212,53 @@ def monte_carlo(
                 plus[p], minus[m] = b, a
                 local[near[a]] -= change
                 local[near[b]] += change
-        realised = (sites[:, None] * sites[ahead]).sum(axis=0) / size**2
-        coupling += gain * (wanted - realised)
-    return sites.reshape(size, size)
+        pair_means = (sites[:, None] * sites[ahead]).sum(axis=0) / size**2
+        realised = (pair_means - square_mean) / (1 - square_mean)
+        strength += gain * (wanted - realised)
 
 
-def image(sites: NDArray[np.int8], lot_size: int, lots: int, seed: int) -> NDArray[np.float64]:
-    """Diffraction image, h and k from 0 to 2 r.l.u. at 64 x 64 points, one FFT per lot.
+# Images
+
+
+def image(
+    sites: Sites, lot_size: int, lots: int, seed: Seed, pixels: int = 64
+) -> NDArray[np.float64]:
+    """Diffraction image, h and k from 0 to 2 r.l.u., one FFT per lot.
 
     A transform of length 63 has its points 1/63 r.l.u. apart; every second one is wanted, twice
-    round.
+    round. (In general: one less than the pixels along each axis.)
     """
+    points = pixels - 1
     mean = sites.mean()
-    intensity = np.zeros((63, 63))
+    intensity = np.zeros((points, points))
     for x, y in np.random.default_rng(seed).integers(len(sites), size=(lots, 2)):
         window = np.roll(sites, (-x, -y), axis=(0, 1))[:lot_size, :lot_size]
-        intensity += np.abs(np.fft.fft2(window - mean, (63, 63))) ** 2
-    wanted = 2 * np.arange(64) % 63
+        intensity += np.abs(np.fft.fft2(window - mean, (points, points))) ** 2
+    wanted = 2 * np.arange(pixels) % points
     return intensity[np.ix_(wanted, wanted)] / (lots * lot_size**2 * (1 - mean**2))
 
 
-def delta_pdf(image: NDArray[np.floating], span: int, lot_size: int) -> NDArray[np.float64]:
+def expected_image(target: Matrix, lot_size: int, pixels: int = 64) -> NDArray[np.float64]:
+    """Mean image of all lattices with an encoding."""
+    size = 2 * lot_size
+    rho = np.fft.ifft2(spectrum(np.sin(np.pi / 2 * target), size)).real
+    places = np.arange(1 - lot_size, lot_size) % size
+    rho = np.clip(rho / rho[0, 0], -1, 1)[np.ix_(places, places)]
+    return distance_sum(2 / np.pi * np.arcsin(rho), lot_size, pixels)
+
+
+def distance_sum(c: Matrix, lot_size: int, pixels: int = 64) -> NDArray[np.float64]:
+    """Sum up the image of correlations, c(0, 0) in the middle, over all distances in a lot."""
+    h, k = 4 * np.pi / (pixels - 1) * np.mgrid[:pixels, :pixels]
+    intensity = np.zeros((pixels, pixels))
+    for (row, column), value in np.ndenumerate(c):
+        i, j = row - len(c) // 2, column - len(c) // 2
+        window = (1 - abs(i) / lot_size) * (1 - abs(j) / lot_size)
+        intensity += window * value * np.cos(i * h + j * k)
+    return intensity
+
+
+def delta_pdf(image: NDArray[np.floating], span: int, lot_size: int) -> Matrix:
     """Matrix of correlations as the Fourier sum of an image over its 2 x 2 cells."""
     q = 2 * np.arange(63) / 63
     matrix = np.empty((span, span))
