@@ -100,7 +100,6 @@ def gaussian(
     concentration 1/2 (`spectrum.field_correlation`). Its Fourier amplitudes are sqrt(S) with random
     phases: with random amplitudes too, a lattice with a sharp maximum of S would miss its target
     several times further. The threshold is where the concentration comes out exactly.
-    The concentration being fixed, S(0, 0) would have no effect and is 0.
 
     Raises
     ------
@@ -153,7 +152,7 @@ SAMPLERS: dict[str, Sampler] = {
 def _field_spectrum(encoding: Encoding, size: int, concentration: float) -> Spectrum:
     rho = field_correlation(encoding.matrix, concentration)
     rho[0, 0] = 1.0
-    return maximum_entropy(rho, size, fixed_mean=True)
+    return maximum_entropy(rho, size)
 
 
 def _phases(size: int, rng: np.random.Generator) -> NDArray[np.complex128]:

@@ -17,11 +17,8 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-# About 12 are used, up to 40 where nearly all of S is in a few points of the grid.
+# Newton's steps double the digits at the end; far fewer than these are ever used.
 MAX_STEPS = 200
-
-# A mean <p S> below this, for p > 0 of mean 1, is 0 but for rounding: a random field has 0.01.
-BORDER = 1e-6
 
 # An endless lattice is taken for a periodic one, made larger until what is left of the order half
 # way across is negligible. The largest grid takes 0.1 s.
@@ -36,10 +33,8 @@ class NotRealisableError(ValueError):
     ----------
     message : str
     certificate : array, shape (n, n)
-        Numbers p with p_00 = 1 and p(q) = p_00 + 2 sum p_ij cos 2 pi (h i + k j) > 0 at every
-        point of the grid (but h = k = 0 where the mean is fixed). Every spectrum S >= 0 on the
-        grid then has p_00 + 2 sum p_ij rho_ij = <p S> > 0; for these rho the sum is negative, or
-        at the border so near to 0 that only a perfect crystal is left.
+        Numbers p with p(q) = p_00 + 2 sum p_ij cos 2 pi (h i + k j) >= 0 everywhere. Every
+        spectrum S >= 0 then has p_00 + 2 sum p_ij rho_ij = <p S> >= 0; these rho do not.
     """
 
     def __init__(self, message: str, certificate: NDArray[np.float64]) -> None:
@@ -84,7 +79,6 @@ def maximum_entropy(
     rho: ArrayLike,
     size: int,
     *,
-    fixed_mean: bool = False,
     softness: float = 0.0,
     tolerance: float = 1e-10,
     start: Spectrum | None = None,
@@ -92,8 +86,8 @@ def maximum_entropy(
     """Find the spectrum of maximum entropy that has given correlations.
 
     Maximises <ln S> under <S cos 2 pi (h i + k j)> = rho_ij, the mean taken over the `size` x
-    `size` grid, by Newton's method on these conditions and S sum lambda cos = 1 together
-    (Burg 1975; Boyd & Vandenberghe, Convex Optimization, 2004, sections 5.1.6 and 11.7).
+    `size` grid, by Newton's method on the convex dual, sum w rho lambda - <ln 1/S>
+    (Burg 1975; Boyd & Vandenberghe, Convex Optimization, 2004, section 5.1.6 and chapter 9).
 
     Parameters
     ----------
@@ -102,9 +96,6 @@ def maximum_entropy(
     size : int
         Grid points along each axis, 2 n - 1 or more. On the grid of size N the correlations hold
         exactly for the periodic lattice of N x N sites.
-    fixed_mean : bool
-        Whether S(0, 0) = 0: every lattice of `size` x `size` sites has the same mean, as at a
-        fixed concentration.
     softness : float
         With 0 the correlations are met or an error is raised. With a positive number e they may
         be missed by e lambda, at a cost of |missed|^2 / 2 e, so that there is always an answer.
@@ -133,10 +124,6 @@ def maximum_entropy(
     matrix = np.ascontiguousarray(rho, np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix[0, 0] != 1:
         raise ValueError("correlations of a field are a square matrix that begins with 1")
-    if not np.isfinite(matrix).all():
-        raise ValueError("correlations of a field are finite numbers")
-    if not softness >= 0:
-        raise ValueError(f"a softness is 0 or more; got {softness:g}")
     if size < 2 * len(matrix) - 1:
         raise ValueError(
             f"a grid of {size} points is too small for {len(matrix)} x {len(matrix)} correlations: "
@@ -151,17 +138,16 @@ def maximum_entropy(
         if lowest_value(trial, size) > 0:
             multipliers = trial
     for soft in [*easing, softness]:
-        multipliers, values, more, found = _newton(
-            matrix, multipliers, size, fixed_mean, soft, tolerance
-        )
+        multipliers, values, more, found = _newton(matrix, multipliers, size, soft, tolerance)
         steps += more
     if not found:
         proof = multipliers / multipliers[0, 0]
-        shortfall = 2 * (proof * matrix).sum() - 1
-        reason = f"a mean <p S> with p >= 0 would be {shortfall:.3g}"
-        if shortfall > -BORDER:
-            reason = "only a perfect crystal, with all of S in a few points, comes near"
-        raise NotRealisableError(f"no spectrum S >= 0 has these correlations: {reason}", proof)
+        shortfall = proof[0, 0] + 2 * ((proof * matrix).sum() - proof[0, 0])
+        raise NotRealisableError(
+            "no spectrum S >= 0 has these correlations: a sum of them that is never negative, "
+            f"<p S> with p >= 0, would be {shortfall:.3g}",
+            proof,
+        )
     return Spectrum(multipliers, values, steps)
 
 
@@ -266,20 +252,6 @@ def lowest_value(multipliers: NDArray[np.float64], points: int = 256) -> float:
     return float((2 * (wave @ multipliers @ wave.T).real - multipliers[0, 0]).min())
 
 
-def lower_bound(multipliers: NDArray[np.float64]) -> float:
-    """Bound below p_00 + 2 sum p_ij cos 2 pi (h i + k j) everywhere, between grid points too.
-
-    A sum of waves up to degree d that stays within +-w at m > 2 d points a period stays within
-    +-w / cos(pi d / m) everywhere (Ehlich & Zeller, Math. Z. 86, 41, 1964), here along both axes.
-    """
-    n = len(multipliers)
-    points = 128 * n
-    wave = np.exp(2j * np.pi * np.outer(np.arange(points) / points, np.arange(n)))
-    values = 2 * (wave[: points // 2 + 1] @ multipliers @ wave.T).real - multipliers[0, 0]
-    middle, width = (values.max() + values.min()) / 2, (values.max() - values.min()) / 2
-    return float(middle - width / np.cos(np.pi * (n - 1) / points) ** 2)
-
-
 @lru_cache(maxsize=32)
 def _threshold_table(
     concentration: float, points: int = 20_001
@@ -297,13 +269,10 @@ def _threshold_table(
 
 
 @njit(cache=True, nogil=True)
-def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[no-untyped-def]
-    """Solve for multipliers; return them, the spectrum, the steps, and whether it was found.
+def _newton(rho, start, size, softness, tolerance):  # type: ignore[no-untyped-def]
+    """Minimise the dual; return multipliers, spectrum, steps, and whether there is a solution.
 
-    Newton's method on the pair of conditions S X = 1, X the sum of cosines, and correlations as
-    wanted: S and X both stay positive and need not belong together before the end, which takes
-    several times fewer steps than S = 1/X throughout. Without a solution the multipliers are the
-    proof: X > 0, and yet <S X> = sum w rho lambda would not be.
+    Without a solution the multipliers are the proof: 1/S > 0, and yet <rho, 1/S> <= 0.
     """
     n = len(rho)
     n_terms = n * n
@@ -314,16 +283,13 @@ def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[
     soft[0] = 0.0
     turn = np.exp(2j * np.pi * np.arange(size) / size)
     lam = start.copy().reshape(n_terms)
-    inverse = _cosine_sum(lam, n, turn)
-    if fixed_mean:
-        inverse[0, 0] = np.inf
-    guess = 1 / inverse
+    inverse = _inverse_spectrum(lam, n, turn)
+    value = (weight * target * lam).sum() + 0.5 * (weight * soft * lam**2).sum()
+    value -= np.log(inverse).mean()
     last = np.inf
     hessian = np.empty((n_terms, n_terms))
     for step in range(MAX_STEPS):
-        values = 1 / inverse
-        first = _moments(values, n, turn, n, 0)
-        second = _moments(guess * values, 2 * n - 1, turn, 2 * n - 1, n - 1)
+        first, second = _moments(inverse, n, turn)
         gradient = np.empty(n_terms)
         worst = 0.0
         for k in range(n_terms):
@@ -332,7 +298,7 @@ def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[
             worst = max(worst, abs(missed))
         stalled = worst < 1e-7 and worst > last / 2  # nothing left but rounding
         if worst < tolerance or stalled:
-            return lam.reshape(n, n), values, step, True
+            return lam.reshape(n, n), 1 / inverse, step, True
         last = worst
         for k in range(n_terms):
             for m in range(k + 1):
@@ -344,32 +310,26 @@ def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[
         for k in range(n_terms):  # so that rounding never makes it singular
             hessian[k, k] *= 1 + 1e-12
         direction = -np.linalg.solve(hessian, gradient)
-        change = _cosine_sum(direction, n, turn)
-        if fixed_mean:
-            change[0, 0] = 0.0
-        guess_change = values - guess - guess * values * change
-        lam = lam + _stride(inverse, change) * direction
-        guess = guess + _stride(guess, guess_change) * guess_change
-        inverse = _cosine_sum(lam, n, turn)
-        if fixed_mean:
-            inverse[0, 0] = np.inf
-        if softness == 0 and (weight * target * lam).sum() < BORDER * lam[0]:
-            break
-    return lam.reshape(n, n), 1 / inverse, step, False
+        slope = (gradient * direction).sum()
+        length = 1.0
+        while True:
+            trial = lam + length * direction
+            inverse = _inverse_spectrum(trial, n, turn)
+            if inverse.min() > 0:
+                product = (weight * target * trial).sum()
+                attempt = product + 0.5 * (weight * soft * trial**2).sum()
+                attempt -= np.log(inverse).mean()
+                if softness == 0 and product <= 0:
+                    return trial.reshape(n, n), inverse, step, False
+                if attempt <= value + 0.1 * length * slope + 1e-12 or length < 1e-9:
+                    break
+            length /= 2
+        lam, value = trial, attempt
+    return lam.reshape(n, n), 1 / inverse, MAX_STEPS, False
 
 
 @njit(cache=True, nogil=True)
-def _stride(values, change):  # type: ignore[no-untyped-def]
-    """Part of a step, 1 at most, that uses up nine tenths of the way to a value of 0."""
-    steepest = 0.9
-    for value, slope in zip(values.ravel(), change.ravel()):  # noqa: B905 (numba)
-        if value > 0:
-            steepest = max(steepest, -slope / value)
-    return 0.9 / steepest
-
-
-@njit(cache=True, nogil=True)
-def _cosine_sum(lam, n, turn):  # type: ignore[no-untyped-def]
+def _inverse_spectrum(lam, n, turn):  # type: ignore[no-untyped-def]
     """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
     size = len(turn)
     along_k = np.zeros((n, size), np.complex128)
@@ -378,32 +338,44 @@ def _cosine_sum(lam, n, turn):  # type: ignore[no-untyped-def]
             factor = lam[i * n + j] * (1.0 if i == 0 and j == 0 else 2.0)
             for k in range(size):
                 along_k[i, k] += factor * turn[(j * k) % size]
-    total = np.zeros((size, size))
+    inverse = np.zeros((size, size))
     for h in range(size // 2 + 1):
         for i in range(n):
             phase = turn[(i * h) % size]
             for k in range(size):
-                total[h, k] += (phase * along_k[i, k]).real
-    for h in range(size // 2 + 1, size):  # cosines are the same at -q
+                inverse[h, k] += (phase * along_k[i, k]).real
+    for h in range(size // 2 + 1, size):  # S(-q) = S(q)
         for k in range(size):
-            total[h, k] = total[size - h, (size - k) % size]
-    return total
+            inverse[h, k] = inverse[size - h, (size - k) % size]
+    return inverse
 
 
 @njit(cache=True, nogil=True)
-def _moments(values, rows, turn, ahead, behind):  # type: ignore[no-untyped-def]
-    """Mean of values times cos 2 pi (h i + k j), for 0 <= i < rows and -behind <= j < ahead.
+def _moments(inverse, n, turn):  # type: ignore[no-untyped-def]
+    """Cosine moments of S for 0 <= i, j < n, and of S^2 for 0 <= i <= 2n - 2, 1 - n <= j <= 2n - 2.
 
-    The values are the same at q and -q; j = 0 is at column `behind`.
+    The second has its j = 0 at column n - 1.
     """
-    size = len(values)
-    means = np.zeros((rows, ahead + behind))
+    size = len(inverse)
+    first = np.zeros((n, n))
+    second = np.zeros((2 * n - 1, 3 * n - 2))
+    row = np.empty(size)
     for h in range(size // 2 + 1):
         share = (1.0 if h == 0 or 2 * h == size else 2.0) / size**2
-        for j in range(-behind, ahead):
+        for k in range(size):
+            row[k] = 1 / inverse[h, k]
+        for j in range(n):
             total = 0j
             for k in range(size):
-                total += values[h, k] * turn[(j * k) % size]
-            for i in range(rows):
-                means[i, j + behind] += share * (total * turn[(i * h) % size]).real
-    return means
+                total += row[k] * turn[(j * k) % size]
+            for i in range(n):
+                first[i, j] += share * (total * turn[(i * h) % size]).real
+        for k in range(size):
+            row[k] *= row[k]
+        for j in range(1 - n, 2 * n - 1):
+            total = 0j
+            for k in range(size):
+                total += row[k] * turn[(j * k) % size]
+            for i in range(2 * n - 1):
+                second[i, j + n - 1] += share * (total * turn[(i * h) % size]).real
+    return first, second
