@@ -13,7 +13,7 @@ from xrlab.spectrum import (
     NotRealisableError,
     field_correlation,
     lattice_correlation,
-    lower_bound,
+    lowest_value,
     maximum_entropy,
 )
 
@@ -26,9 +26,9 @@ ROUNDING = 1e-9
 REALISABLE_GRID = 64
 
 # Cost of missing a correlation where not all can be met, see `spectrum.maximum_entropy`. It is
-# raised until lattices of these sizes can have the rest: an even and an odd one, for waves of
-# period 2 fit only the even. Larger lattices then can, too.
-SOFTNESS = 0.0003
+# doubled until lattices of an even and of an odd size have the rest: waves of period 2 fit only
+# the even ones.
+SOFTNESS = 0.003
 SMALLEST_LATTICES = (50, 51)
 
 
@@ -207,11 +207,9 @@ class Encoding:
         try:
             maximum_entropy(self.matrix, REALISABLE_GRID)
         except NotRealisableError as error:
-            proof = error.certificate.copy()  # positive at the points of the grid
-            proof[0, 0] -= min(0.0, lower_bound(proof))  # and now between them
-            proof /= proof[0, 0]
-            total = 2 * (proof * self.matrix).sum() - 1
-            if total < -ROUNDING:
+            proof = error.certificate
+            total = (proof * self.matrix).sum() * 2 - proof[0, 0]
+            if total < min(0.0, lowest_value(proof)) - ROUNDING:
                 found.append(
                     f"the mean of a positive function times the intensity: {_words(proof)} "
                     f"= {total:.3g} must not be negative"
@@ -219,12 +217,12 @@ class Encoding:
         return found
 
     def nearest_realisable(self) -> Encoding:
-        """Return this encoding if thresholded Gaussian fields have it, else the nearest one.
+        """Return this encoding if a thresholded Gaussian field has it, else the nearest one.
 
-        It is one for lattices of 50 x 50 sites and larger, half of them +1:
-        ``simulate(..., sampler="gaussian")`` makes it. "Nearest" is measured between the field's
-        correlations, rho = sin(pi c / 2), as the sum of squares, with a reward for entropy that
-        keeps away from the border, where a lattice would be a perfect crystal. Other samplers
+        It is one for lattices of 50 x 50 sites and larger, half of them +1. "Nearest" is measured
+        between the field's correlations, rho = sin(pi c / 2), as the sum of
+        squares, with a small reward for entropy that keeps away from the border, where a lattice
+        would be a perfect crystal. ``simulate(..., sampler="gaussian")`` makes it. Other samplers
         may come nearer: the fields are many patterns, not all.
 
         Examples
@@ -235,16 +233,16 @@ class Encoding:
         rho = field_correlation(self.matrix)
         nearest, softness = self, SOFTNESS
         while not nearest._has_field():
-            spectrum = maximum_entropy(rho, REALISABLE_GRID, fixed_mean=True, softness=softness)
+            spectrum = maximum_entropy(rho, REALISABLE_GRID, softness=softness)
             nearest = Encoding(lattice_correlation(spectrum.correlations[: self.span, : self.span]))
-            softness *= 4
+            softness *= 2
         return nearest
 
     def _has_field(self) -> bool:
         rho = field_correlation(self.matrix)
         try:
-            for size in SMALLEST_LATTICES:
-                maximum_entropy(rho, size, fixed_mean=True)
+            for size in (REALISABLE_GRID, *SMALLEST_LATTICES):
+                maximum_entropy(rho, size)
         except NotRealisableError:
             return False
         return True
