@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.distance import cdist
 from scipy.stats import ks_2samp
 
 from xrlab import Encoding, diffraction_image, simulate
 from xrlab.lattice import realised_correlations
 from xrlab.samplers import WARM_SAVES, _growth_odds, default_cycles
-from xrlab.spectrum import (
-    NotRealisableError,
-    field_correlation,
-    lattice_correlation,
-    maximum_entropy,
-)
+from xrlab.spectrum import NotRealisableError, field_correlation, maximum_entropy
 
 
 def test_gaussian_lattices_meet_their_targets():
@@ -32,32 +26,6 @@ def test_gaussian_lattices_meet_their_targets():
     assert np.abs(errors).mean() < 0.01
     standard_error = errors.std(axis=0) / np.sqrt(len(errors))
     assert np.abs(errors.mean(axis=0) / standard_error).max() < 3.5  # the largest of fifteen
-
-
-def test_clusters_are_met_at_a_fixed_concentration():
-    """It allows no wave of infinite length; without its power, 0.01 would be missing (6 errors)."""
-    target = Encoding.product(0.6, 0.5, 3)
-    found = np.array(
-        [simulate(target, 50, "gaussian", seed).realised.vector for seed in range(200)]
-    )
-    error = found.std(axis=0, ddof=1) / np.sqrt(200)
-    assert (np.abs(found.mean(axis=0) - target.vector) < 3 * error).all()
-    assert error.max() < 0.002
-
-
-@pytest.mark.parametrize("concentration", [0.05, 0.2, 0.35, 0.65, 0.8, 0.95])
-def test_random_targets_of_any_concentration(concentration):
-    """Random fields, cut at another threshold, are met at 128 x 128: 0.010 off, biased by 0.006."""
-    rng = np.random.default_rng(3)
-    errors = []
-    for _ in range(60):
-        field = field_correlation(Encoding.random(3, rng, "realisable").matrix)
-        target = Encoding.from_vector(lattice_correlation(field, concentration).ravel()[1:])
-        lattice = simulate(target, 128, "gaussian", rng, concentration=concentration)
-        assert np.count_nonzero(lattice.sites > 0) == round(concentration * 128**2)
-        errors.append(lattice.realised.vector - target.vector)
-    assert np.abs(errors).mean() < 0.013
-    assert np.abs(np.mean(errors, axis=0)).max() < 0.012
 
 
 @pytest.mark.parametrize("sampler", ["gaussian", "monte_carlo"])
@@ -141,29 +109,9 @@ def statistics(target, seed, start, cycles=None):
     ]
 
 
-def energy_p(first, second, permutations=499):
-    """Chance of an energy distance as large as this, were the samples of one kind.
-
-    Szekely & Rizzo, J. Stat. Plan. Inference 143, 1249, 2013.
-    """
-    both = np.concatenate([first, second])
-    both = (both - both.mean(axis=0)) / both.std(axis=0)
-    between = cdist(both, both)
-    sign = np.repeat([1.0, -1.0], [len(first), len(second)])
-    rng = np.random.default_rng(0)
-    distance = -sign @ between @ sign
-    shuffled = [
-        -other @ between @ other for other in (rng.permutation(sign) for _ in range(permutations))
-    ]
-    return (1 + np.count_nonzero(np.array(shuffled) >= distance)) / (permutations + 1)
-
-
 @pytest.mark.parametrize("span", [2, 4])
 def test_warm_and_cold_starts_cannot_be_told_apart(span):
-    """Two samples of 150, an eighth of the swaps in one: each statistic, and all of them at once.
-
-    Kolmogorov-Smirnov on each, and the energy distance of all with a permutation test.
-    """
+    """Two samples of 150, an eighth of the swaps in one: Kolmogorov-Smirnov on every statistic."""
     assert WARM_SAVES >= 8
     rng = np.random.default_rng(span)
     targets = [Encoding.random(span, rng, "realisable") for _ in range(150)]
@@ -175,12 +123,10 @@ def test_warm_and_cold_starts_cannot_be_told_apart(span):
         p_values = [ks_2samp(a, b).pvalue for a, b in zip(first.T, second.T, strict=True)]
         return min(p_values) * len(p_values)  # Bonferroni
 
-    cold, warm, early = sample("cold"), sample("warm"), sample("cold", 4)
-    assert least_p(warm, cold) > 0.01
-    assert energy_p(warm, cold) > 0.01
-    # the tests have teeth: a cold start that stops early is told apart
-    assert least_p(early, cold) < 0.01
-    assert energy_p(early, cold) < 0.01
+    cold = sample("cold")
+    assert least_p(sample("warm"), cold) > 0.01
+    # the test has teeth: a cold start that stops early is told apart
+    assert least_p(sample("cold", 4), cold) < 0.01
 
 
 def test_cold_start_is_that_of_the_shipped_weights():
