@@ -28,6 +28,18 @@ def test_gaussian_lattices_meet_their_targets():
     assert np.abs(errors.mean(axis=0) / standard_error).max() < 3.5  # the largest of fifteen
 
 
+@pytest.mark.parametrize("span", [2, 4])
+def test_gaussian_lattices_have_no_bias(span):
+    """At 50 x 50, where fixed concentration and phases alone would shift them by 5 errors."""
+    rng = np.random.default_rng(8)
+    targets = [Encoding.random(span, rng, "realisable") for _ in range(800)]
+    errors = np.array(
+        [simulate(t, 50, "gaussian", rng).realised.vector - t.vector for t in targets]
+    )
+    in_errors = errors.mean(axis=0) / errors.std(axis=0) * np.sqrt(len(errors))
+    assert np.abs(in_errors).max() < 3.5
+
+
 @pytest.mark.parametrize("sampler", ["gaussian", "monte_carlo"])
 @pytest.mark.parametrize("concentration", [0.05, 0.3, 0.95])
 def test_any_concentration(sampler, concentration):

@@ -14,6 +14,7 @@ from xrlab.spectrum import (
     lattice_correlation,
     lowest_value,
     maximum_entropy,
+    phase_shift,
 )
 
 
@@ -27,6 +28,36 @@ def test_correlations_are_met(span, seed):
     assert spectrum.values.min() > 0
     assert spectrum.values.mean() == pytest.approx(1)
     assert spectrum.steps <= 40
+
+
+def test_a_fixed_mean_leaves_nothing_at_the_origin():
+    """S(0, 0) = 0, every wanted rho met, from an answer without that condition too."""
+    rho = field_correlation(Encoding.random(3, 1, "realisable").matrix)
+    start = maximum_entropy(rho, 48)
+    for options in ({}, {"start": start}):
+        spectrum = maximum_entropy(rho, 48, fixed_mean=True, **options)
+        assert spectrum.values[0, 0] < 1e-200
+        np.testing.assert_allclose(spectrum.correlations[:3, :3], rho, atol=1e-8)
+
+
+@pytest.mark.parametrize("concentration", [0.5, 0.3])
+def test_cut_waves_of_random_phase_have_the_shift(concentration):
+    """Fields of 24 x 24 sites: within four standard errors and a third, the terms left out."""
+    rng = np.random.default_rng(4)
+    rho = [[1, -0.6, 0.4], [0.7, -0.45, 0.3], [0.5, -0.35, 0.25]]
+    spectrum = maximum_entropy(rho, 24, fixed_mean=True)
+    gaussian = lattice_correlation(spectrum.correlations[:3, :3], concentration)
+    found = []
+    for _ in range(30):
+        waves = np.fft.fft2(rng.standard_normal((200, 24, 24)))
+        fields = np.fft.ifft2(waves / np.abs(waves) * np.sqrt(spectrum.values)).real
+        s = np.where(fields > np.quantile(fields, 1 - concentration), 1.0, -1.0)
+        pairs = [[(s * np.roll(s, (-i, -j), (1, 2))).mean() for j in range(3)] for i in range(3)]
+        found.append((np.array(pairs) - s.mean() ** 2) / (1 - s.mean() ** 2) - gaussian)
+    error = np.std(found, axis=0) / np.sqrt(30)
+    shift = phase_shift(spectrum, 3, concentration)
+    assert (np.abs(np.mean(found, axis=0) - shift) <= 4 * error + np.abs(shift) / 3 + 1e-9).all()
+    assert np.abs(shift).max() > 12 * error.max()  # the test has teeth
 
 
 @pytest.mark.parametrize("rho", [-0.9, 0.3, 0.8])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from xrlab.encoding import Encoding, component_names, vector_length
-from xrlab.spectrum import Spectrum, field_correlation, maximum_entropy
+from xrlab.spectrum import Spectrum, field_correlation, maximum_entropy, phase_shift
 
 Sites = NDArray[np.int8]
 Start = Literal["warm", "cold"]
@@ -99,7 +99,8 @@ def gaussian(
     The field has correlations rho that the cut turns into the wanted c, rho = sin(pi c / 2) at
     concentration 1/2 (`spectrum.field_correlation`). Its Fourier amplitudes are sqrt(S) with random
     phases: with random amplitudes too, a lattice with a sharp maximum of S would miss its target
-    several times further. The threshold is where the concentration comes out exactly.
+    several times further. The threshold is where the concentration comes out exactly. What that and
+    the fixed amplitudes do to the correlations on average is corrected for (`_without_bias`).
 
     Raises
     ------
@@ -107,6 +108,7 @@ def gaussian(
         If no Gaussian field has these correlations.
     """
     spectrum = _field_spectrum(encoding, size, concentration)
+    spectrum = _without_bias(spectrum, encoding, concentration)
     return _cut(spectrum.values, _phases(size, rng), concentration)
 
 
@@ -153,6 +155,22 @@ def _field_spectrum(encoding: Encoding, size: int, concentration: float) -> Spec
     rho = field_correlation(encoding.matrix, concentration)
     rho[0, 0] = 1.0
     return maximum_entropy(rho, size)
+
+
+def _without_bias(spectrum: Spectrum, encoding: Encoding, concentration: float) -> Spectrum:
+    """Spectrum whose cut fields have the wanted correlations on average on a finite lattice.
+
+    A fixed concentration takes S(0, 0) out of the field, random phases shift the correlations
+    (`spectrum.phase_shift`). Where no spectrum makes up for both, it stays as it is.
+    """
+    with suppress(ValueError):
+        wanted = encoding.matrix - phase_shift(spectrum, encoding.span, concentration)
+        if np.abs(wanted).max() <= 1:
+            rho = field_correlation(wanted, concentration)
+            rho[0, 0] = 1.0
+            size = len(spectrum.values)
+            return maximum_entropy(rho, size, fixed_mean=True, tolerance=1e-6, start=spectrum)
+    return spectrum
 
 
 def _phases(size: int, rng: np.random.Generator) -> NDArray[np.complex128]:

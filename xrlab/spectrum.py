@@ -20,6 +20,9 @@ from scipy.special import ndtri
 # Newton's steps double the digits at the end; far fewer than these are ever used.
 MAX_STEPS = 200
 
+# 1/S where S is to be 0; its logarithm stays finite.
+NO_SPECTRUM = 1e300
+
 # An endless lattice is taken for a periodic one, made larger until what is left of the order half
 # way across is negligible. The largest grid takes 0.1 s.
 NEGLIGIBLE = 1e-3
@@ -79,6 +82,7 @@ def maximum_entropy(
     rho: ArrayLike,
     size: int,
     *,
+    fixed_mean: bool = False,
     softness: float = 0.0,
     tolerance: float = 1e-10,
     start: Spectrum | None = None,
@@ -96,6 +100,9 @@ def maximum_entropy(
     size : int
         Grid points along each axis, 2 n - 1 or more. On the grid of size N the correlations hold
         exactly for the periodic lattice of N x N sites.
+    fixed_mean : bool
+        Whether S(0, 0) = 0, so that the field of every lattice has the same mean. A proof that
+        there is none may then be negative at h = k = 0.
     softness : float
         With 0 the correlations are met or an error is raised. With a positive number e they may
         be missed by e lambda, at a cost of |missed|^2 / 2 e, so that there is always an answer.
@@ -135,10 +142,12 @@ def maximum_entropy(
     multipliers[0, 0] = 1.0
     if start is not None:  # a little away from the border, where steps would be short
         trial = multipliers + 0.8 * (start.multipliers - multipliers)
-        if lowest_value(trial, size) > 0:
+        if _inverse_spectrum(trial.ravel(), _turn(size), fixed_mean).min() > 0:
             multipliers = trial
     for soft in [*easing, softness]:
-        multipliers, values, more, found = _newton(matrix, multipliers, size, soft, tolerance)
+        multipliers, values, more, found = _newton(
+            matrix, multipliers, size, fixed_mean, soft, tolerance
+        )
         steps += more
     if not found:
         proof = multipliers / multipliers[0, 0]
@@ -246,6 +255,38 @@ def lattice_correlation(rho: ArrayLike, concentration: float = 0.5) -> NDArray[n
     return np.interp(angle, angles, table)
 
 
+def phase_shift(spectrum: Spectrum, span: int, concentration: float = 0.5) -> NDArray[np.float64]:
+    """Lattice correlation that a field of random phases has beyond that of a Gaussian one.
+
+    A sum of waves of fixed amplitudes is Gaussian but for its fourth cumulants,
+    <x x x' x'> = -sum Q^2 (2 + cos 2 theta) and <x x x x'> = -3 sum Q^2 cos theta, where Q is
+    S / sum S without q = 0 and theta = 2 pi (h i + k j). This is the first term of the Edgeworth
+    series of the cut field (Kendall & Stuart, Advanced Theory of Statistics I, chapters 3 and 6),
+    at thresholds that keep the concentration.
+
+    Returns
+    -------
+    array, shape (span, span)
+        What the cut adds to `lattice_correlation`.
+    """
+    share = spectrum.values.copy()
+    share[0, 0] = 0
+    share /= share.sum()
+    near = np.arange(span)
+    rho = np.fft.fft2(share).real[:span, :span]
+    square = np.fft.fft2(share**2).real
+    twice = square[np.ix_(2 * near, 2 * near)]
+    rho[0, 0] = 0  # nothing to correct
+    t = ndtri(1 - concentration)
+    g, u = t / (1 + rho), 1 / (1 - rho**2)
+    shift = -(2 * square[0, 0] + twice) * (g**2 + u * rho) / 4
+    shift -= square[:span, :span] * (g**2 - u)
+    shift -= square[0, 0] / 4 * (3 * (1 - t**2) * rho + 3 * t * g * rho**2 + (u - g**2) * rho**3)
+    shift *= np.sqrt(u) * np.exp(-t * g) / (2 * np.pi * concentration * (1 - concentration))
+    shift[0, 0] = 0
+    return shift
+
+
 def lowest_value(multipliers: NDArray[np.float64], points: int = 256) -> float:
     """Lowest value of p_00 + 2 sum p_ij cos 2 pi (h i + k j) on a fine grid of the cell."""
     wave = np.exp(2j * np.pi * np.outer(np.arange(points) / points, np.arange(len(multipliers))))
@@ -269,7 +310,7 @@ def _threshold_table(
 
 
 @njit(cache=True, nogil=True)
-def _newton(rho, start, size, softness, tolerance):  # type: ignore[no-untyped-def]
+def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[no-untyped-def]
     """Minimise the dual; return multipliers, spectrum, steps, and whether there is a solution.
 
     Without a solution the multipliers are the proof: 1/S > 0, and yet <rho, 1/S> <= 0.
@@ -281,9 +322,9 @@ def _newton(rho, start, size, softness, tolerance):  # type: ignore[no-untyped-d
     target = rho.copy().reshape(n_terms)
     soft = np.full(n_terms, softness)
     soft[0] = 0.0
-    turn = np.exp(2j * np.pi * np.arange(size) / size)
+    turn = _turn(size)
     lam = start.copy().reshape(n_terms)
-    inverse = _inverse_spectrum(lam, n, turn)
+    inverse = _inverse_spectrum(lam, turn, fixed_mean)
     value = (weight * target * lam).sum() + 0.5 * (weight * soft * lam**2).sum()
     value -= np.log(inverse).mean()
     last = np.inf
@@ -314,7 +355,7 @@ def _newton(rho, start, size, softness, tolerance):  # type: ignore[no-untyped-d
         length = 1.0
         while True:
             trial = lam + length * direction
-            inverse = _inverse_spectrum(trial, n, turn)
+            inverse = _inverse_spectrum(trial, turn, fixed_mean)
             if inverse.min() > 0:
                 product = (weight * target * trial).sum()
                 attempt = product + 0.5 * (weight * soft * trial**2).sum()
@@ -329,9 +370,15 @@ def _newton(rho, start, size, softness, tolerance):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _inverse_spectrum(lam, n, turn):  # type: ignore[no-untyped-def]
+def _turn(size):  # type: ignore[no-untyped-def]
+    """Waves of the grid: exp 2 pi i h at h = 0, 1/N, ..., (N - 1)/N."""
+    return np.exp(2j * np.pi * np.arange(size) / size)
+
+
+@njit(cache=True, nogil=True)
+def _inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
     """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
-    size = len(turn)
+    size, n = len(turn), round(np.sqrt(len(lam)))
     along_k = np.zeros((n, size), np.complex128)
     for i in range(n):
         for j in range(n):
@@ -347,6 +394,8 @@ def _inverse_spectrum(lam, n, turn):  # type: ignore[no-untyped-def]
     for h in range(size // 2 + 1, size):  # S(-q) = S(q)
         for k in range(size):
             inverse[h, k] = inverse[size - h, (size - k) % size]
+    if fixed_mean:
+        inverse[0, 0] = NO_SPECTRUM
     return inverse
 
 
