@@ -138,6 +138,7 @@ def main() -> None:
                 accuracy.sampler(*(20, 64) if quick else (500, 256)),
                 accuracy.delta_pdf(*(30, 1) if quick else (1000, 3)),
                 accuracy.memory(200 if quick else 30_000),
+                accuracy.training_memory(200 if quick else 10_000),
             )
         )
         results.append(run(curves.lattices(quick), curves.images(quick), curves.data_sets(quick)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import plain
@@ -274,6 +277,7 @@ def reading(repeats: int) -> Iterator[Row]:
             tolerance=same,
             at_most=5e-3,
         )
+    yield from networks(repeats)
     yield compare(
         "ΔPDF of one image, span 4, `delta_pdf`",
         lambda image: xrlab.delta_pdf(image, 4, lot_size=LOT_SIZE).matrix,
@@ -281,4 +285,32 @@ def reading(repeats: int) -> Iterator[Row]:
         partial(plain.delta_pdf, span=4, lot_size=LOT_SIZE),
         [image] * 10 * repeats,
         tolerance=1e-9,
+    )
+
+
+def networks(repeats: int) -> Iterator[Row]:
+    """Train and use the small CNN, in a process with two threads."""
+    number = 320 if repeats == 1 else 2560
+    script = Path(__file__).parent / "networks.py"
+    threads = {name: str(WORKERS) for name in os.environ if name.endswith("_THREADS")}
+    line = subprocess.check_output(
+        [sys.executable, script, str(number), "--repeats", str(min(repeats, 3))],
+        env=os.environ | threads,
+    )
+    found = json.loads(line)
+    yield Row(
+        f"training the small CNN, an epoch of {number} images, `xrlab.training.fit`, two cores",
+        found["fit"],
+        "a bare TensorFlow loop over the same layers, without symmetries",
+        found["bare"],
+        at_most=1.15 * found["bare"],
+    )
+    yield Row(
+        "images through the small CNN in batches, `run_model`, two cores, each",
+        found["image"],
+        "forward and backward in training",
+        found["bare"] / number,
+        count=1,
+        unit="images",
+        at_least=800,
     )

@@ -3,11 +3,19 @@
 import numpy as np
 import pytest
 
-from xrlab import load_model, small_cnn
+from xrlab import large_cnn, load_model, medium_cnn, predict, small_cnn
+from xrlab.baselines import delta_pdf_vectors
 from xrlab.dataset import STUDY, generate
 from xrlab.metrics import mean_squared_error, r2_score
-from xrlab.models import BATCH, WEIGHTS, model_card, run_model, shipped_models
-from xrlab.training import delta_pdf_vectors
+from xrlab.models import (
+    ARCHITECTURES,
+    BATCH,
+    WEIGHTS,
+    import_keras,
+    model_card,
+    run_model,
+    shipped_models,
+)
 
 SPANS = (2, 3, 4)
 # R^2 on the test images of the card.
@@ -18,6 +26,56 @@ LEAST_R2 = {2: 0.997, 3: 0.989, 4: 0.977}
 def test_small_cnn_has_the_published_size(n_outputs, parameters):
     """Parameters for spans 4, 3, 2."""
     assert small_cnn(n_outputs).count_params() == parameters
+
+
+@pytest.mark.parametrize("n_outputs", [15, 8, 3])
+def test_medium_and_large_cnn_have_the_published_sizes(n_outputs):
+    """At 15 outputs as published; each output has 128 weights and a bias."""
+    assert medium_cnn(n_outputs).count_params() == 1_255_759 - 129 * (15 - n_outputs)
+    assert large_cnn(n_outputs).count_params() == 7_162_447 - 129 * (15 - n_outputs)
+
+
+@pytest.mark.parametrize(("build", "stages"), [(medium_cnn, 1), (large_cnn, 3)])
+def test_medium_and_large_cnn_have_the_published_layers(build, stages):
+    """He-normal everywhere, 3 x 3 same; three convolutions a stage; a dense layer of 128."""
+    layers = build(15).layers
+    convolutions = [layer for layer in layers if layer.__class__.__name__ == "Conv2D"]
+    filters = [32, 64, *[f for pair in ((64, 128), (256, 256), (512, 512)) for f in pair]]
+    skips = [128, 256, 512]
+    wanted = filters[: 2 + 2 * stages] + skips[:stages]
+    assert sorted(c.filters for c in convolutions) == sorted(wanted)
+    assert all(c.kernel_size == (3, 3) and c.padding == "same" for c in convolutions)
+    assert sum(c.strides == (2, 2) for c in convolutions) == 1 + stages
+    weighted = [layer for layer in layers if hasattr(layer, "kernel_initializer")]
+    assert {w.kernel_initializer.__class__.__name__ for w in weighted} == {"HeNormal"}
+    named = [layer.__class__.__name__ for layer in layers]
+    assert named[-5:] == ["Flatten", "Dense", "BatchNormalization", "Dropout", "Dense"]
+    assert [named.count(name) for name in ("Add", "ReLU")] == [stages, stages]
+    assert [layer.units for layer in layers if layer.__class__.__name__ == "Dense"] == [128, 15]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_few_steps_reduce_the_loss(name, image):
+    """Every architecture learns 16 images by heart, whatever their scale."""
+    keras = import_keras()
+    keras.utils.set_random_seed(1)
+    model = ARCHITECTURES[name](3, (16, 16))
+    rng = np.random.default_rng(0)
+    images = image[:16, :16] * rng.gamma(8, size=(16, 16, 16, 1))[..., 0] * 100
+    labels = rng.uniform(-1, 1, (16, 3)).astype("f4")
+    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    losses = [float(model.train_on_batch(images[..., None], labels)) for _ in range(40)]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize(("build", "least"), [(medium_cnn, 8), (large_cnn, 16)])
+def test_medium_and_large_cnn_refuse_what_cannot_be(build, least):
+    """No output, or images that cannot be halved often enough."""
+    with pytest.raises(ValueError, match="at least 1 output"):
+        build(0)
+    with pytest.raises(ValueError, match=f"{least} x {least}"):
+        build(3, shape=(64, least - 1))
+    assert build(3, shape=(least, 20)).output_shape == (None, 3)
 
 
 def test_small_cnn_has_the_published_layers():
@@ -63,6 +121,20 @@ def test_batches_do_not_change_the_answer(image):
     together = run_model(model, images)
     assert together.shape == (BATCH + 3, 3)
     np.testing.assert_allclose(together[[0, -1]], run_model(model, images[[0, -1]]), atol=1e-5)
+
+
+@pytest.mark.skipif(
+    import_keras().backend.backend() != "tensorflow", reason="counts what TensorFlow traces"
+)
+def test_prediction_is_traced_once(image):
+    """One image after the other, through `predict` as well, runs the same compiled function."""
+    predict(image[None], span=2)
+    model = small_cnn(3)
+    run_model(model, image[None])
+    traced = model.predict_function.experimental_get_tracing_count()
+    for factor in range(1, 6):
+        run_model(model, factor * image[None])
+    assert model.predict_function.experimental_get_tracing_count() == traced
 
 
 @pytest.mark.parametrize("span", SPANS)

@@ -15,7 +15,9 @@ from .lattice import Lattice as Lattice
 from .lattice import simulate as simulate
 from .likelihood import cramer_rao as cramer_rao
 from .likelihood import maximum_likelihood as maximum_likelihood
+from .models import large_cnn as large_cnn
 from .models import load_model as load_model
+from .models import medium_cnn as medium_cnn
 from .models import small_cnn as small_cnn
 from .store import generate_to as generate_to
 from .store import open_data_set as open_data_set

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +14,7 @@ from tqdm.auto import tqdm
 
 from xrlab.diffraction import ReciprocalGrid, diffraction_image
 from xrlab.encoding import Distribution, Encoding, vector_length
-from xrlab.lattice import simulate
+from xrlab.lattice import Lattice, simulate
 from xrlab.samplers import Start
 
 # Samples handed to a worker at once: about a second of work, so that the progress bar moves and
@@ -99,6 +101,79 @@ class DataSet:
         ends = np.cumsum(sizes)
         return tuple(self[end - size : end] for size, end in zip(sizes, ends.tolist(), strict=True))
 
+    @property
+    def span(self) -> int:
+        """Side of the encodings."""
+        return math.isqrt(self.encodings.shape[1] + 1)
+
+
+def join(parts: Sequence[DataSet]) -> DataSet:
+    """Put data sets of one span and setting one after the other.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or spans or settings differ.
+    """
+    if not parts:
+        raise ValueError("there is no data set to join")
+    if len({(part.span, part.setting) for part in parts}) > 1:
+        kinds = ", ".join(f"span {part.span} of {part.setting}" for part in parts)
+        raise ValueError(f"only data sets of one span and setting can be joined; got {kinds}")
+    if len(parts) == 1:
+        return parts[0]
+    return DataSet(
+        np.concatenate([part.images for part in parts]),
+        np.concatenate([part.encodings for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        parts[0].setting,
+    )
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Images simulated while they are needed, so that no two epochs of a training see the same.
+
+    Parameters
+    ----------
+    span, n_samples, seed, setting, n_jobs
+        As for `generate`. Epoch e has the samples from e x n_samples on of the data set `seed`.
+    """
+
+    span: int
+    n_samples: int
+    seed: int = 0
+    setting: Setting = Setting()
+    n_jobs: int = -1
+
+    def __len__(self) -> int:
+        return self.n_samples
+
+    def epoch(self, number: int) -> DataSet:
+        """Simulate the images of an epoch, counted from 0."""
+        return generate(
+            self.span,
+            self.n_samples,
+            self.seed,
+            self.setting,
+            first=number * self.n_samples,
+            n_jobs=self.n_jobs,
+            progress=False,
+        )
+
+
+def make_lattice(
+    span: int, seed: int, index: int, setting: Setting = Setting()
+) -> tuple[Lattice, np.random.Generator]:
+    """Simulate the lattice of sample `index` of the data set `seed`, and what chance comes next."""
+    rng = np.random.default_rng([seed, index])
+    if setting.sampler == "growth":
+        along_a, along_b = rng.uniform(-0.9, 0.9, 2)
+        target = Encoding.product(along_a, along_b, span)
+    else:
+        target = Encoding.random(span, rng, setting.targets)
+    return simulate(target, setting.size, setting.sampler, rng, start=setting.start), rng
+
 
 def make_sample(
     span: int,
@@ -110,15 +185,9 @@ def make_sample(
 
     The result depends on the arguments alone, never on what other samples are made.
     """
-    rng = np.random.default_rng([seed, index])
-    if setting.sampler == "growth":
-        along_a, along_b = rng.uniform(-0.9, 0.9, 2)
-        target = Encoding.product(along_a, along_b, span)
-    else:
-        target = Encoding.random(span, rng, setting.targets)
-    lattice = simulate(target, setting.size, setting.sampler, rng, start=setting.start)
+    lattice, rng = make_lattice(span, seed, index, setting)
     image = diffraction_image(lattice, setting.grid, setting.lot_size, setting.lots, rng)
-    return image, lattice.realised, target
+    return image, lattice.realised, lattice.target
 
 
 def generate(
@@ -127,6 +196,7 @@ def generate(
     seed: int = 0,
     setting: Setting = Setting(),
     *,
+    first: int = 0,
     n_jobs: int = -1,
     progress: bool = True,
 ) -> DataSet:
@@ -141,6 +211,8 @@ def generate(
     seed : int
         0 or more. Sample i depends on (seed, i) alone, so the number of workers does not matter.
     setting : Setting
+    first : int
+        Index of the first sample.
     n_jobs : int
         Workers, threads unless `joblib.parallel_config` says otherwise; -1 for one per core.
     progress : bool
@@ -162,10 +234,13 @@ def generate(
         raise ValueError(f"a data set has at least 1 sample; got {n_samples}")
     if seed < 0:
         raise ValueError(f"the seed of a data set is a whole number from 0 up; got {seed}")
+    if first < 0:
+        raise ValueError(f"samples are counted from 0; the first cannot be {first}")
     images = np.empty((n_samples, *setting.grid.shape), np.float32)
     encodings = np.empty((n_samples, n_values), np.float32)
     targets = np.empty((n_samples, n_values), np.float32)
-    chunks = [range(i, min(i + CHUNK, n_samples)) for i in range(0, n_samples, CHUNK)]
+    end = first + n_samples
+    chunks = [range(i, min(i + CHUNK, end)) for i in range(first, end, CHUNK)]
     # Nearly all the work is done by compiled code that lets other threads run, so threads serve as
     # well as processes and need no memory of their own. Linear algebra must not multiply them.
     parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
@@ -175,7 +250,8 @@ def generate(
     ):
         made = parallel(delayed(_make_chunk)(span, seed, chunk, setting) for chunk in chunks)
         for chunk, samples in zip(chunks, made, strict=True):
-            for i, (image, realised, target) in zip(chunk, samples, strict=True):
+            for index, (image, realised, target) in zip(chunk, samples, strict=True):
+                i = index - first
                 images[i], encodings[i], targets[i] = image, realised.vector, target.vector
             bar.update(len(chunk))
     return DataSet(images, encodings, targets, setting)
