@@ -83,3 +83,33 @@ MINUS = abs(ASKED[:, 0] - ASKED[:, 1]) <= 1 - ASKED[:, 2]
 def test_exercise_2(answer, reply):
     """Each typical mistake gets its own hint."""
     assert reply in checks.share_possible(answer, ASKED)
+
+
+SAID = np.full(TRUE.shape, 0.1)
+OFF = np.abs(FOUND - TRUE) / SAID
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (..., "Not yet: put your answer"),
+        ((OFF < 1.645).mean(), "Right: 9"),
+        ((OFF > 1.645).mean(), "share outside"),
+        ((OFF < 1).mean(), "within one standard error"),
+        ((OFF < 1.645).mean(axis=0), "one number for all"),
+        ((OFF < 1.645).sum(), "from 0 to 1"),
+        (0.5, "Not yet: compare"),
+        ("most", "could not be used"),
+    ],
+)
+def test_exercise_6(answer, reply):
+    """Each typical mistake gets its own hint."""
+    assert reply in checks.coverage(answer, TRUE, FOUND, SAID)
+
+
+@pytest.mark.parametrize(("error", "reply"), [(0.3, "cautious"), (0.03, "promise too much")])
+def test_exercise_6_tells_what_it_means(error, reply):
+    """Too wide and too narrow error bars are named."""
+    said = np.full(TRUE.shape, error)
+    answer = (np.abs(FOUND - TRUE) < 1.645 * said).mean()
+    assert reply in checks.coverage(answer, TRUE, FOUND, said)

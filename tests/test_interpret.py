@@ -7,6 +7,7 @@ import pytest
 
 from xrlab import Encoding, ReciprocalGrid, diffraction_image, interpret, predict, simulate
 from xrlab.dataset import STUDY, generate
+from xrlab.instrument import counting
 from xrlab.metrics import image_r2
 
 
@@ -116,12 +117,21 @@ def test_same_seed_same_resimulation(image):
 
 
 @pytest.mark.parametrize("name", ["box1", "box2"])
-def test_measured_boxes_go_through_with_a_warning(real, name):
-    """The answer is labelled as no result, with errors as wide as the training labels."""
+def test_measured_boxes_have_errors_and_a_cleaned_pattern(real, name):
+    """Errors neither tiny nor hopeless; the pattern repeats from cell to cell."""
     result = interpret(real(name), kind="measured")
-    assert any("not a result" in warning for warning in result.warnings)
-    assert result.standard_error.min() > 0.2
-    assert result.corrected.mean() == pytest.approx(1)
+    assert 0.01 < result.standard_error.min() <= result.standard_error.max() < 0.3
+    assert result.corrected.min() > 0
+    np.testing.assert_allclose(result.corrected, result.corrected[::-1, ::-1], rtol=1e-3)
+    np.testing.assert_allclose(result.corrected[0], result.corrected[-1], rtol=1e-3)
+
+
+def test_an_image_that_says_little_is_warned_of(clusters):
+    """Two photons in every hundred pixels, most of the image missing: wide errors, and said so."""
+    image = counting(diffraction_image(clusters, seed=1), exposure=0.02, seed=1)
+    image[:44] = np.nan
+    warnings = interpret(image, kind="measured").warnings
+    assert any("of the image is unmeasured" in warning for warning in warnings)
 
 
 def test_unmeasured_pixels_are_warned_of(image):

@@ -141,3 +141,35 @@ def large_enough_lattice(answer: float, lots: int = 64, lot_size: int = 25) -> s
     if value < best:
         return f"Not yet: with N = {value:.0f} the grain is {excess:.0%} above 1/√M. Larger."
     return f"Not yet: N = {value:.0f} would do ({excess:.0%} above 1/√M), but less is enough."
+
+
+@_friendly
+def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) -> str:
+    """Check exercise 6: the part of the true values within the 90 % intervals."""
+    off = np.abs(np.asarray(mean) - np.asarray(true)) / np.asarray(error)
+    expected = float(np.mean(off < 1.645))
+    values = np.asarray(answer, dtype=float)
+    if values.size > 1:
+        return (
+            f"Not yet: one number for all values together is wanted; yours has shape "
+            f"{values.shape}. Take the mean over both axes."
+        )
+    value = float(values.reshape(()))
+    if np.isclose(value, expected, atol=1e-3):
+        verdict = (
+            "the error bars are cautious"
+            if expected > 0.92
+            else "the error bars promise too much"
+            if expected < 0.88
+            else "the promise of 90 % is kept, to within what so few images can tell"
+        )
+        return f"Right: {value:.1%} lie inside, so {verdict}."
+    if np.isclose(value, 1 - expected, atol=1e-3):
+        return "Close: that is the share outside."
+    if np.isclose(value, np.mean(off < 1), atol=1e-3):
+        return "Close: that is within one standard error. A 90 % interval reaches 1.645 of them."
+    if not 0 <= value <= 1:
+        return (
+            "Not yet: a share is a number from 0 to 1. The mean of an array of True and False is."
+        )
+    return "Not yet: compare np.abs(mean - true) with 1.645 * error, and take the mean."

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xrlab.corrections import REFERENCE_PIPELINE, fill_unmeasured, normalise_mean
+from xrlab import measured as measured_kind
+from xrlab.corrections import fill_unmeasured, normalise_mean
 from xrlab.dataset import Setting
 from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid, as_image, diffraction_image
 from xrlab.encoding import Encoding, component_names, vector_length
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Kind = Literal["simulated", "measured"]
+
+# A standard error above this is hardly better than no answer: correlations spread by 0.3.
+VAGUE = 0.2
 
 # The larger of the two standard settings: its 64 lots give an image with little grain.
 RESIMULATION = Setting(size=96, lot_size=48, lots=64)
@@ -40,7 +44,9 @@ class Interpretation:
     measured : float array
         The image as it came, NaN where unmeasured.
     corrected : float array
-        The image that the model was shown, mean 1.
+        The image as a clean measurement of the crystal's own pattern would show it, mean 1. For
+        kind "simulated" the image with its gaps filled, which is what the network was shown; for
+        "measured" the network's own: without form factor, background, Bragg peaks and noise.
     lattice : Lattice
         Simulated with the encoding as its target.
     simulated : float32 array
@@ -84,7 +90,7 @@ class Interpretation:
 def predict(
     images: ArrayLike, span: int = 4, kind: Kind = "simulated"
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read the encodings off a stack of images with the shipped small CNN.
+    """Read the encodings off a stack of images with a shipped network.
 
     Parameters
     ----------
@@ -92,15 +98,17 @@ def predict(
         On any scale, NaN where unmeasured, h and k from 0 to 2 r.l.u. with both ends.
     span : {2, 3, 4}
     kind : {"simulated", "measured"}
-        Measured images first go through `corrections.REFERENCE_PIPELINE`.
+        "simulated" takes the network of that span for clean images, "measured" the one that knows
+        form factors, backgrounds, Bragg peaks, gaps and noise (`xrlab.measured`); its window may be
+        any one that begins at whole h and k.
 
     Returns
     -------
     mean, standard_error : float64 arrays, shape (n, span^2 - 1)
         For simulated images the error is the root mean square error of each value on images that
         the network never saw, so it holds for images like those of its training (50/25/8, without
-        noise or mask). For measured ones, whose form factor this network knows nothing of, it is
-        the whole spread of the training labels: nothing better can be promised.
+        noise or mask). For measured ones the network gives it for each image; it holds for images
+        that are E S + B as in `xrlab.instrument`, and cannot tell when one is not.
 
     Raises
     ------
@@ -121,7 +129,12 @@ def predict(
             f"predict takes a stack of images of shape (n, 64, 64), n at least 1; "
             f"this has shape {stack.shape}. For one image, give image[None]"
         )
-    return _read(np.stack([_prepare(image, kind) for image in stack]), span, kind)
+    _check_kind(kind)
+    stack = np.stack([as_image(image, STANDARD_GRID.shape) for image in stack])
+    if kind == "measured":
+        reading = measured_kind.read(stack, span)
+        return reading.mean, reading.standard_error
+    return _read(np.stack([_prepare(image) for image in stack]), span)
 
 
 def interpret(
@@ -163,9 +176,15 @@ def interpret(
             f"the shipped networks read images on h and k from 0 to 2 r.l.u. at 64 x 64 points; "
             f"this grid is {grid}. Use delta_pdf, or resample the image"
         )
+    _check_kind(kind)
     measured = as_image(image, grid.shape)
-    corrected = _prepare(measured, kind)
-    (mean,), (error,) = _read(corrected[None], span, kind)
+    if kind == "measured":
+        reading = measured_kind.read(measured[None], span)
+        mean, error = reading.mean[0], reading.standard_error[0]
+        corrected = measured_kind.unfold(reading.cells[0], grid.h_values)
+    else:
+        corrected = _prepare(measured)
+        (mean,), (error,) = _read(corrected[None], span)
     encoding = Encoding.from_vector(np.clip(mean, -1, 1))
     lattice = simulate(encoding, RESIMULATION.size, seed=seed)
     simulated = diffraction_image(lattice, grid, RESIMULATION.lot_size, RESIMULATION.lots, seed)
@@ -194,39 +213,43 @@ def _model(span: int) -> tuple[keras.Model, dict[str, Any]]:
     return load_model(name), model_card(name)
 
 
-def _prepare(image: ArrayLike, kind: Kind) -> NDArray[np.float64]:
-    """Bring an image to what the network was trained on: corrected, filled, mean 1."""
+def _check_kind(kind: str) -> None:
     if kind not in ("simulated", "measured"):
         raise ValueError(f"the kind of an image is 'simulated' or 'measured'; got {kind!r}")
-    image = as_image(image, STANDARD_GRID.shape)
-    corrected = REFERENCE_PIPELINE(image) if kind == "measured" else image
-    return normalise_mean(fill_unmeasured(corrected))
+
+
+def _prepare(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring a clean image to what its network was trained on: gaps filled, mean 1."""
+    return normalise_mean(fill_unmeasured(image))
 
 
 def _read(
-    inputs: NDArray[np.float64], span: int, kind: Kind
+    inputs: NDArray[np.float64], span: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard error for a stack of prepared images."""
+    """Mean and standard error for a stack of prepared clean images."""
     model, card = _model(span)
     mean = run_model(model, inputs).astype(np.float64)
-    error = card["standard_error" if kind == "simulated" else "label_spread"]
-    return mean, np.tile(np.asarray(error), (len(inputs), 1))
+    return mean, np.tile(np.asarray(card["standard_error"]), (len(inputs), 1))
 
 
 def _warnings(
     image: NDArray[np.float64], mean: NDArray[np.float64], error: NDArray[np.float64], kind: Kind
 ) -> list[str]:
     warnings = []
-    if kind == "measured":
-        warnings.append(
-            "this network was trained on images without form factor, background or Bragg peaks; "
-            "on a measured image its answer is a demonstration, not a result"
-        )
     unmeasured = np.isnan(image).mean()
-    if unmeasured > 0:
+    if kind == "simulated" and unmeasured > 0:
         warnings.append(
             f"{unmeasured:.1%} of the image is unmeasured and was filled with guesses that the "
             f"standard errors do not count"
+        )
+    if kind == "measured" and unmeasured > 0.5:
+        warnings.append(
+            f"{unmeasured:.0%} of the image is unmeasured: more than in nearly all of the training"
+        )
+    if kind == "measured" and error.max() > VAGUE:
+        names = np.array(component_names(isqrt(mean.size + 1)))[error > VAGUE]
+        warnings.append(
+            f"this image says little of {', '.join(names)}: the standard error is above {VAGUE}"
         )
     beyond = np.abs(mean) > 1 + 2 * error
     if beyond.any():

@@ -6,6 +6,7 @@ Keras is imported when the first model is built or loaded, not before.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -164,14 +165,17 @@ def load_model(name: str) -> keras.Model:
 
     Parameters
     ----------
-    name : {"cfs2", "cfs3", "cfs4"}
-        The small CNN for an encoding of that span, trained on simulated images of 64 x 64 pixels,
-        h and k from 0 to 2 r.l.u. What made it and how well it does is in `model_card`.
+    name : str
+        One of `shipped_models`. "cfs2", "cfs3", "cfs4": the small CNN for an encoding of that span,
+        trained on simulated images of 64 x 64 pixels, h and k from 0 to 2 r.l.u. "measured": the
+        network for measured images, see `xrlab.measured`. What made a network and how well it does
+        is in `model_card`.
 
     Returns
     -------
     keras.Model
-        From (samples, 64, 64, 1), images on any scale, to (samples, span^2 - 1).
+        From (samples, 64, 64, 1), images on any scale, to (samples, span^2 - 1); but "measured" as
+        `xrlab.measured.measured_cnn` tells.
 
     Raises
     ------
@@ -197,7 +201,7 @@ def shipped_models() -> list[str]:
     """Names that `load_model` takes.
 
     >>> shipped_models()
-    ['cfs2', 'cfs3', 'cfs4']
+    ['cfs2', 'cfs3', 'cfs4', 'measured']
     """
     return sorted(path.stem for path in WEIGHTS.glob("*.keras"))
 
@@ -280,14 +284,26 @@ def _weights_path(name: str) -> Path:
 
 @cache
 def import_keras() -> Any:
-    """Import Keras without the lines that TensorFlow writes to standard error on import."""
+    """Import Keras without what TensorFlow writes to standard error, then and later.
+
+    TensorFlow Lite imports JAX where it is installed, 110 MB that nobody asked for: not here,
+    unless JAX is the backend.
+    """
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _quiet_stderr():
-        import keras
+    hide_jax = os.environ.get("KERAS_BACKEND") != "jax" and "jax" not in sys.modules
+    if hide_jax:
+        sys.modules["jax"] = None  # type: ignore[assignment]  # "import jax" fails
+    try:
+        with _quiet_stderr():
+            import keras
 
-        keras.ops.zeros(1)  # the backend starts here, and writes its lines
+            keras.ops.zeros(1)  # the backend starts here, and writes its lines
+    finally:
+        if hide_jax:
+            del sys.modules["jax"]
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # "retracing": once for each model
     return keras
 
 

@@ -1,0 +1,180 @@
+"""Hold-out tests: decoding and simulating again, the dial to a bad day, the study's table."""
+
+import json
+from itertools import pairwise
+
+import ipywidgets as ipw
+import numpy as np
+import pytest
+
+from xrlab import holdout, holdout_plots, holdout_widgets, study
+from xrlab.checkpoints import History
+from xrlab.dataset import STUDY, Setting, generate
+from xrlab.encoding import Encoding
+from xrlab.instrument import preset
+from xrlab.metrics import image_r2
+from xrlab.trial import Score
+
+LARGE = Setting(size=96, lot_size=48, lots=64)
+
+
+@pytest.fixture(scope="module")
+def decoded():
+    """Six images of the study's kind, read with three spans and simulated again."""
+    data = generate(4, 6, 21, STUDY, progress=False)
+    return holdout.decoded_comparisons(data.images, data.encodings, progress=False)
+
+
+@pytest.fixture(scope="module")
+def curve():
+    """The decline of four images."""
+    data = generate(4, 4, 22, LARGE, progress=False)
+    return holdout.degradation_curve(data, (0, 0.5, 1), seed=1, progress=False)
+
+
+def test_larger_spans_are_nearer_and_the_truth_is_the_ceiling(decoded):
+    """Span 2 cannot describe an image of span 4; span 4 comes as near as the truth itself."""
+    assert decoded.names == ("span 2", "span 3", "span 4", "true encoding")
+    two, three, four, truth = np.median(decoded.r2, axis=0)
+    assert two < three < four
+    assert abs(four - truth) < 0.2
+    np.testing.assert_allclose(decoded.mse_ratio[:, -1], 1)
+    assert (np.median(decoded.r2_expected, axis=0) > np.median(decoded.r2, axis=0))[2:].all()
+
+
+def test_decoded_scores_are_those_of_the_images(decoded):
+    """Scores belong to the simulated images beside them; both images have mean 1 before."""
+    image, simulated = decoded.images[1], decoded.simulated[1, 2]
+    assert decoded.r2[1, 2] == pytest.approx(image_r2(image, simulated))
+    scaled = image / image.mean()
+    assert decoded.mse[1, 2] == pytest.approx((1 - decoded.r2[1, 2]) * scaled.var(), rel=1e-4)
+    assert decoded.r2_expected[1, 2] == pytest.approx(image_r2(decoded.expected[1], simulated))
+
+
+def test_one_image_is_one_of_many(decoded):
+    """The short form gives what the long one gives for the first image, on any scale."""
+    encoding = Encoding.from_vector(decoded.encodings[-1][0])
+    one = holdout.decoded_comparison(5 * decoded.images[0], encoding)
+    np.testing.assert_array_equal(one.simulated[0, -1], decoded.simulated[0, -1])
+    np.testing.assert_allclose(one.r2[0, -1], decoded.r2[0, -1], rtol=1e-5)
+    with pytest.raises(ValueError, match="1 images and 2 encodings"):
+        holdout.decoded_comparisons(one.images, np.zeros((2, 15)))
+
+
+def test_small_spans_are_part_of_large_ones():
+    """The near corner of the matrix, whatever the span."""
+    vectors = np.array([Encoding.random(4, n).vector for n in range(3)])
+    for span in (2, 3, 4):
+        wanted = [Encoding.from_vector(v).matrix[:span, :span].ravel()[1:] for v in vectors]
+        np.testing.assert_array_equal(holdout.common_part(vectors, span), wanted)
+    with pytest.raises(ValueError, match="none of span 5"):
+        holdout.common_part(vectors, 5)
+
+
+def test_degradation_ends_are_the_presets(image):
+    """Nothing at 0, exactly the bad day of that seed at 1."""
+    np.testing.assert_array_equal(holdout.degradation(image, 0, seed=3), image)
+    worst = preset("bad day").measure(image, seed=3).image
+    np.testing.assert_allclose(holdout.degradation(image, 1, seed=3), worst)
+    with pytest.raises(ValueError, match="from 0"):
+        holdout.degradation(image, 1.1)
+
+
+def test_degradation_is_one_bad_day_that_grows(image):
+    """What is unmeasured stays so as t grows, and the image moves away from the clean one."""
+    several = [holdout.degradation(image, t, seed=5) for t in (0.05, 0.25, 0.5, 1)]
+    for milder, worse in pairwise(several):
+        assert np.isnan(milder).sum() <= np.isnan(worse).sum()
+    changes = [np.nanmedian(abs(each - image)) for each in several]
+    assert changes == sorted(changes)
+    assert changes[0] < 0.2 * changes[-1]
+
+
+def test_curve_has_every_method_and_degrades(curve):
+    """The network for clean images falls at once; that for measured ones holds out."""
+    assert curve.places == [0, 0.5, 1]
+    assert set(curve.rms) == set(holdout.METHODS)
+    network, clean = (curve.rms[f"network for {kind} images"] for kind in ("measured", "clean"))
+    assert clean[0] < 0.1 < clean[2]
+    assert network[2] < clean[2]
+    assert ((curve.coverage >= 0) & (curve.coverage <= 1)).all()
+    with pytest.raises(ValueError, match="the data have 2"):
+        holdout.degradation_curve(generate(2, 2, 0, n_jobs=1, progress=False))
+
+
+def test_effects_come_one_by_one():
+    """Every effect of the bad day alone, between nothing and all of them."""
+    data = generate(4, 2, 23, LARGE, progress=False)
+    found = holdout.effect_by_effect(
+        data, methods={"mean": lambda images: np.zeros((len(images), 15))}, progress=False
+    )
+    assert found.places[0] == "none"
+    assert found.places[1:-1] == [name for name, _, _ in preset("bad day").effects]
+    assert len(set(found.rms["mean"])) == 1  # it never looks
+
+
+def test_widget_follows_its_slider():
+    """The computation is a plain function; pictures, traces and text follow, then reset."""
+    explorer = holdout_widgets.BadDayExplorer()
+    before = {name: picture.value for name, picture in explorer._pictures.items()}
+    explorer._controls["t"].value = 1.0
+    expected = holdout_widgets.compute(1.0)
+    np.testing.assert_array_equal(explorer.result.image, expected.image)
+    np.testing.assert_allclose(explorer.figure.data[1].y, expected.mean)
+    np.testing.assert_allclose(explorer.figure.data[0].y, expected.true)
+    assert explorer._pictures["clean image"].value == before["clean image"]
+    assert explorer._pictures["measured"].value != before["measured"]
+    assert f"{expected.inside} of 15" in explorer._status.value
+    explorer._on_reset(ipw.Button())
+    assert {name: picture.value for name, picture in explorer._pictures.items()} == before
+
+
+def test_widget_shows_errors_in_words(monkeypatch):
+    """A failure ends in the status line, escaped."""
+    explorer = holdout_widgets.BadDayExplorer()
+
+    def fail(**chosen):
+        raise ValueError("nothing <b>here</b>")
+
+    monkeypatch.setattr(holdout_widgets, "compute", fail)
+    explorer._controls["day"].value = 7
+    assert "&lt;b&gt;" in explorer._status.value
+    with pytest.raises(ValueError, match="nothing"):
+        explorer.refresh()
+
+
+def test_figures_survive_json(decoded, curve):
+    """Plotly can send each of them to a browser."""
+    score = Score(0.9, 0.01, np.linspace(0.85, 0.95, 15), 0.5, 0.1)
+    history = History([1.0, 0.5, 0.4], [2.0, 1.5, 1.0], stages=[0, 2])
+    zero = np.zeros(15)
+    for figure in (
+        holdout_plots.decoded_figure(decoded, 2),
+        holdout_plots.decoded_scores_figure(decoded),
+        holdout_plots.decline_figure(curve),
+        holdout_plots.effects_figure(curve),
+        holdout_plots.coverage_figure({"a": score, "b": score}),
+        holdout_plots.readings_figure({"a": (zero, zero + 0.1), "b": (zero, None)}),
+        holdout_plots.learning_curves_figure({"one": history, "two": history}),
+    ):
+        assert len(figure.to_json()) > 1000
+
+
+def test_study_table_says_what_is_missing(tmp_path):
+    """A row for every network of the study; figures where there is a card."""
+    card = {
+        "loss": [0.5, 0.4],
+        "validation_loss": [0.6, 0.3],
+        "training_seconds": 3,
+        "test": {"r2": 0.91234, "mse": 0.01},
+        "test_delta_pdf": {"r2": 0.8, "mse": 0.02},
+        "side_by_side": {"maximum_likelihood": {"r2": 0.76543}, "lots_floor": {"r2": 0.95}},
+    }
+    (tmp_path / "cfs4-large.json").write_text(json.dumps(card), encoding="utf-8")
+    lines = study.study_table(tmp_path).splitlines()
+    assert len(lines) == 7
+    assert all(study.MISSING in line for line in lines[2:6])
+    assert all(figure in lines[6] for figure in ("0.997 †", "0.9123", "0.7654", "0.9500", "–"))
+    assert {line.count("|") for line in lines} == {len(study.COLUMNS) + 1}
+    assert study.card_history("cfs4-large", tmp_path).best_epoch == 2
+    assert study.card_history("cfs9", tmp_path) is None
