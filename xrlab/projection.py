@@ -1,0 +1,445 @@
+"""Delta-PDF with a learned correction: the most accurate networks for clean images.
+
+``python -m xrlab.projection --help`` tells how the shipped ``cfs2-best`` and its like were made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
+
+from xrlab.baselines import delta_pdf_vectors, evaluate, side_by_side
+from xrlab.dataset import CHUNK, DataSet, Setting, generate, make_lattice
+from xrlab.diffraction import STANDARD_GRID, diffraction_image
+from xrlab.encoding import component_names, vector_length
+from xrlab.inversion import trapezoid_weights
+from xrlab.models import WEIGHTS, import_keras, run_model
+from xrlab.training import COMPARED, SETTINGS
+
+if TYPE_CHECKING:
+    import keras
+
+# Correlations of up to so many sites along a and b are looked at. Validation MSE of span 4 in
+# units of 0.001, 2000 lattices, one symmetry at a time, epoch 40: 1.713 with 8, 1.757 with 20, at
+# the end of their trainings, and 1.711 with 12, in the middle of a longer one.
+REACH = 12
+
+# The grid and the network see 63 different points along an axis: beyond, distances fold over.
+LARGEST_REACH = 31
+
+# Error of Delta-PDF on the 50/25/8 images: the unit of the correction while it is learned.
+UNIT = 0.04
+
+# First test sample of the data set, the same as for the small CNN.
+TEST_FROM = 10_000
+
+
+def projection_net(
+    span: int,
+    lot_size: int = 25,
+    *,
+    reach: int = REACH,
+    width: int = 512,
+    depth: int = 2,
+    dropout: float = 0.1,
+) -> keras.Model:
+    """Build Delta-PDF as a network, with a correction that starts at 0.
+
+    Over whole cells an image is the cosine series of `xrlab.delta_pdf`, so two fixed matrix
+    products give its coefficients w(i, j) c(i, j) without loss. Those up to the span are
+    Delta-PDF's answer. The correction f is a network of dense layers (GELU: Hendrycks & Gimpel,
+    arXiv:1606.08415) on all coefficients x up to the reach: the lots show some pairs of the
+    lattice more often than others, which the far ones and c(i, -j) betray. It is made exactly
+    symmetric, (1/8) sum over g of g^-1 f(g x), under the eight operations g that exchange h with
+    k and turn round every second layer of sites.
+
+    Parameters
+    ----------
+    span : int
+        2 or more.
+    lot_size : int
+        L of the lots that the images are taken with.
+    reach : int
+        Farthest distance along **a** and **b**: from ``span - 1`` to 31.
+    width, depth : int
+        Units of a hidden layer, number of hidden layers.
+    dropout : float
+        Share of these units that is left out in training, at random, after each layer.
+
+    Returns
+    -------
+    keras.Model
+        From (samples, 64, 64, 1), images on any scale over the standard grid, h and k from 0 to
+        2 r.l.u., to (samples, span^2 - 1) values from -1 to 1. The layer "coefficients" gives x:
+        those of cos 2 pi h i cos 2 pi k j, i, j >= 0, without the constant term, which is 1, and
+        then those of sin 2 pi h i sin 2 pi k j, i, j >= 1. The layer "correction" is f.
+
+    Raises
+    ------
+    ValueError
+        If span, lot size, reach or layers are out of range.
+
+    Examples
+    --------
+    >>> projection_net(span=2).output_shape
+    (None, 3)
+    """
+    n_values = vector_length(span)
+    if lot_size < span:
+        raise ValueError(f"a lot of {lot_size} sites is too small for correlations of span {span}")
+    if not span - 1 <= reach <= LARGEST_REACH:
+        raise ValueError(
+            f"the reach for span {span} is from {span - 1} to {LARGEST_REACH}; got {reach}"
+        )
+    if width < 1 or depth < 1:
+        raise ValueError(f"width and depth are 1 or more; got {width} and {depth}")
+    keras = import_keras()
+    layers, ops = keras.layers, keras.ops
+    side = reach + 1
+    waves = _fixed(2 * reach + 1, "waves")  # one layer for both axes: the grid is square
+    image = keras.Input((*STANDARD_GRID.shape, 1), name="image")
+    x = layers.Permute((2, 1))(waves(layers.Reshape(STANDARD_GRID.shape)(image)))
+    x = layers.Permute((2, 1))(waves(x))
+    x = x / x[:, :1, :1]
+    even, odd = layers.Flatten()(x[:, :side, :side]), layers.Flatten()(x[:, side:, side:])
+    x = layers.Concatenate(name="coefficients")([even[:, 1:], odd])
+    correct = _correction(x.shape[-1], n_values, width, depth, dropout)
+    places, signs = _symmetries((0, reach), (1, reach))
+    turned = [
+        ops.take(layers.Rescaling(s.tolist())(x), p.tolist(), axis=-1)
+        for p, s in zip(places, signs, strict=True)
+    ]
+    answers = correct(layers.Reshape((8, x.shape[-1]))(layers.Concatenate()(turned)))
+    places, signs = _symmetries((0, span - 1))
+    back = [
+        layers.Rescaling((s / 8).tolist())(ops.take(answers[:, n], p.tolist(), axis=-1))
+        for n, (p, s) in enumerate(zip(places, signs, strict=True))
+    ]
+    inversion = _fixed(n_values, "delta_pdf")
+    found = ops.clip(inversion(x), -1, 1)
+    output = ops.clip(layers.Add(name="encoding")([found, *back]), -1, 1)
+    model = keras.Model(image, output, name="projection_net")
+    phase = 2 * np.pi * np.outer(STANDARD_GRID.h_values, np.arange(side))
+    whole_cells = trapezoid_weights(STANDARD_GRID)[:, 1:2] / (STANDARD_GRID.shape[0] - 1)
+    waves.set_weights([whole_cells * np.hstack([np.cos(phase), np.sin(phase[:, 1:])])])
+    inversion.set_weights([_inversion(span, reach, lot_size)])
+    return model
+
+
+def _fixed(units: int, name: str) -> Any:
+    return import_keras().layers.Dense(units, use_bias=False, trainable=False, name=name)
+
+
+def _correction(
+    n_inputs: int, n_outputs: int, width: int, depth: int, dropout: float
+) -> keras.Model:
+    keras = import_keras()
+    inputs = keras.Input((None, n_inputs))
+    x = keras.layers.Normalization()(inputs)
+    for _ in range(depth):
+        x = keras.layers.Dropout(dropout)(keras.layers.Dense(width, activation="gelu")(x))
+    x = keras.layers.Dense(n_outputs, kernel_initializer="zeros")(x)
+    return keras.Model(inputs, keras.layers.Rescaling(UNIT)(x), name="correction")
+
+
+def _distances(*blocks: tuple[int, int]) -> NDArray[np.int64]:
+    """Distances (i, j), shape (n, 2), with i and j from a first to a last one; (0, 0) left out."""
+    pairs = [np.indices((last + 1 - first,) * 2).reshape(2, -1).T + first for first, last in blocks]
+    return np.concatenate(pairs)[1:]
+
+
+def _symmetries(*blocks: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Places and signs, shape (8, n) each: g x is (signs x)[places], its inverse signs (x[places]).
+
+    Turning round every second layer gives a coefficient the sign (-1)^i or (-1)^j, exchanging h
+    with k exchanges i with j. ``blocks`` are those of `_distances`.
+    """
+    sizes = [(last + 1 - first) for first, last in blocks]
+    starts = np.cumsum([0, *[n * n for n in sizes]])
+    exchanged = [
+        start + np.arange(n * n).reshape(n, n).T.ravel()
+        for start, n in zip(starts, sizes, strict=False)
+    ]
+    i, j = _distances(*blocks).T
+    places = [np.arange(len(i)), np.concatenate(exchanged)[1:] - 1] * 4
+    signs = [(-1.0) ** (i * (n // 2 % 2) + j * (n // 4)) for n in range(8)]
+    return np.array(places), np.array(signs, np.float32)
+
+
+def _inversion(span: int, reach: int, lot_size: int) -> NDArray[np.float64]:
+    """Matrix from the coefficients to c(i, j) = (even - odd)/w, w = (1 - i/L)(1 - j/L)."""
+    i, j = _distances((0, span - 1)).T
+    at_i, at_j = _distances((0, reach), (1, reach)).T
+    part = np.where(np.arange(len(at_i)) < (reach + 1) ** 2 - 1, 1.0, -1.0)
+    window = (1 - i / lot_size) * (1 - j / lot_size)
+    same = (at_i[:, None] == i) & (at_j[:, None] == j)
+    return same * part[:, None] / window
+
+
+Drawn = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def fit_correction(
+    model: keras.Model,
+    parts: Sequence[Drawn],
+    validations: Sequence[DataSet],
+    *,
+    epochs: int = 50,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    progress: bool = False,
+) -> tuple[list[float], list[list[float]]]:
+    """Train the correction on kinds of lattices; keep the best epoch, or Delta-PDF if none is.
+
+    AdamW on the mean squared error (Loshchilov & Hutter, arXiv:1711.05101), its rate falling to 0
+    along half a cosine. The unit of the error is, for every kind, that of Delta-PDF: none is
+    neglected because it is easy. In every epoch each lattice is shown under one draw of the lots
+    and one of the eight symmetries.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `projection_net`; changed in place.
+    parts : sequence of (coefficients, labels)
+        For each kind, what the layer "coefficients" gives for images of each lattice, shape
+        (lattices, draws, n), and the labels, shape (lattices, span^2 - 1): see `draw_lots`.
+    validations : sequence of DataSet
+        The best epoch has the least mean of these losses.
+    epochs, batch_size, learning_rate, seed, progress
+        As for `xrlab.training.fit`.
+
+    Returns
+    -------
+    (list of float, list of list of float)
+        Training loss of each epoch; validation loss of each epoch for each kind. A loss is the
+        MSE over that of Delta-PDF: with 1 nothing is won.
+    """
+    keras = import_keras()
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    coefficients, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    n_lattices, draws, _ = coefficients.shape
+    correction = model.get_layer("correction")
+    (inversion,) = model.get_layer("delta_pdf").get_weights()
+    reach = math.isqrt(coefficients.shape[-1] // 2)  # (reach + 1)^2 - 1 + reach^2 values
+    places, signs = _symmetries((0, reach), (1, reach))
+    label_places, label_signs = _symmetries((0, math.isqrt(labels.shape[1])))
+
+    def missing(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (y - np.clip(x @ inversion, -1, 1)) / UNIT
+
+    units = [(missing(x[:, 0], y) ** 2).mean() for x, y in parts]
+    weights = np.repeat(1 / np.array(units), [len(y) for _, y in parts])
+
+    def epoch_data() -> Drawn:
+        g = rng.integers(8, size=n_lattices)
+        x = coefficients[np.arange(n_lattices), rng.integers(draws, size=n_lattices)]
+        x = np.take_along_axis(x * signs[g], places[g], axis=1)
+        y = np.take_along_axis(labels * label_signs[g], label_places[g], axis=1)
+        return x[:, None], missing(x, y)[:, None]
+
+    def errors() -> NDArray[np.float64]:
+        return np.array([_squared_errors(model, data).mean() for data in validations])
+
+    correction.layers[1].adapt(epoch_data()[0])
+    learned = keras.Model(correction.input, correction.layers[-2].output)  # in units of UNIT
+    falling = keras.optimizers.schedules.CosineDecay(
+        learning_rate, epochs * -(-n_lattices // batch_size)
+    )
+    learned.compile(keras.optimizers.AdamW(falling, weight_decay=1e-4), loss="mse")
+    best, best_loss, start = correction.get_weights(), 1.0, errors()
+    losses: list[float] = []
+    validation_losses: list[list[float]] = []
+    for _ in tqdm(range(epochs), desc="training", unit=" epochs", disable=not progress):
+        x, y = epoch_data()
+        history = learned.fit(x, y, batch_size=batch_size, sample_weight=weights, verbose=0).history
+        losses.append(history["loss"][0])
+        validation_losses.append((errors() / start).tolist())
+        if np.mean(validation_losses[-1]) < best_loss:
+            best, best_loss = correction.get_weights(), float(np.mean(validation_losses[-1]))
+    correction.set_weights(best)
+    return losses, validation_losses
+
+
+def _squared_errors(model: keras.Model, data: DataSet) -> NDArray[np.float64]:
+    return (run_model(model, data.images) - data.encodings).astype(float) ** 2
+
+
+def draw_lots(
+    model: keras.Model, span: int, n_lattices: int, draws: int, seed: int, setting: Setting
+) -> Drawn:
+    """Simulate lattices and, of each, images with the lots at other places; see `fit_correction`.
+
+    The lattices are those of the first samples of the data set `seed`. Images cost far less
+    than lattices, and the error to be corrected comes from the places of the lots.
+
+    Returns
+    -------
+    (array, array)
+        Coefficients of the images, shape (lattices, draws, n), and labels.
+    """
+    keras = import_keras()
+    project = keras.Model(model.input, model.get_layer("coefficients").output)
+
+    def make(samples: range) -> Drawn:
+        lattices = [make_lattice(span, seed, i, setting)[0] for i in samples]
+        images = [
+            diffraction_image(
+                lattice, setting.grid, setting.lot_size, setting.lots, np.random.default_rng(key)
+            )
+            for i, lattice in zip(samples, lattices, strict=True)
+            for key in ([seed, i, 1 + draw] for draw in range(draws))
+        ]
+        return np.array(images), np.array([each.realised.vector for each in lattices], np.float32)
+
+    chunks = [range(i, min(i + CHUNK, n_lattices)) for i in range(0, n_lattices, CHUNK)]
+    coefficients, labels = [], []
+    with threadpool_limits(1):
+        parallel = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
+        made = parallel(delayed(make)(chunk) for chunk in chunks)
+        for images, vectors in tqdm(made, total=len(chunks), desc="lattices", unit=f" x {CHUNK}"):
+            coefficients.append(run_model(project, images).reshape(len(vectors), draws, -1))
+            labels.append(vectors)
+    return np.concatenate(coefficients), np.concatenate(labels)
+
+
+def train_and_save(
+    span: int,
+    out: Path = WEIGHTS,
+    *,
+    samples: Sequence[int] = (8000, 1000, 1000),
+    draws: int = 4,
+    epochs: int = 50,
+    seed: int = 2023,
+    setting: str = "50/25/8",
+) -> dict[str, Any]:
+    """Simulate, train a `projection_net`, test it on unseen images, save it with its card.
+
+    It learns from lattices of two kinds, those of the study and those of realisable targets with
+    a warm start. What it would learn from one alone makes it worse than Delta-PDF on the other.
+    Writes ``cfs<span>-best.keras`` and ``.json`` into the folder `out`; another setting than
+    50/25/8 shows in the name: ``cfs4-best-96-48-64``.
+
+    Parameters
+    ----------
+    span : int
+    out : Path
+    samples : (int, int, int)
+        Of each kind, lattices for training, from sample 0 of the data set `seed` on; images for
+        validation, the last ones before sample 10,000, and for the test, from there on, as for
+        the small CNN.
+    draws : int
+        Images of each lattice in training.
+    epochs, seed : int
+    setting : str
+        Key of `xrlab.training.SETTINGS`.
+
+    Returns
+    -------
+    dict
+        The card, as `xrlab.training.train_and_save` writes it, with the losses that
+        `fit_correction` returns. ``test_realisable`` and ``test_realisable_delta_pdf`` are on
+        images of the other kind.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or parts would share samples.
+    """
+    train, held_out, tested = samples
+    if min(*samples, draws, epochs) < 1 or train + held_out > TEST_FROM:
+        raise ValueError(
+            f"parts, draws and epochs are 1 or more, training and validation together at most "
+            f"{TEST_FROM} samples; got {samples}, {draws} and {epochs}"
+        )
+    kinds = [SETTINGS[setting], replace(SETTINGS[setting], targets="realisable", start=None)]
+    validations = [generate(span, held_out, seed, k, first=TEST_FROM - held_out) for k in kinds]
+    tests = [generate(span, tested, seed, kind, first=TEST_FROM) for kind in kinds]
+    model = projection_net(span, kinds[0].lot_size)
+    parts = [draw_lots(model, span, train, draws, seed, kind) for kind in kinds]
+    start = time.perf_counter()
+    losses, validation_losses = fit_correction(
+        model, parts, validations, epochs=epochs, seed=seed, progress=True
+    )
+    seconds = time.perf_counter() - start
+    answers = [run_model(model, test.images) for test in tests]
+    name = f"cfs{span}-best" + f"-{setting.replace('/', '-')}" * (setting != "50/25/8")
+    card = {
+        "name": name,
+        "architecture": model.name,
+        "parameters": model.count_params(),
+        "components": component_names(span),
+        "setting": asdict(kinds[0]),
+        "samples": {"train": train, "validation": held_out, "test": tested},
+        "draws": draws,
+        "seed": seed,
+        "command": f"python -m xrlab.projection --span {span} --samples {train} {held_out} {tested}"
+        f" --draws {draws} --epochs {epochs} --seed {seed}"
+        f" --setting {setting}",
+        "versions": {name: version(name) for name in ("xrlab", "keras", "numpy", "numba")},
+        "backend": import_keras().backend.backend(),
+        "epochs": epochs,
+        "best_epoch": int(np.argmin(np.mean(validation_losses, axis=1))) + 1,
+        "training_seconds": round(seconds),
+        "loss": np.round(losses, 5).tolist(),
+        "validation_loss": np.round(validation_losses, 5).tolist(),
+        "test": evaluate(tests[0].encodings, answers[0]),
+        "test_delta_pdf": evaluate(tests[0].encodings, delta_pdf_vectors(tests[0])),
+        "test_realisable": evaluate(tests[1].encodings, answers[1]),
+        "test_realisable_delta_pdf": evaluate(tests[1].encodings, delta_pdf_vectors(tests[1])),
+        "side_by_side": side_by_side(tests[0][:COMPARED], answers[0][:COMPARED], seed, TEST_FROM),
+        "standard_error": np.sqrt(_squared_errors(model, validations[0]).mean(axis=0))
+        .round(5)
+        .tolist(),
+        "label_spread": parts[0][1].astype(float).std(axis=0).round(5).tolist(),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    model.save(out / f"{name}.keras")
+    (out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return card
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m xrlab.projection",
+        description="Train a correction of Delta-PDF, test it, save the network with its card.",
+    )
+    add = parser.add_argument
+    add("--span", type=int, required=True, help="side of the encoding: 2, 3, 4")
+    add(
+        "--samples",
+        type=int,
+        nargs=3,
+        default=(8000, 1000, 1000),
+        metavar=("TRAIN", "VALIDATION", "TEST"),
+        help="lattices and other images of each kind (default: 8000 1000 1000)",
+    )
+    add("--draws", type=int, default=4, help="images of each training lattice (default: 4)")
+    add("--epochs", type=int, default=50, help="default: 50")
+    add("--seed", type=int, default=2023, help="default: 2023")
+    add("--setting", choices=list(SETTINGS), default="50/25/8", help="default: 50/25/8")
+    add("--out", type=Path, default=WEIGHTS, help="folder (default: the package)")
+    card = train_and_save(**vars(parser.parse_args(arguments)))
+    shown = [key for key in card if key.startswith("test")]
+    json.dump({key: card[key] for key in (*shown, "side_by_side")}, sys.stdout)
+    print()
+
+
+if __name__ == "__main__":
+    main()
