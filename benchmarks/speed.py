@@ -120,9 +120,10 @@ def lattices(repeats: int, spans: Sequence[int]) -> Iterator[Row]:
     yield compare(
         "one 50 × 50 lattice, Gaussian sampler, span 4",
         lambda target: xrlab.simulate(target, sampler="gaussian").sites,
-        "plain NumPy",
+        "plain NumPy, which solves once and leaves the bias in",
         plain_gaussian,
         wanted,
+        tolerance=None,
     )
     product = xrlab.Encoding.product(0.6, -0.4, 4)
     yield compare(
@@ -243,7 +244,7 @@ def data_sets(repeats: int, number: int) -> Iterator[Row]:
         make = partial(xrlab.generate, 4, setting=setting, n_jobs=WORKERS, progress=False)
         first = make(2 * WORKERS).images[0]  # starts the workers
         times, results = timed(partial(plain_sample, setting, plain_lattice), range(few))
-        if plain_lattice is not plain_warm:
+        if plain_lattice is plain_cold:  # the others are alike on average only, see above
             check(first, results[0], 1e-3)
         part = "" if made == number else f" ({made} made, × 10)"
         yield Row(
