@@ -9,8 +9,7 @@ import argparse
 import json
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xrlab.checkpoints import Checkpoint
 from xrlab.encoding import component_names, vector_length
 from xrlab.measured import CELL, SPAN, fold_clean, measured_cnn, with_mask
 from xrlab.measured_data import clean_images, measured_images
@@ -102,12 +102,12 @@ def train(
     out: Path,
     start: Path | None = None,
     learning_rate: float = 2e-3,
+    checkpoint: Path | None = None,
 ) -> keras.Model:
     """Train on all clean images, measured anew in every round and shown twice in it.
 
     Every measurement is one that no earlier round had. The rate rises over half a round and falls
-    to 0 along a cosine. Convolutions compute in bfloat16, which is twice as fast where the
-    processor knows it.
+    to 0 along a cosine.
 
     Parameters
     ----------
@@ -121,11 +121,14 @@ def train(
         Weights to begin with.
     learning_rate : float
         Highest rate of the optimiser (AdamW).
+    checkpoint : Path, optional
+        File of the state after every round, from which a training that was killed goes on.
     """
     keras = import_keras()
+    training = {"images": len(clean), "rounds": rounds, "seed": seed, "rate": learning_rate}
+    kept = Checkpoint(checkpoint, training)
     keras.utils.set_random_seed(seed)
-    with _policy("mixed_bfloat16"):
-        model = measured_cnn()
+    model = measured_cnn()
     if start is not None:
         model.load_weights(start)
     cells = fold_clean(clean)
@@ -140,7 +143,9 @@ def train(
         loss_weights={"cell": 0.3, "answer": 1.0},
         metrics={"answer": _mse},
     )
-    for number in range(rounds):
+    model.optimizer.build(model.trainable_variables)
+    kept.restore(model)
+    for number in range(len(kept.history.loss), rounds):
         images = measured_images(clean, seed + 1 + number)
         for half in (0, 1):
             shown = batches(images, cells, vectors, 10_000 * seed + 2 * number + half)
@@ -151,26 +156,15 @@ def train(
                 file=sys.stderr,
                 flush=True,
             )
+        kept.history.loss.append(log["loss"][-1])
+        kept.save(model)
         model.save_weights(out)
     return model
 
 
-@contextmanager
-def _policy(name: str) -> Iterator[None]:
-    """Set the precision of the layers that are built meanwhile."""
-    policies = import_keras().mixed_precision
-    before = policies.global_policy()
-    policies.set_global_policy(name)
-    try:
-        yield
-    finally:
-        policies.set_global_policy(before)
-
-
 def save_model(model: keras.Model, path: Path) -> None:
-    """Save in single precision, weights rounded to half, packed: about 2 MB."""
-    with _policy("float32"):
-        shipped = measured_cnn()
+    """Save with weights rounded to half precision, packed: about 2 MB."""
+    shipped = measured_cnn()
     shipped.set_weights([w.astype(np.float16).astype(np.float32) for w in model.get_weights()])
     shipped.save(path)
     with zipfile.ZipFile(path) as archive:
@@ -255,6 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--start", type=Path, help="weights to begin with (.weights.h5)")
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate (default: 0.002)")
     parser.add_argument("--weights", type=Path, default=Path("measured.weights.h5"))
+    parser.add_argument("--checkpoint", type=Path, help="state from which a killed run goes on")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder (default: the package)")
     given = parser.parse_args(arguments)
     clean, vectors = clean_images(given.lattices, given.seed)
@@ -266,6 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         out=given.weights,
         start=given.start,
         learning_rate=given.rate,
+        checkpoint=given.checkpoint,
     )
     command = " ".join(sys.argv[1:] if arguments is None else arguments)
     finish(given.weights, given.out, command=f"python -m xrlab.measured_training {command}".strip())
