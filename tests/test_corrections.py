@@ -1,12 +1,18 @@
 """Corrections against the published result, their formulas, and bad input."""
 
+import inspect
+
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from xrlab import filters, gaps
 from xrlab.corrections import (
+    FILTERS,
+    RECOMMENDED,
     REFERENCE_PIPELINE,
     Pipeline,
     compress_peaks,
@@ -131,3 +137,150 @@ def test_pipeline_does_not_touch_its_input():
     image = HOLED.copy()
     REFERENCE_PIPELINE(image)
     np.testing.assert_array_equal(image, HOLED)
+
+
+# Pipelines as text
+
+
+@pytest.mark.parametrize("name", RECOMMENDED)
+def test_recommended_pipelines_survive_text(name, tmp_path):
+    """Text and file give the same pipeline back, and the text is plain YAML."""
+    pipeline = RECOMMENDED[name]
+    assert Pipeline.from_yaml(pipeline.to_yaml()) == pipeline
+    pipeline.save(tmp_path / "mine.yaml")
+    assert Pipeline.from_yaml(tmp_path / "mine.yaml") == pipeline
+    assert Pipeline.from_yaml(str(tmp_path / "mine.yaml")) == pipeline
+    assert len(yaml.safe_load(pipeline.to_yaml())) == len(pipeline.steps)
+
+
+steps = st.sampled_from(
+    [
+        name
+        for name, each in FILTERS.items()
+        if inspect.Parameter.empty not in each.parameters.values()
+    ]
+).flatmap(
+    lambda name: st.tuples(
+        st.just(FILTERS[name].function),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                key: st.sampled_from(["1", "2", "4", "4mm"])
+                if isinstance(default, str)
+                else st.tuples(st.floats(-9, 9), st.integers(1, 9))
+                if isinstance(default, tuple)
+                else st.floats(allow_nan=False) | st.integers(-(10**9), 10**9)
+                for key, default in FILTERS[name].parameters.items()
+            },
+        ),
+    )
+)
+
+
+@given(st.lists(steps, max_size=5))
+def test_every_pipeline_of_filters_survives_text(chosen):
+    """Whatever the steps and their numbers: small, large, infinite, pairs, groups named "2"."""
+    pipeline = Pipeline(tuple(chosen))
+    assert Pipeline.from_yaml(pipeline.to_yaml()) == pipeline
+
+
+def test_text_as_people_write_it():
+    """Names alone, an empty value, 1e-3, a group without quotes and a pair of ends."""
+    pipeline = Pipeline.from_yaml(
+        """
+        # my own
+        - normalise_mean
+        - smooth_gaussian:
+        - mask_range: {lowest: 1e-3, highest: .inf}
+        - symmetrise: {group: 2}
+        - punch_bragg:
+            radius: 0.1
+            h: [0, 4]
+        """
+    )
+    assert pipeline == Pipeline(
+        (
+            (normalise_mean, {}),
+            (filters.smooth_gaussian, {}),
+            (FILTERS["mask_range"].function, {"lowest": 0.001, "highest": np.inf}),
+            (gaps.symmetrise, {"group": "2"}),
+            (gaps.punch_bragg, {"radius": 0.1, "h": (0, 4)}),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- smooth_medium", "no filter 'smooth_medium'; did you mean smooth_median.*rescale"),
+        ("- print: {x: 1}", "no filter 'print'.*There are normalise_mean"),
+        ("- 7", "step 1 is one name.*got 7"),
+        ("- {rescale: {}, smooth_median: {}}", "step 1 is one name"),
+        ("- smooth_median: {width: 3}", "smooth_median has no parameter 'width'; it has size"),
+        ("- normalise_mean: {x: 3}", "it has no parameter"),
+        ("- normalise_mean\n- smooth_median: 3", r"parameters of smooth_median \(step 2\).*got 3"),
+        ("- compress_peaks: {gamma: 1}", "needs its parameter 'threshold'"),
+        ("- smooth_median: {size: large}", "size of smooth_median is a number.*got 'large'"),
+        ("- smooth_median: {size: {a: 1}}", "size of smooth_median is a number"),
+        ("- smooth_median: {size: true}", "size of smooth_median is a number.*got True"),
+        ("smooth_median: {size: 3}", "written as a list.*holds dict"),
+        ("", "written as a list.*holds NoneType"),
+        ("- [", "no YAML"),
+        ("- !!python/object/apply:os.system ['true']", "no YAML.*python/object/apply"),
+    ],
+)
+def test_bad_text_is_refused(text, message):
+    """The error says what is wrong and what there is; nothing of the text is run."""
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        Pipeline.from_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ((np.sqrt, {}), "the step sqrt is not among the filters"),
+        ((gaps.divide_form_factor, {"form_factor": np.ones((3, 3))}), "type ndarray.*as text"),
+    ],
+)
+def test_what_text_cannot_hold_is_refused(step, message):
+    """Your own functions and arrays."""
+    with pytest.raises(ValueError, match=message):
+        Pipeline((step,)).to_yaml()
+
+
+def test_repeated_steps_have_names_of_their_own():
+    """No stage is lost when a filter is used twice; an error names the step."""
+    twice = Pipeline(((normalise_mean, {}), (normalise_mean, {}), (filters.smooth_median, {})))
+    assert list(twice.stages(HOLED)) == [
+        "measured",
+        "normalise_mean",
+        "normalise_mean 2",
+        "smooth_median",
+    ]
+    assert str(twice) == "normalise_mean() -> normalise_mean() -> smooth_median()"
+    bad = Pipeline(((normalise_mean, {}), (filters.smooth_median, {"size": 4})))
+    with pytest.raises(ValueError, match="step 2, smooth_median: size of smooth_median is odd"):
+        bad(HOLED)
+
+
+def test_no_step_is_no_change():
+    """The empty pipeline returns the image and is written as an empty list."""
+    np.testing.assert_array_equal(Pipeline()(HOLED), HOLED)
+    assert Pipeline.from_yaml(Pipeline().to_yaml()) == Pipeline()
+
+
+def test_every_correction_is_registered():
+    """No public function of image to image is left out, and each has one kind."""
+    from xrlab import cleaning
+
+    helpers = {"area_average", "moving_median", "noise_level", "bridged", "equivalents"}
+    public = {
+        name
+        for module in (filters, cleaning, gaps)
+        for name, each in vars(module).items()
+        if inspect.isfunction(each) and each.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert public - helpers - {"require", "require_odd"} <= FILTERS.keys()
+    for name, each in FILTERS.items():
+        assert each.name == name
+        assert next(iter(inspect.signature(each.function).parameters)) == "image"

@@ -1,5 +1,4 @@
 from .data import fetch as fetch
-from .data import read_image as read_image
 from .dataset import generate as generate
 from .diffraction import ReciprocalGrid as ReciprocalGrid
 from .diffraction import diffraction_image as diffraction_image
@@ -19,6 +18,8 @@ from .models import large_cnn as large_cnn
 from .models import load_model as load_model
 from .models import medium_cnn as medium_cnn
 from .models import small_cnn as small_cnn
+from .reading import read_image as read_image
+from .section import Section as Section
 from .store import generate_to as generate_to
 from .store import open_data_set as open_data_set
 

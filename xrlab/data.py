@@ -1,15 +1,16 @@
-"""Measured images: read them from files, fetch the ones that notebooks and tests use."""
+"""Measured images: fetch the ones that notebooks and tests use."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pooch
 from numpy.typing import NDArray
+
+from xrlab.reading import read_image as read_image
 
 # A folder with copies of the real data, used before any download: for workshops without a network.
 LOCAL_DATA = "XRLAB_LOCAL_DATA"
@@ -140,61 +141,3 @@ def simulated_measurement(seed: int = 0) -> NDArray[np.float64]:
     smooth = np.tensordot(rng.normal(0, 0.5, 5), [h, k, h * k, h**2, k**2], axes=1)
     bragg = 40 * np.exp(-0.5 * (STANDARD_GRID.distance_to_bragg() / 0.03) ** 2)
     return rng.poisson(300 * (np.exp(smooth) * (pattern + bragg) + 0.5)).astype(np.float64)
-
-
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.float64]:
-    """Read one image from a file.
-
-    NumPy's .npy is read by NumPy (never a pickle), every other format by fabio, which knows TIFF,
-    PGM, EDF, CBF, MarCCD and more and goes by the file's content.
-
-    Parameters
-    ----------
-    path : path
-        A file that holds one 2-D image.
-
-    Returns
-    -------
-    float64 array, shape (rows, columns)
-        As stored; NaN where the file says NaN.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it cannot be read as one 2-D image of real numbers.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path.name} is empty (0 bytes): was it copied to the end?")
-    try:
-        array = _read_numpy(path) if path.suffix.lower() == ".npy" else _read_detector(path)
-    except Exception as error:  # readers fail in many ways on a damaged file
-        raise ValueError(
-            f"{path.name} cannot be read as an image: it may be damaged, or not be what its "
-            f"ending says ({type(error).__name__}: {error})"
-        ) from error
-    if array.ndim != 2 or array.dtype.kind not in "uif":
-        raise ValueError(
-            f"{path.name} holds {array.ndim}-D data of type {array.dtype}; "
-            f"one 2-D image of real numbers is needed"
-        )
-    return array.astype(np.float64)
-
-
-def _read_numpy(path: Path) -> NDArray[Any]:
-    return np.load(path, allow_pickle=False)
-
-
-def _read_detector(path: Path) -> NDArray[Any]:
-    import fabio
-
-    with fabio.open(path) as image:
-        if image.nframes != 1:
-            raise ValueError(f"it holds {image.nframes} images")
-        if image.data is None:  # the reader knew the format and gave up on the pixels
-            raise ValueError("its pixels cannot be decoded")
-        return image.data

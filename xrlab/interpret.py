@@ -12,11 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from xrlab import measured as measured_kind
 from xrlab.corrections import fill_unmeasured, normalise_mean
+from xrlab.data import BRAGG_RADIUS
 from xrlab.dataset import Setting
 from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid, as_image, diffraction_image
 from xrlab.encoding import Encoding, component_names, vector_length
+from xrlab.findings import IGNORANCE, NOT_EXPLAINED, PARTLY, Finding, examine
+from xrlab.fit import PhysicalFit, physical_fit
 from xrlab.lattice import Lattice, simulate
+from xrlab.metrics import image_r2
 from xrlab.models import load_model, model_card, run_model, shipped_models
+from xrlab.samplers import cut_field
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +35,9 @@ VAGUE = 0.2
 # The larger of the two standard settings: its 64 lots give an image with little grain.
 RESIMULATION = Setting(size=96, lot_size=48, lots=64)
 
+# A real crystal is large: so many lots that their grain does not hide what the fit misses.
+CRYSTAL = Setting(size=640, lot_size=32, lots=400)
+
 
 @dataclass(frozen=True, eq=False)
 class Interpretation:
@@ -38,9 +46,10 @@ class Interpretation:
     Parameters
     ----------
     encoding : Encoding
-        The correlations read off the image.
+        The correlations read off the image: the network's.
     standard_error : float array, shape (span^2 - 1,)
-        Of each value of ``encoding.vector``.
+        Of each value of ``encoding.vector``. Made wider where network and fit differ in an image
+        that is explained in part only, and at least 0.3 where it is not explained.
     measured : float array
         The image as it came, NaN where unmeasured.
     corrected : float array
@@ -48,13 +57,23 @@ class Interpretation:
         kind "simulated" the image with its gaps filled, which is what the network was shown; for
         "measured" the network's own: without form factor, background, Bragg peaks and noise.
     lattice : Lattice
-        Simulated with the encoding as its target.
+        For kind "simulated" with the encoding as its target; for "measured" with the spectrum S of
+        the fit, distant correlations and those along (i, -j) included.
     simulated : float32 array
-        The diffraction image of that lattice on the same grid, in Laue monotonic units.
+        The diffraction image of that lattice on the same grid: for kind "simulated" in Laue
+        monotonic units, for "measured" E S + B in the units of the image.
     warnings : list of str
         What to keep in mind before believing the answer; empty when nothing speaks against it.
     grid : ReciprocalGrid
     kind : {"simulated", "measured"}
+    seed : int
+        Of the lattice.
+    network_error : float array, shape (span^2 - 1,)
+        The network's own standard error, before anything made it wider.
+    fit : PhysicalFit, optional
+        For kind "measured": a second answer, without any training.
+    findings : tuple of Finding
+        For kind "measured": every test, passed or not. `warnings` has those that were not.
     """
 
     encoding: Encoding
@@ -66,6 +85,21 @@ class Interpretation:
     warnings: list[str]
     grid: ReciprocalGrid
     kind: Kind
+    seed: int
+    network_error: NDArray[np.float64]
+    fit: PhysicalFit | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def explained(self) -> bool:
+        """Whether some encoding explains the image. If not, the first warning says so."""
+        return not (self.warnings and self.warnings[0].startswith(NOT_EXPLAINED))
+
+    @property
+    def image_r2(self) -> float:
+        """R^2 of `simulated` against `measured`, each scaled to mean 1, away from Bragg peaks."""
+        away = self.grid.distance_to_bragg() >= BRAGG_RADIUS
+        return image_r2(self.measured, self.simulated, away)
 
     def to_dict(self) -> dict[str, Any]:
         """Return numbers and words (no images) as plain Python values, ready for JSON."""
@@ -75,9 +109,15 @@ class Interpretation:
             "encoding": self.encoding.vector.tolist(),
             "standard_error": self.standard_error.tolist(),
             "realised": self.lattice.realised.vector.tolist(),
+            "explained": self.explained,
             "warnings": list(self.warnings),
             "kind": self.kind,
             "grid": {"h": self.grid.h, "k": self.grid.k, "shape": self.grid.shape},
+            "seed": self.seed,
+            "image_r2": self.image_r2,
+            "network_error": self.network_error.tolist(),
+            "fit": self.fit.to_dict() if self.fit else None,
+            "findings": [finding.to_dict() for finding in self.findings],
         }
 
     def figure(self) -> go.Figure:
@@ -157,7 +197,7 @@ def interpret(
     kind : {"simulated", "measured"}
         See `predict`.
     seed : int
-        Of the lattice that is simulated from the answer (96 x 96 sites).
+        Of the lattice that is simulated from the answer.
 
     Raises
     ------
@@ -179,15 +219,20 @@ def interpret(
     _check_kind(kind)
     measured = as_image(image, grid.shape)
     if kind == "measured":
-        reading = measured_kind.read(measured[None], span)
-        mean, error = reading.mean[0], reading.standard_error[0]
-        corrected = measured_kind.unfold(reading.cells[0], grid.h_values)
-    else:
-        corrected = _prepare(measured)
-        (mean,), (error,) = _read(corrected[None], span)
+        return _interpret_measured(measured, span, grid, seed)
+    corrected = _prepare(measured)
+    (mean,), (error,) = _read(corrected[None], span)
     encoding = Encoding.from_vector(np.clip(mean, -1, 1))
     lattice = simulate(encoding, RESIMULATION.size, seed=seed)
     simulated = diffraction_image(lattice, grid, RESIMULATION.lot_size, RESIMULATION.lots, seed)
+    warnings = _beyond(mean, error)
+    unmeasured = np.isnan(measured).mean()
+    if unmeasured > 0:
+        warnings.insert(
+            0,
+            f"{unmeasured:.1%} of the image is unmeasured and was filled with guesses that the "
+            f"standard errors do not count",
+        )
     return Interpretation(
         encoding=encoding,
         standard_error=error,
@@ -195,10 +240,73 @@ def interpret(
         corrected=corrected,
         lattice=lattice,
         simulated=simulated,
-        warnings=_warnings(measured, mean, error, kind),
+        warnings=warnings,
         grid=grid,
         kind=kind,
+        seed=seed,
+        network_error=error,
     )
+
+
+def _interpret_measured(
+    image: NDArray[np.float64], span: int, grid: ReciprocalGrid, seed: int
+) -> Interpretation:
+    """Ask network and fit, test what they say, and simulate the crystal of the fit."""
+    views = np.stack([image, image[::-1, ::-1], image.T, image.T[::-1, ::-1]])
+    reading = measured_kind.read(views, span)
+    exchanged = np.arange(span**2).reshape(span, span).T.ravel()[1:] - 1
+    mean, own_error = reading.mean[0], reading.standard_error[0]
+    turned = np.stack([reading.mean[1], *reading.mean[2:, exchanged]])
+    fit = physical_fit(image, span, grid)
+    findings = examine(image, grid, fit, mean, own_error, turned)
+    warnings = [finding.sentence for finding in findings[2:] if not finding.ok]
+    error = own_error
+    if not all(finding.ok for finding in findings[:2]):
+        error = np.maximum(error, IGNORANCE)
+        reasons = " ".join(finding.sentence for finding in findings[:2] if not finding.ok)
+        warnings.insert(0, f"{NOT_EXPLAINED}: {reasons}")
+    elif findings[1].value > PARTLY:
+        error = np.hypot(error, mean - fit.encoding.vector)
+        warnings.insert(0, f"explained in part only: {findings[1].sentence}")
+    if error.max() > VAGUE:
+        names = np.array(component_names(span))[error > VAGUE]
+        warnings.append(
+            f"this image says little of {', '.join(names)}: the standard error is above {VAGUE}"
+        )
+    lattice = _lattice_with(fit, np.random.default_rng(seed))
+    pattern = diffraction_image(lattice, grid, CRYSTAL.lot_size, CRYSTAL.lots, seed)
+    return Interpretation(
+        encoding=Encoding.from_vector(np.clip(mean, -1, 1)),
+        standard_error=error,
+        measured=image,
+        corrected=measured_kind.unfold(reading.cells[0], grid.h_values),
+        lattice=lattice,
+        simulated=(fit.envelope * pattern + fit.background).astype(np.float32),
+        warnings=[*warnings, *_beyond(mean, error)],
+        grid=grid,
+        kind="measured",
+        seed=seed,
+        network_error=own_error,
+        fit=fit,
+        findings=tuple(findings),
+    )
+
+
+def _lattice_with(fit: PhysicalFit, rng: np.random.Generator) -> Lattice:
+    """Make a lattice with the spectrum of a fit: a Gaussian field cut at its middle.
+
+    All correlations up to 15 sites are those of the fitted S, as far as such a field can have them.
+    """
+    reach, size = len(fit.spectrum) // 2, CRYSTAL.size
+    steps = np.arange(1 - reach, reach)
+    q = (np.arange(len(fit.spectrum)) + 0.5) / len(fit.spectrum)
+    waves = np.exp(2j * np.pi * np.outer(steps, q))
+    c = (waves @ (fit.spectrum / fit.spectrum.sum()) @ waves.T).real
+    rho = np.zeros((size, size))
+    rho[np.ix_(steps % size, steps % size)] = np.sin(np.pi / 2 * np.clip(c, -1, 1))
+    spectrum = np.maximum(np.fft.fft2(rho).real, 0)
+    spectrum[0, 0] = 0  # the concentration is fixed
+    return Lattice(cut_field(spectrum, rng), target=fit.encoding)
 
 
 @cache
@@ -232,30 +340,13 @@ def _read(
     return mean, np.tile(np.asarray(card["standard_error"]), (len(inputs), 1))
 
 
-def _warnings(
-    image: NDArray[np.float64], mean: NDArray[np.float64], error: NDArray[np.float64], kind: Kind
-) -> list[str]:
-    warnings = []
-    unmeasured = np.isnan(image).mean()
-    if kind == "simulated" and unmeasured > 0:
-        warnings.append(
-            f"{unmeasured:.1%} of the image is unmeasured and was filled with guesses that the "
-            f"standard errors do not count"
-        )
-    if kind == "measured" and unmeasured > 0.5:
-        warnings.append(
-            f"{unmeasured:.0%} of the image is unmeasured: more than in nearly all of the training"
-        )
-    if kind == "measured" and error.max() > VAGUE:
-        names = np.array(component_names(isqrt(mean.size + 1)))[error > VAGUE]
-        warnings.append(
-            f"this image says little of {', '.join(names)}: the standard error is above {VAGUE}"
-        )
+def _beyond(mean: NDArray[np.float64], error: NDArray[np.float64]) -> list[str]:
+    """Warn of correlations that came out where none can be."""
     beyond = np.abs(mean) > 1 + 2 * error
-    if beyond.any():
-        names = np.array(component_names(isqrt(mean.size + 1)))[beyond]
-        warnings.append(
-            f"{', '.join(names)} came out beyond -1 or 1, where no correlation can be, "
-            f"and was set back: the image is unlike any of the training"
-        )
-    return warnings
+    if not beyond.any():
+        return []
+    names = np.array(component_names(isqrt(mean.size + 1)))[beyond]
+    return [
+        f"{', '.join(names)} came out beyond -1 or 1, where no correlation can be, "
+        f"and was set back: the image is unlike any of the training"
+    ]

@@ -18,6 +18,7 @@ from PIL import Image
 from plotly.colors import sample_colorscale, unlabel_rgb
 from plotly.subplots import make_subplots
 
+from xrlab import evidence
 from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid
 from xrlab.encoding import Encoding, component_names
 from xrlab.metrics import r2_score
@@ -32,20 +33,70 @@ Colours = str | tuple[tuple[float, str], ...]
 INTENSITY, SIGNED = "Viridis", "RdBu"
 SITES = ((0.0, "rgb(242, 239, 230)"), (1.0, "rgb(27, 58, 75)"))
 MARKERS = ("circle", "x", "diamond", "cross")
+METHODS = ("circle", "square", "diamond")
 LINES = ("solid", "dash", "dot", "dashdot")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe & Ito
 
 
 def interpretation_figure(interpretation: Interpretation) -> go.Figure:
-    """Draw measured | structure | simulated | encoding side by side."""
-    shown = interpretation.corrected
-    title = "measured, corrected" if interpretation.kind == "measured" else "measured"
+    """Draw measured | structure | simulated | encoding side by side.
+
+    Where there is a physical fit, measured and simulated are both E S + B in the units of the
+    measurement; otherwise both are the crystal's own pattern S.
+    """
+    shown = interpretation.measured if interpretation.fit else interpretation.corrected
+    own = interpretation.kind == "measured" and not interpretation.fit
+    title = "measured, corrected" if own else "measured"
     figure = _panels(title, "structure", "simulated", "encoding")
     add_image(figure, shown, interpretation.grid, column=1)
     add_lattice(figure, interpretation.lattice, column=2)
     add_image(figure, interpretation.simulated, interpretation.grid, column=3)
     add_encoding(figure, interpretation.encoding, interpretation.standard_error, column=4)
     return figure
+
+
+def evidence_figure(interpretation: Interpretation) -> go.Figure:
+    """Draw what speaks for the answer and against it: residual | two cuts | values side by side.
+
+    See `xrlab.evidence` for what each of them is.
+    """
+    difference = evidence.residual(interpretation)
+    cuts, rows = evidence.cuts(interpretation), evidence.components(interpretation)
+    titles = ["residual / mean", *(f"{c.across} = {c.at:.2f}" for c in cuts), "three methods"]
+    figure = make_subplots(
+        1, 4, subplot_titles=titles, column_widths=[0.22, 0.2, 0.2, 0.38], horizontal_spacing=0.07
+    )
+    reach = float(np.nanpercentile(np.abs(difference), 99))
+    add_image(figure, difference, interpretation.grid, column=1)
+    figure.data[0].update(colorscale=SIGNED, zmin=-reach, zmax=reach)
+    for column, cut in enumerate(cuts, start=2):
+        _add_cut(figure, cut, column)
+    names = [row.name for row in rows]
+    methods: dict[str, tuple[list[float | None], list[float | None] | None]] = {
+        "network": ([row.value for row in rows], [row.error for row in rows]),
+        "physical fit": ([row.fit_value for row in rows], [row.fit_error for row in rows]),
+        "ΔPDF": ([row.delta_pdf for row in rows], None),
+    }
+    for n, (name, (values, errors)) in enumerate(methods.items()):
+        if values[0] is not None:
+            figure.add_scatter(
+                x=np.arange(len(names)) + 0.2 * (n - 1),
+                y=values,
+                error_y=None if errors is None else {"array": errors, "width": 2},
+                name=name,
+                mode="markers",
+                marker={"color": COLOURS[n], "symbol": METHODS[n], "size": 7},
+                text=names,
+                hovertemplate="%{text} = %{y:.3f}",
+                row=1,
+                col=4,
+            )
+    ticks = {"tickvals": np.arange(len(names)), "ticktext": names, "tickangle": -90}
+    figure.update_xaxes(**ticks, row=1, col=4)
+    figure.update_yaxes(title="c(i, j)", title_standoff=2, row=1, col=4)
+    below = {"orientation": "h", "y": -0.3, "yanchor": "top"}
+    margin = {"l": 50, "r": 10, "t": 40, "b": 45}
+    return figure.update_layout(width=960, height=340, legend=below, margin=margin)
 
 
 def lattice_figure(
@@ -185,6 +236,27 @@ def add_encoding(
     figure.update_yaxes(dtick=1, autorange="reversed", row=1, col=column)
 
 
+def _add_cut(figure: go.Figure, cut: evidence.Cut, column: int) -> None:
+    """Add measured points with their scatter and the lines that should pass through them."""
+    common = {"showlegend": column == 2, "row": 1, "col": column}
+    figure.add_scatter(
+        x=cut.q,
+        y=cut.measured,
+        error_y={"array": cut.error, "width": 0, "thickness": 1},
+        name="measured",
+        mode="markers",
+        marker={"color": "#555", "size": 4},
+        **common,
+    )
+    for n, (name, values) in enumerate({"simulated": cut.simulated, "E S + B": cut.fitted}.items()):
+        if values is not None:
+            line = {"color": COLOURS[n], "dash": LINES[n], "width": 1.5}
+            figure.add_scatter(x=cut.q, y=values, name=name, mode="lines", line=line, **common)
+    figure.update_xaxes(title=f"{cut.along} (r.l.u.)", title_standoff=4, row=1, col=column)
+    figure.update_yaxes(rangemode="tozero", row=1, col=column)
+    figure.update_yaxes(title="intensity / mean", title_standoff=2, row=1, col=2)
+
+
 def _panels(*titles: str) -> go.Figure:
     width = 240 * len(titles)  # four panels fit a page
     figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=65 / width)
@@ -207,6 +279,7 @@ def picture(
     limits: tuple[float, float] | None = None,
     pixels: int = 256,
     upwards: bool = True,
+    gaps: bool = False,
 ) -> bytes:
     """Draw an array as a PNG, for an `ipywidgets.Image` that follows a slider.
 
@@ -220,17 +293,27 @@ def picture(
         Width of the picture; every value becomes a square of whole pixels at most this wide in all.
     upwards : bool
         Draw row 0 at the bottom.
+    gaps : bool
+        Leave NaN transparent; otherwise it is drawn as 0.
 
     Returns
     -------
     bytes
         A PNG file.
     """
-    array = np.nan_to_num(np.asarray(values, np.float64))
+    given = np.asarray(values, np.float64)
+    array = np.nan_to_num(given)
     low, high = limits or (0.0, float(np.percentile(array, 99)))
     scaled = np.clip((array - low) / max(high - low, 1e-12) * 255, 0, 255).astype(np.uint8)
     image = Image.fromarray(np.ascontiguousarray(scaled[::-1] if upwards else scaled))
-    image.putpalette(_palette(colours))
+    image.putpalette(palette(colours))
+    missing = np.isnan(given)
+    if gaps and missing.any():
+        opaque = Image.fromarray(
+            np.where(missing[::-1] if upwards else missing, 0, 255).astype("u1")
+        )
+        image = image.convert("RGB")
+        image.putalpha(opaque)
     zoom = max(1, pixels // array.shape[1])
     image = image.resize((zoom * array.shape[1], zoom * array.shape[0]), Image.Resampling.NEAREST)
     file = BytesIO()
@@ -239,7 +322,7 @@ def picture(
 
 
 @cache
-def _palette(colours: Colours) -> list[int]:
+def palette(colours: Colours) -> list[int]:
     """256 colours of a plotly scale as red, green, blue, red, ..."""
     named = colours if isinstance(colours, str) else list(map(list, colours))
     scale = sample_colorscale(named, np.linspace(0, 1, 256).tolist())

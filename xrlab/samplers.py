@@ -173,6 +173,11 @@ def _without_bias(spectrum: Spectrum, encoding: Encoding, concentration: float) 
     return spectrum
 
 
+def cut_field(spectrum: NDArray[np.float64], rng: np.random.Generator) -> Sites:
+    """Make the lattice of a Gaussian field with any spectrum, shape (N, N), cut at its middle."""
+    return _cut(spectrum, _phases(len(spectrum), rng), 0.5)
+
+
 def _phases(size: int, rng: np.random.Generator) -> NDArray[np.complex128]:
     """Fourier coefficients of modulus 1 and random phase of a real N x N field."""
     noise = fft.rfft2(rng.standard_normal((size, size)))

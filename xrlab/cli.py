@@ -1,0 +1,443 @@
+"""The command line: ``xrlab interpret``, ``simulate``, ``dataset``, ``pipelines``.
+
+Answers go to standard output, progress and warnings to standard error. What a command needs is
+imported when it runs, so that ``--help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xrlab import __version__
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xrlab.corrections import Pipeline
+    from xrlab.interpret import Interpretation
+
+FINE, NOT_EXPLAINED, REFUSED, BUG, INTERRUPTED = 0, 1, 2, 70, 130
+
+EXIT_CODES = """\
+exit codes:
+  0    fine
+  1    there is an answer, but the image is not explained by this model
+  2    bad usage, or a file that cannot be read or written
+  70   a fault in xrlab itself, with its traceback
+  130  interrupted
+"""
+
+DESCRIPTION = """\
+Read the disorder of crystals off their diffuse X-ray scattering.
+
+An image is 64 x 64 pixels, h and k from 0 to 2 reciprocal lattice units, ends included (or a
+window that begins at other whole numbers). What is read are the correlations c(i, j) between sites
+i apart along a and j apart along b: 1 always alike, 0 random, -1 always different.
+"""
+
+EXAMPLES = {
+    "": """\
+examples:
+  xrlab simulate 0.6 -0.6 -0.36 --out stripes.npy       three numbers to an image
+  xrlab interpret stripes.npy --kind simulated --span 2 and back again
+  xrlab interpret box.tif --report box.html             a measured image, with a report
+  xrlab interpret --help                                more on one command
+""",
+    "interpret": """\
+examples:
+  xrlab interpret box.tif --report box.html
+  xrlab interpret scan.nxs --dataset entry/data --json -
+  xrlab interpret hk0.tif --h -6 6 --k -6 6 --window 2 -4 --report part.html
+  xrlab interpret box.tif --pipeline mine.yaml --csv box.csv
+
+Start with the default, kind "measured": its network knows form factors, backgrounds, Bragg peaks,
+gaps and noise, and needs no pipeline. Then read the warnings before the numbers.
+""",
+    "simulate": """\
+examples:
+  xrlab simulate 0.6 0.3 0.2 --out image.npy            c(0, 1), c(1, 0), c(1, 1)
+  xrlab simulate --preset checkerboard --span 3 --out image.png
+  xrlab simulate 0.5 0.4 0.2 --size 96 --lot-size 48 --lots 64 --out image.tif
+
+Values are the matrix row by row without c(0, 0): 3, 8, 15 values for spans 2, 3, 4. Not every
+encoding is possible: what came out, the realised encoding, is printed beside the target.
+""",
+    "dataset": """\
+examples:
+  xrlab dataset my_set.zarr --images 100000 --span 4
+  xrlab dataset my_set.zarr --images 200000 --span 4    grows the same set
+
+However often it is interrupted, the same command goes on where it stopped, and the files come out
+the same. In Python: xrlab.open_data_set("my_set.zarr")[:100].images
+""",
+    "pipelines": """\
+Save one as a file, change it, and give it to xrlab interpret --pipeline FILE.yaml
+""",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the command line if not given.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = _parser().parse_args(given)
+    chosen.command = shlex.join(["xrlab", *given])
+    try:
+        code: int = chosen.run(chosen)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has gone: nothing more to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    except (ValueError, OSError, MemoryError) as error:
+        _say(f"error: {str(error) or type(error).__name__}")
+        return REFUSED
+    except Exception:
+        traceback.print_exc()
+        _say("this is a fault in xrlab, not in what you gave it")
+        return BUG
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="xrlab", description=DESCRIPTION, epilog=EXAMPLES[""] + "\n" + EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"xrlab {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        epilog = EXAMPLES[name] + "\n" + EXIT_CODES
+        return commands.add_parser(
+            name, help=words, description=f"{words.capitalize()}.", epilog=epilog
+        )
+
+    one = command("interpret", "read the correlations off an image, with errors")
+    one.add_argument("file", type=Path, help="TIFF, NPY, HDF5, CBF, EDF, PGM, text, ...")
+    one.add_argument("--span", type=int, default=4, help="2, 3 or 4: i and j below it; default: 4")
+    kinds = ("measured", "simulated")
+    one.add_argument("--kind", choices=kinds, default=kinds[0], help="default: measured")
+    one.add_argument(
+        "--window",
+        nargs=2,
+        type=int,
+        metavar=("H0", "K0"),
+        help="read the 2 x 2 reciprocal cells from here on; whole numbers",
+    )
+    for axis, line in (("h", "row"), ("k", "column")):
+        one.add_argument(
+            f"--{axis}",
+            nargs=2,
+            type=float,
+            metavar=("FIRST", "LAST"),
+            help=f"{axis} of the first and last {line}, if the file does not say",
+        )
+    one.add_argument("--dataset", metavar="PATH", help="which data set or frame of the file")
+    one.add_argument(
+        "--pipeline",
+        metavar="FILE",
+        help="corrections first: a YAML file, or a name that xrlab pipelines lists",
+    )
+    one.add_argument("--report", type=Path, metavar="OUT.html", help="one page to look at")
+    one.add_argument("--json", metavar="OUT", help="all numbers; - for standard output")
+    one.add_argument("--csv", metavar="OUT", help="one row for each value; - likewise")
+    one.add_argument("--seed", type=_whole, default=0, help="of the re-simulated lattice")
+    one.set_defaults(run=_interpret)
+
+    two = command("simulate", "make a lattice with given correlations, and its image")
+    two.add_argument("values", type=float, nargs="*", metavar="C", help="c(0, 1), c(0, 2), ...")
+    two.add_argument("--preset", help="clusters, stripes, checkerboard or random")
+    two.add_argument("--span", type=int, default=2, help="of a preset; default: 2")
+    two.add_argument("--out", type=Path, required=True, help=".npy, .tif, or .png to look at")
+    two.add_argument("--lattice", type=Path, metavar="OUT.npy", help="keep the sites, +1 and -1")
+    _add_setting(two)
+    two.set_defaults(run=_simulate)
+
+    three = command("dataset", "simulate many images to disk; resumes where it was interrupted")
+    three.add_argument("out", type=Path, help="a folder, by custom .zarr")
+    three.add_argument("--images", type=int, required=True, help="how many in all")
+    three.add_argument("--span", type=int, default=4, help="default: 4")
+    targets = ("realisable", "uniform")
+    three.add_argument("--targets", choices=targets, default=targets[0], help="default: realisable")
+    three.add_argument("--workers", type=int, default=-1, help="default: one per core")
+    _add_setting(three)
+    three.set_defaults(run=_dataset)
+
+    four = command("pipelines", "list recommended pipelines of corrections, as YAML")
+    four.set_defaults(run=_pipelines)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Keeps the lines of descriptions and examples as they are."""
+
+    def __init__(self, **options: object) -> None:
+        options["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        super().__init__(**options)  # type: ignore[arg-type]
+
+
+def _add_setting(parser: argparse.ArgumentParser) -> None:
+    samplers = ("monte_carlo", "gaussian", "growth")
+    parser.add_argument("--sampler", choices=samplers, default=samplers[0])
+    parser.add_argument("--size", type=int, default=50, help="sites along each axis; default: 50")
+    parser.add_argument("--lot-size", type=int, default=25, help="of a coherent part; default: 25")
+    parser.add_argument("--lots", type=int, default=8, help="more: less grain; default: 8")
+    parser.add_argument("--seed", type=_whole, default=0, help="default: 0")
+
+
+def _interpret(chosen: argparse.Namespace) -> int:
+    _refuse_unwritable([chosen.report, chosen.json, chosen.csv])
+    if chosen.report and chosen.report.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a report is a file that ends in .html; got {chosen.report.name!r}")
+    if chosen.json == chosen.csv == "-":
+        raise ValueError("--json and --csv cannot both go to standard output")
+    if chosen.span not in (2, 3, 4):
+        raise ValueError(f"--span is 2, 3 or 4; got {chosen.span}")
+    pipeline = _read_pipeline(chosen.pipeline)
+    _say(f"reading {chosen.file.name}")
+    image, window = _read(chosen)
+    if pipeline is not None:
+        _say(f"correcting: {pipeline}")
+        image = pipeline(image)
+    _say("interpreting: network, lattice and image from its answer (some seconds)")
+    from threadpoolctl import threadpool_limits
+
+    from xrlab.interpret import interpret
+
+    # The matrices are small. On a busy machine, threads that wait for each other made the fit take
+    # 66 s rather than 2.
+    with threadpool_limits(1, user_api="blas"):
+        result = interpret(image, chosen.span, kind=chosen.kind, seed=chosen.seed)
+    for warning in result.warnings:
+        _say(f"warning: {warning}")
+    from xrlab import report
+
+    origin = report.provenance(chosen.file, pipeline, chosen.seed, chosen.command)
+    origin["window"] = window
+    if chosen.report:
+        report.save_report(result, chosen.report, origin)
+    if chosen.json and chosen.json != "-":
+        report.write(chosen.json, report.to_json(result, origin))
+    if chosen.csv and chosen.csv != "-":
+        report.write(chosen.csv, report.to_csv(result))
+    if chosen.json == "-":
+        sys.stdout.write(report.to_json(result, origin))
+    elif chosen.csv == "-":
+        sys.stdout.write(report.to_csv(result))
+    else:
+        print(_table(result))
+        for path in filter(None, (chosen.report, chosen.json, chosen.csv)):
+            _say(f"wrote {path}")
+    return FINE if result.explained else NOT_EXPLAINED
+
+
+def _table(result: Interpretation) -> str:
+    """Network, fit and inversion side by side, a line for each value."""
+    from xrlab.evidence import components
+    from xrlab.report import answer
+
+    lines = [answer(result), ""]
+    fit = result.fit is not None
+    lines.append(f"{'':8}  network         " + "fit             " * fit + "ΔPDF")
+    for row in components(result):
+        cells = [f"{row.value:+.3f} ± {row.error:.3f}"]
+        if row.fit_value is not None:
+            cells.append(f"{row.fit_value:+.3f} ± {row.fit_error:.3f}")
+        cells.append("" if row.delta_pdf is None else f"{row.delta_pdf:+.3f}")
+        lines.append(f"{row.name:8}  " + "  ".join(cells))
+    for finding in result.findings:
+        passed = "passed" if finding.ok else "FAILED"
+        lines.append(
+            f"{passed}  {finding.name}: {finding.value:.3g} (limit {finding.limit:.3g}). "
+            f"{finding.sentence}"
+        )
+    if result.findings:
+        lines.insert(-len(result.findings), "")
+    return "\n".join(lines)
+
+
+def _read(chosen: argparse.Namespace) -> tuple[NDArray[np.float64], str | None]:
+    """Read the image; if its h and k are known, a window of it, and which one."""
+    from xrlab.reading import read_stored
+    from xrlab.section import read_section
+
+    dataset = chosen.dataset
+    if dataset is not None and dataset.isdecimal():
+        dataset = int(dataset)
+    if (chosen.h is None) != (chosen.k is None):
+        raise ValueError("give both --h and --k, or neither")
+    image, axes = read_stored(chosen.file, dataset=dataset)
+    if axes is None and chosen.h is None:
+        if image.shape == (64, 64) and chosen.window is None:
+            return image, None
+        rows, columns = image.shape
+        raise ValueError(
+            f"{chosen.file.name} has {rows} x {columns} pixels and does not say its h and k. Give "
+            f"those of its first and last row and column, --h FIRST LAST --k FIRST LAST, and the "
+            f"first h and k of the part to read, --window H0 K0"
+        )
+    section = read_section(chosen.file, h=chosen.h, k=chosen.k, dataset=dataset)
+    corners = section.corners()
+    if chosen.window is None and not corners:
+        raise ValueError(
+            f"{chosen.file.name}, h from {section.h[0]:.3g} to {section.h[-1]:.3g} and k from "
+            f"{section.k[0]:.3g} to {section.k[-1]:.3g}, holds no window of 2 x 2 reciprocal cells "
+            f"from whole numbers on of which half was measured"
+        )
+    # Where nothing is said, the one nearest to the origin, of positive h and k where it can be.
+    h, k = chosen.window or min(corners, key=lambda c: (abs(c[0]) + abs(c[1]), c[0] < 0, c[1] < 0))
+    window = f"h {h} to {h + 2}, k {k} to {k + 2}"
+    others = "" if chosen.window else f", one of {len(corners)}; choose with --window H0 K0"
+    _say(f"window: {window}{others}")
+    return section.window((h, h + 2), (k, k + 2)).image, window
+
+
+def _read_pipeline(name: str | None) -> Pipeline | None:
+    if name is None:
+        return None
+    from xrlab.corrections import RECOMMENDED, Pipeline
+
+    if name in RECOMMENDED:
+        return RECOMMENDED[name]
+    if not Path(name).is_file():
+        known = f"; there is {', '.join(RECOMMENDED)}" if RECOMMENDED else ""
+        raise FileNotFoundError(f"there is no pipeline or file named {name!r}{known}")
+    return Pipeline.from_yaml(Path(name))
+
+
+def _simulate(chosen: argparse.Namespace) -> int:
+    _refuse_unwritable([chosen.out, chosen.lattice])
+    if chosen.out.suffix.lower() not in WRITERS:
+        raise ValueError(f"--out ends in {', '.join(WRITERS)}; got {chosen.out.name!r}")
+    if bool(chosen.values) == bool(chosen.preset):
+        raise ValueError("give either the values of c(i, j) or a --preset")
+    from xrlab import Encoding, diffraction_image, simulate
+    from xrlab.encoding import component_names
+    from xrlab.report import write
+
+    if chosen.preset:
+        from xrlab.widgets import preset
+
+        target = preset(chosen.preset, chosen.span)
+    else:
+        target = Encoding.from_vector(chosen.values)
+    for violation in target.violations():
+        _say(f"warning: no lattice can have this encoding: {violation}")
+    _say(f"simulating {chosen.size} x {chosen.size} sites")
+    lattice = simulate(target, chosen.size, chosen.sampler, chosen.seed)
+    image = diffraction_image(lattice, lot_size=chosen.lot_size, lots=chosen.lots, seed=chosen.seed)
+    write(chosen.out, WRITERS[chosen.out.suffix.lower()](image))
+    if chosen.lattice:
+        write(chosen.lattice, _npy(lattice.sites))
+    print(f"{'':8}  target  realised")
+    names = component_names(target.span)
+    for name, wanted, came in zip(names, target.vector, lattice.realised.vector, strict=True):
+        print(f"{name:8}  {wanted:+.3f}  {came:+.3f}")
+    return FINE
+
+
+def _dataset(chosen: argparse.Namespace) -> int:
+    from xrlab import generate_to
+    from xrlab.dataset import Setting
+
+    setting = Setting(
+        size=chosen.size,
+        lot_size=chosen.lot_size,
+        lots=chosen.lots,
+        sampler=chosen.sampler,
+        targets=chosen.targets,
+    )
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # the estimate is progress, too
+            data = generate_to(
+                chosen.out, chosen.span, chosen.images, chosen.seed, setting, n_jobs=chosen.workers
+            )
+    except KeyboardInterrupt:
+        _say("stopped; the same command goes on from here")
+        raise
+    print(f"{len(data)} images of span {data.span}, {setting}, in {_printable(str(chosen.out))}")
+    return FINE
+
+
+def _pipelines(chosen: argparse.Namespace) -> int:
+    from xrlab.corrections import RECOMMENDED
+
+    for name, pipeline in RECOMMENDED.items():
+        print(f"# {name}\n{pipeline.to_yaml().rstrip()}\n")
+    if not RECOMMENDED:
+        _say("there is no recommended pipeline: the network for measured images needs none")
+    return FINE
+
+
+def _npy(array: NDArray[np.generic]) -> bytes:
+    from io import BytesIO
+
+    import numpy as np
+
+    file = BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def _tif(image: NDArray[np.generic]) -> bytes:
+    from io import BytesIO
+
+    import tifffile
+
+    file = BytesIO()
+    tifffile.imwrite(file, image)
+    return file.getvalue()
+
+
+def _png(image: NDArray[np.generic]) -> bytes:
+    from xrlab.plots import picture
+
+    return picture(image, pixels=512)
+
+
+WRITERS = {".npy": _npy, ".tif": _tif, ".tiff": _tif, ".png": _png}
+
+
+def _refuse_unwritable(paths: Iterable[Path | str | None]) -> None:
+    """Say so before the work and not after it."""
+    for path in paths:
+        if path is None or path == "-":
+            continue
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no folder {folder} to write {Path(path).name} into")
+        if Path(path).is_dir():
+            raise IsADirectoryError(f"{path} is a folder; give the name of a file")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"the folder {folder} cannot be written to")
+
+
+def _whole(text: str) -> int:
+    """Read a seed: a whole number from 0 up."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0 up; got {number}")
+    return number
+
+
+def _say(message: str) -> None:
+    print(f"xrlab: {_printable(message)}", file=sys.stderr, flush=True)
+
+
+def _printable(text: str) -> str:
+    """Keep a message to one line, whatever the name of a file or a library's words hold."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
