@@ -85,8 +85,7 @@ def examine(
     Returns
     -------
     list of Finding
-        "periodic structure" and "residual structure" first: if either fails, the image is not
-        explained.
+        In which `against` finds what makes an image one that is not explained.
     """
     missed = missed_structure(image, fit.unseen, grid)
     symmetry, periodicity = repeats(image, fit, grid)
@@ -166,6 +165,19 @@ def examine(
         ),
     ]
     return [finding for finding in found if np.isfinite(finding.value)]  # others: no such pixels
+
+
+def against(findings: list[Finding]) -> list[Finding]:
+    """Pick the findings by which no encoding explains the image; none if one may.
+
+    Either of the first two alone; symmetry and periodicity only where the residual has structure,
+    because noise, too, makes them look bad.
+    """
+    failed = [finding for finding in findings if not finding.ok]
+    decisive = ["periodic structure", "residual structure"]
+    if any(f.name == "residual structure" and f.value > PARTLY for f in findings):
+        decisive += ["inversion symmetry", "periodicity"]
+    return [finding for finding in failed if finding.name in decisive]
 
 
 def missed_structure(image: Image, unseen: Image, grid: ReciprocalGrid) -> float:

@@ -16,7 +16,7 @@ from xrlab.data import BRAGG_RADIUS
 from xrlab.dataset import Setting
 from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid, as_image, diffraction_image
 from xrlab.encoding import Encoding, component_names, vector_length
-from xrlab.findings import IGNORANCE, NOT_EXPLAINED, PARTLY, Finding, examine
+from xrlab.findings import IGNORANCE, NOT_EXPLAINED, PARTLY, Finding, against, examine
 from xrlab.fit import PhysicalFit, physical_fit
 from xrlab.lattice import Lattice, simulate
 from xrlab.metrics import image_r2
@@ -259,15 +259,17 @@ def _interpret_measured(
     turned = np.stack([reading.mean[1], *reading.mean[2:, exchanged]])
     fit = physical_fit(image, span, grid)
     findings = examine(image, grid, fit, mean, own_error, turned)
-    warnings = [finding.sentence for finding in findings[2:] if not finding.ok]
+    reasons = against(findings)
+    others = [finding for finding in findings if not finding.ok and finding not in reasons]
+    warnings = [finding.sentence for finding in others]
+    residual = next(f for f in findings if f.name == "residual structure")
     error = own_error
-    if not all(finding.ok for finding in findings[:2]):
+    if reasons:
         error = np.maximum(error, IGNORANCE)
-        reasons = " ".join(finding.sentence for finding in findings[:2] if not finding.ok)
-        warnings.insert(0, f"{NOT_EXPLAINED}: {reasons}")
-    elif findings[1].value > PARTLY:
+        warnings.insert(0, " ".join([f"{NOT_EXPLAINED}:", *(f.sentence for f in reasons)]))
+    elif residual.value > PARTLY:
         error = np.hypot(error, mean - fit.encoding.vector)
-        warnings.insert(0, f"explained in part only: {findings[1].sentence}")
+        warnings.insert(0, f"explained in part only: {residual.sentence}")
     if error.max() > VAGUE:
         names = np.array(component_names(span))[error > VAGUE]
         warnings.append(

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -30,6 +31,9 @@ BATCH = 128
 # Validation loss on span 3 after 12 epochs: 0.0030 with a scale of 1 (Adam's best rate is 0.0003
 # then) and 0.0016 with 0.1, both with sqrt(x) as input; 0.0015 with 0.03 and x itself.
 DENSE_INPUT_SCALE = 0.03
+
+# Threads that import at once would quiet standard error each for the other, for ever.
+_IMPORTING = threading.Lock()
 
 
 def small_cnn(n_outputs: int, shape: tuple[int, int] = (64, 64)) -> keras.Model:
@@ -290,6 +294,11 @@ def import_keras() -> Any:
     TensorFlow Lite imports JAX where it is installed, 110 MB that nobody asked for: not here,
     unless JAX is the backend.
     """
+    with _IMPORTING:
+        return _imported_keras()
+
+
+def _imported_keras() -> Any:
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
