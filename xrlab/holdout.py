@@ -25,7 +25,7 @@ from xrlab.instrument import PRESETS, Effect, Image, Instrument, Seed, stream
 from xrlab.interpret import predict
 from xrlab.lattice import simulate
 from xrlab.metrics import image_r2, mean_squared_error, r2_score
-from xrlab.trial import NINETY, Score, cleaned_delta_pdf, cut_delta_pdf, score, trials
+from xrlab.trial import NINETY, Score, cut_delta_pdf, recommended_delta_pdf, score, trials
 
 Floats = NDArray[np.float64]
 
@@ -305,7 +305,7 @@ METHODS: Mapping[str, Method] = {
     "network for measured images": _network,
     "network for clean images": _clean_network,
     "ΔPDF, Bragg peaks cut": partial(_by_inversion, cut_delta_pdf),
-    "ΔPDF after cleaning": partial(_by_inversion, cleaned_delta_pdf),
+    "ΔPDF after cleaning": partial(_by_inversion, partial(recommended_delta_pdf, pipeline="box")),
 }
 
 

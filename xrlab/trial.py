@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
-from xrlab.corrections import fill_unmeasured
+from xrlab.corrections import RECOMMENDED, fill_unmeasured
 from xrlab.dataset import Setting, generate
 from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid, as_image, diffraction_image
 from xrlab.encoding import Encoding
@@ -172,10 +173,21 @@ def inpainted_delta_pdf(
     return delta_pdf(fill_unmeasured(as_image(image, grid.shape)), span, grid)
 
 
+def recommended_delta_pdf(
+    image: ArrayLike, span: int = SPAN, grid: ReciprocalGrid = STANDARD_GRID, *, pipeline: str
+) -> Encoding:
+    """Delta-PDF after a pipeline of `xrlab.corrections.RECOMMENDED`, tuned on such images."""
+    return delta_pdf(RECOMMENDED[pipeline](as_image(image, grid.shape)), span, grid)
+
+
 RIVALS: dict[str, Callable[..., Encoding]] = {
     "in-painted": inpainted_delta_pdf,
     "Bragg peaks cut": cut_delta_pdf,
     "cleaned": cleaned_delta_pdf,
+    **{
+        f'recommended "{name}"': partial(recommended_delta_pdf, pipeline=name)
+        for name in ("box", "section", "noisy")
+    },
 }
 
 
@@ -186,7 +198,7 @@ def score(
     """Score a method that gives means and standard errors of a stack of images."""
     mean, error = read(trial.images)
     found = {
-        name: np.array([rival(image).vector for image in trial.images])
+        name: np.array([e.vector for e in Parallel(-1)(delayed(rival)(x) for x in trial.images)])
         for name, rival in RIVALS.items()
     }
     errors = {name: mean_squared_error(trial.encodings, each) for name, each in found.items()}
