@@ -93,14 +93,30 @@ def read(images: NDArray[np.floating], span: int = SPAN) -> Reading:
     n = vector_length(SPAN)
     return Reading(
         mean=np.clip(answer[:, :n], -1, 1)[:, wanted],
-        standard_error=(np.exp(answer[:, n:]) * calibration)[:, wanted],
+        standard_error=calibrated(answer[:, n:], calibration)[:, wanted],
         cells=spectrum / spectrum.mean(axis=(1, 2), keepdims=True),
     )
 
 
 @cache
-def _shipped() -> tuple[keras.Model, NDArray[np.float64]]:
-    return load_model("measured"), np.array(model_card("measured")["calibration"])
+def _shipped() -> tuple[keras.Model, dict[str, list[float]]]:
+    return load_model("measured"), model_card("measured")["calibration"]
+
+
+def calibrated(
+    log_error: NDArray[np.floating], calibration: dict[str, list[float]]
+) -> NDArray[np.float64]:
+    """Return standard errors from their logarithms as the network gives them.
+
+    Parameters
+    ----------
+    log_error : array, shape (n, 15)
+    calibration : dict
+        From `xrlab.measured_training.calibration`: ``"component"``, a factor for each component,
+        and ``"factor"``, another that is interpolated between the ``"log_error"`` it stands for.
+    """
+    slope = np.interp(log_error, calibration["log_error"], calibration["factor"])
+    return np.exp(np.asarray(log_error, np.float64)) * calibration["component"] * slope
 
 
 def with_mask(images: NDArray[np.floating]) -> NDArray[np.float32]:
