@@ -185,13 +185,15 @@ def missed_structure(image: Image, unseen: Image, grid: ReciprocalGrid) -> float
 
     Structure is the covariance of pixels two apart, to which counting noise adds nothing: that of
     the residual over that of the image, both cut at their 98th percentile, away from Bragg
-    positions.
+    positions. 1 where no two such pixels were measured.
     """
     used = ~np.isnan(image) & ~np.isnan(unseen) & (grid.distance_to_bragg() >= BRAGG_RADIUS)
     residual = np.where(used, image - unseen, np.nan)
     top = np.nanquantile(np.abs(residual), 0.98)
     whole = np.where(used, np.clip(image, *np.quantile(image[used], [0.01, 0.99])), np.nan)
     there = _covariance(whole - np.nanmean(whole))
+    if np.isnan(there):
+        return 1.0
     return max(_covariance(np.clip(residual, -top, top)), 0.0) / max(there, 1e-12)
 
 
@@ -236,5 +238,5 @@ def _below_background(image: Image, fit: PhysicalFit) -> float:
     noise = np.sqrt(np.abs(fit.model))
     z = (image - fit.model) / noise
     spread = 1.4826 * np.nanmedian(np.abs(z)) + 1e-12
-    with np.errstate(invalid="ignore"):
-        return float(np.nanmean((image - fit.background) / noise < -4 * spread))
+    below = (image - fit.background) / noise < -4 * spread
+    return float(below[~np.isnan(image)].mean())

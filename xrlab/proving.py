@@ -32,7 +32,7 @@ def known_measurements(n_samples: int, seed: int) -> tuple[Image, Image]:
     Returns
     -------
     images, vectors : float64 arrays, shapes (n, 64, 64) and (n, 15)
-        Counts, NaN where unmeasured; realised correlations.
+        Counts divided by the exposure, NaN where unmeasured; realised correlations.
     """
     data = generate(4, n_samples, seed, SETTING, progress=False)
     images = [

@@ -1,0 +1,218 @@
+"""Every test of an answer against a case that was made to pass it, and one made to fail it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from xrlab import Encoding, ReciprocalGrid
+from xrlab.diffraction import STANDARD_GRID
+from xrlab.findings import SKILL, STRUCTURE, UNMEASURED, Finding, examine, missed_structure, repeats
+from xrlab.fit import PhysicalFit
+
+X, Y = np.meshgrid(STANDARD_GRID.h_values - 1, STANDARD_GRID.k_values - 1, indexing="ij")
+NAMES = [
+    "periodic structure",
+    "residual structure",
+    "inversion symmetry",
+    "periodicity",
+    "positivity",
+    "unmeasured",
+    "network and fit",
+    "outside the training",
+]
+ERROR = np.array([0.03, 0.04, 0.05])
+MEAN = np.array([0.3, 0.2, 0.1])
+PERIODIC = 2 + np.cos(2 * np.pi * X) * np.cos(2 * np.pi * Y) + np.cos(2 * np.pi * (X - Y))
+
+
+def a_fit(image, **changes):
+    """A fit of E = 50 and B = 10 that predicts this image perfectly, with other numbers changed."""
+    everywhere = np.ones(image.shape)
+    fit = PhysicalFit(
+        encoding=Encoding.from_vector(MEAN),
+        standard_error=np.array([0.04, 0.03, 0.12]),
+        opposite=np.zeros((1, 1)),
+        spectrum=np.ones((32, 32)),
+        envelope=50 * everywhere,
+        background=10 * everywhere,
+        model=np.nan_to_num(image, nan=60.0),
+        unseen=image,
+        weights={2: 1.0},
+        coefficients=6,
+        r2=0.9,
+        cv_r2=0.8,
+        skill=0.7,
+    )
+    return replace(fit, **changes)
+
+
+def examined(image=10 + 50 * PERIODIC, mean=MEAN, turned=None, **changes):
+    turned = np.tile(mean, (3, 1)) if turned is None else turned
+    found = examine(image, STANDARD_GRID, a_fit(image, **changes), mean, ERROR, turned)
+    return {finding.name: finding for finding in found}
+
+
+def test_a_perfect_answer_passes_everything():
+    """Eight tests in a fixed order, all passed."""
+    found = examined()
+    assert list(found) == NAMES
+    assert all(finding.ok for finding in found.values())
+    assert found["residual structure"].value == found["outside the training"].value == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "passes", "fails"),
+    [
+        ("periodic structure", {"skill": SKILL}, {"skill": SKILL - 1e-6}),
+        ("network and fit", {"mean": MEAN + 0.14}, {"mean": MEAN + 0.4}),
+        (
+            "outside the training",
+            {"turned": MEAN + np.tile(1.49 * ERROR, (3, 1))},
+            {"turned": MEAN - np.tile(1.51 * ERROR, (3, 1))},
+        ),
+    ],
+)
+def test_limits_of_plain_numbers(name, passes, fails):
+    """Just inside passes, just outside does not, and no other test notices."""
+    assert examined(**passes)[name].ok
+    found = examined(**fails)
+    assert [n for n, finding in found.items() if not finding.ok] == [name]
+    assert found[name].limit > 0
+
+
+def test_network_and_fit_in_combined_errors():
+    """Apart by 3, 2 and 1 combined errors (5, 5 and 13 hundredths): sqrt(14 / 3)."""
+    away = MEAN + np.array([0.15, -0.10, 0.13])
+    assert examined(mean=away)["network and fit"].value == pytest.approx(np.sqrt(14 / 3))
+
+
+def test_what_turning_moves_in_the_networks_errors():
+    """One of nine values moved by 3 of its errors: a root mean square of 1."""
+    turned = np.tile(MEAN, (3, 1))
+    turned[1, 2] += 3 * ERROR[2]
+    assert examined(turned=turned)["outside the training"].value == pytest.approx(1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+def test_missed_structure_is_the_missed_share_of_the_covariance(share):
+    """A prediction with this share of the waves missing misses share^2, to 10 %."""
+    waves = np.cos(2 * np.pi * X) * np.cos(2 * np.pi * Y)
+    image = 40 + 20 * waves
+    missed = missed_structure(image, image - 20 * share * waves, STANDARD_GRID)
+    assert missed == pytest.approx(share**2, rel=0.1)
+    finding = examined(image, unseen=image - 20 * share * waves)["residual structure"]
+    assert finding.value == missed
+    assert finding.ok == (share**2 < STRUCTURE)
+
+
+def test_noise_is_no_missed_structure():
+    """Nor are hot pixels, or whatever is wrong at the Bragg positions."""
+    rng = np.random.default_rng(0)
+    clean = 40 + 20 * np.cos(2 * np.pi * X)
+    noisy = clean + rng.normal(0, 10, X.shape)
+    assert missed_structure(noisy, clean, STANDARD_GRID) < 0.03
+    hot = noisy.copy()
+    hot[rng.integers(64, size=8), rng.integers(64, size=8)] = 1e6
+    hot[STANDARD_GRID.distance_to_bragg() < 0.1] += 5000
+    assert missed_structure(hot, clean, STANDARD_GRID) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("detail", "symmetry", "periodicity"),
+    [
+        (np.cos(2 * np.pi * X), 1, 1),
+        (np.sin(2 * np.pi * X), -1, 1),
+        (np.sin(2 * np.pi * (X + 2 * Y)), -1, 1),
+        (np.cos(np.pi * X) * np.cos(np.pi * Y), 1, -1),
+        (np.sin(np.pi * X) * np.cos(np.pi * Y), -1, -1),
+        (np.cos(2 * np.pi * X) + np.sin(2 * np.pi * Y), 0, 1),
+        (np.cos(2 * np.pi * X) + np.cos(np.pi * X), 1, 0.3),
+    ],
+    ids=["both", "odd", "odd, askew", "two cells", "odd, two cells", "half odd", "partly"],
+)
+def test_symmetry_and_periodicity_of_made_detail(detail, symmetry, periodicity):
+    """Detail that is even or odd about the middle, and repeats after one cell or after two."""
+    grid = STANDARD_GRID
+    image = 10 + 50 * (3 + detail)
+    fit = a_fit(image)
+    found = repeats(image, fit, grid)
+    assert found == pytest.approx((symmetry, periodicity), abs=0.25)
+    noisy = image + np.random.default_rng(1).normal(0, 20, image.shape)
+    assert repeats(noisy, fit, grid) == pytest.approx(found, abs=0.1)
+
+
+def test_form_factor_and_background_are_taken_out_first():
+    """Seen through a slope that makes one cell ten times darker, the pattern still repeats."""
+    envelope, background = 50 * np.exp(-2 * (X + Y)), 10 + 5 * X
+    image = envelope * PERIODIC + background
+    fit = a_fit(image, envelope=envelope, background=background)
+    assert min(repeats(image, fit, STANDARD_GRID)) > 0.9
+    assert min(repeats(image, a_fit(image), STANDARD_GRID)) < 0.3
+
+
+def test_cells_on_another_grid():
+    """One cell is half of 65 rows and a quarter of 129 columns."""
+    grid = ReciprocalGrid(h=(0, 2), k=(-2, 2), shape=(65, 129))
+    h, k = np.meshgrid(grid.h_values, grid.k_values, indexing="ij")
+    image = 10 + 50 * (2 + np.cos(2 * np.pi * h) * np.cos(4 * np.pi * k))
+    # next pixels agree a little less than pixels one cell apart
+    assert repeats(image, a_fit(image), grid) == pytest.approx((1, 1), abs=0.05)
+
+
+@pytest.mark.parametrize(("share", "ok"), [(0.0, True), (0.008, True), (0.03, False)])
+def test_pixels_darker_than_the_background(share, ok):
+    """The share of measured pixels 5 standard deviations below is counted, holes or not."""
+    rng = np.random.default_rng(0)
+    image = np.clip(100 + 10 * rng.standard_normal((64, 64)), 71, None)
+    dark = rng.permutation(4096)[: round(share * 4096)]
+    image.ravel()[dark] = 20  # 7 below a background of 90
+    changes = {"model": np.full((64, 64), 100.0), "background": np.full((64, 64), 90.0)}
+    finding = examined(image, unseen=image, **changes)["positivity"]
+    assert finding.value == pytest.approx(share, abs=1e-3)
+    assert finding.ok == ok
+    image[:, ::2] = np.nan
+    half = examined(image, unseen=image, **changes)["positivity"]
+    assert half.value == pytest.approx(np.mean(image[:, 1::2] < 71), abs=1e-12)
+
+
+@pytest.mark.parametrize("rows", [0, 8, 32, 33])
+def test_the_unmeasured_share(rows):
+    """Exactly half passes, more does not."""
+    image = 10 + 50 * PERIODIC
+    image[:rows] = np.nan
+    finding = examined(image)["unmeasured"]
+    assert finding.value == rows / 64
+    assert finding.ok == (rows / 64 <= UNMEASURED)
+
+
+def test_tests_without_pixels_are_left_out():
+    """One measured half has no turned partner; columns far apart no neighbours at all."""
+    half = 10 + 50 * PERIODIC
+    half[:33] = np.nan
+    half[:, :33] = np.nan
+    found = examined(half)
+    assert list(found) == [n for n in NAMES if n not in ("inversion symmetry", "periodicity")]
+
+
+def test_an_image_without_neighbours_is_not_explained():
+    """Every third pixel along both axes: no structure can be seen, so none is explained."""
+    image = np.full((64, 64), np.nan)
+    image[::3, ::3] = (10 + 50 * PERIODIC)[::3, ::3]
+    found = examined(image)
+    assert list(found)[:2] == NAMES[:2]
+    assert found["residual structure"].value == 1
+    assert not found["residual structure"].ok
+
+
+def test_findings_are_plain_data():
+    """to_dict survives JSON without NaN, also from NumPy's numbers."""
+    image = 10 + 50 * PERIODIC
+    image[:40] = np.nan
+    found = examined(image).values()
+    plain = json.loads(json.dumps([finding.to_dict() for finding in found], allow_nan=False))
+    assert [p["name"] for p in plain] == [finding.name for finding in found]
+    numbers = Finding("a", np.float32(0.5), np.float64(1), np.bool_(True), "b").to_dict()
+    assert json.loads(json.dumps(numbers))["ok"] is True
+    assert all(f"{p['value']:.0%}" in p["sentence"] for p in plain if p["name"] == "unmeasured")
