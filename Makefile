@@ -1,6 +1,7 @@
 # make run    set up, then the whole notebook series headless; results with pictures in build/
 # make test   set up, then every test
 # make lab    set up, then JupyterLab
+# make page   set up, then the interpretation page in a browser
 
 SHELL := /bin/bash
 VENV := .venv
@@ -15,7 +16,7 @@ PYTHON ?= python3
 # Measured images from a folder beside the checkout, where there is one, instead of a download.
 export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: install run test lab bench lock weights clean
+.PHONY: install run test lab page bench lock weights clean
 
 install: $(VENV)/installed
 
@@ -44,6 +45,10 @@ test: install
 
 lab: install
 	$(BIN)/jupyter lab notebooks
+
+# Notebook 8 without its lesson.
+page: install
+	$(BIN)/voila notebooks/08_interpret_your_own.ipynb --TagRemovePreprocessor.remove_cell_tags=lesson
 
 bench: install
 	$(BIN)/python benchmarks/run.py

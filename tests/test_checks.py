@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xrlab import Encoding, checks
+from xrlab import Encoding, checks, simulate
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.uniform(-1, 1, (50, 15))
@@ -113,3 +113,36 @@ def test_exercise_6_tells_what_it_means(error, reply):
     said = np.full(TRUE.shape, error)
     answer = (np.abs(FOUND - TRUE) < 1.645 * said).mean()
     assert reply in checks.coverage(answer, TRUE, FOUND, said)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (..., "Not yet: put your answer"),
+        (0.64, "Right: 64.0% alike"),
+        (0.28, "Close: that is the correlation"),
+        (0.36, "share of the unlike"),
+        (64, "a percentage"),
+        (-0.2, "from 0 to 1"),
+        (0.9, "the correlation would be +0.80. It is +0.28"),
+        ("many", "could not be used"),
+    ],
+)
+def test_exercise_0(answer, reply):
+    """Each typical mistake gets its own hint."""
+    assert reply in checks.share_alike(answer, 0.28)
+
+
+def test_exercise_0_agrees_with_counting():
+    """The share of alike pairs in a simulated lattice, counted one by one."""
+    sites = simulate(Encoding.from_vector([0.5, 0.2, 0.1]), seed=3).sites
+    alike = np.mean(sites == np.roll(sites, -1, axis=1))
+    correlation = np.mean(
+        sites
+        * np.roll(
+            sites,
+            -1,
+            axis=1,
+        )
+    )
+    assert checks.share_alike(alike, correlation).startswith("Right")

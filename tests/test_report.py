@@ -62,6 +62,7 @@ def interpretation(kind="measured", **changes):
     fields = {
         "encoding": Encoding.from_vector([0.512345678901, -0.4, 0.02]),
         "standard_error": np.array([0.01, 0.02, 0.03]),
+        "network_error": np.array([0.01, 0.02, 0.03]),
         "measured": 7.0 * first if simulated else measured,
         "corrected": first.astype(float),
         "lattice": lattice,
@@ -382,10 +383,34 @@ def test_evidence_figure_shows_the_evidence(kind):
     np.testing.assert_allclose(figure.data[0].z, evidence.residual(result), rtol=1e-5)
 
 
+def test_an_error_made_wider_is_shown_beside_the_networks_own():
+    """In the table and the figure; how far the methods are apart is told by the network's own."""
+    own = np.array([0.01, 0.02, 0.03])
+    result = interpretation(network_error=own, standard_error=np.array([0.5, 0.02, 0.6]))
+    rows = evidence.components(result)
+    fit = result.fit
+    np.testing.assert_allclose(
+        [row.fit_apart for row in rows],
+        (result.encoding.vector - fit.encoding.vector) / np.sqrt(own**2 + fit.standard_error**2),
+    )
+    assert [row.delta_pdf_apart for row in rows] == [
+        (row.value - row.delta_pdf) / error for row, error in zip(rows, own, strict=True)
+    ]
+    page = report.to_html(result)
+    assert "<td>0.512 ± 0.500</td><td>± 0.010</td>" in page
+    traces = {trace.name: trace for trace in plots.evidence_figure(result).data}
+    np.testing.assert_array_equal(traces["network, its own error"].error_y.array, own)
+    np.testing.assert_array_equal(traces["network"].error_y.array, [0.5, 0.02, 0.6])
+    assert "its own error" not in report.to_html(interpretation())
+
+
 def test_four_panels_show_the_measurement_where_there_is_a_fit(result):
     """Measured and simulated are then both E S + B; without one both are S."""
     shown = plots.interpretation_figure(result).data[0].z
     np.testing.assert_allclose(shown, result.measured.astype("f4"))
+    figure = plots.interpretation_figure(result)
+    away = np.where(evidence.counts(result), result.measured, np.nan)
+    assert figure.data[0].zmax == figure.data[2].zmax == np.nanpercentile(away, 99)
     without = plots.interpretation_figure(interpretation(fit=None))
     np.testing.assert_allclose(without.data[0].z, result.corrected.astype("f4"))
     assert without.layout.annotations[0].text == "measured, corrected"

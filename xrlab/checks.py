@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xrlab.encoding import Encoding
+from xrlab.progress import record_in_notebook
 
 
 def _friendly(check: Callable[..., str]) -> Callable[..., str]:
@@ -20,11 +21,42 @@ def _friendly(check: Callable[..., str]) -> Callable[..., str]:
         if arguments[0] is None or arguments[0] is ...:
             return "Not yet: put your answer in place of the dots and run the cell again."
         try:
-            return check(*arguments)
+            reply = check(*arguments)
         except Exception as error:
-            return f"Not yet: your answer could not be used ({error})."
+            reply = f"Not yet: your answer could not be used ({error})."
+        record_in_notebook(check.__name__, reply)
+        return reply
 
     return answer
+
+
+@_friendly
+def share_alike(answer: float, correlation: float) -> str:
+    """Check exercise 0: the share of alike pairs that a correlation stands for."""
+    c = float(correlation)
+    expected = (1 + c) / 2
+    value = float(answer)
+    if np.isclose(value, expected, atol=2e-3):
+        return (
+            f"Right: {expected:.1%} alike, {1 - expected:.1%} unlike, and the difference is the "
+            f"correlation. Notice how little it takes: in a crystal without order it is 50 %, and "
+            f"these few per cent make the whole broad pattern."
+        )
+    if np.isclose(value, c, atol=2e-3):
+        return (
+            "Close: that is the correlation, alike minus unlike. And alike plus unlike is all, 1. "
+            "Two equations, two unknowns."
+        )
+    if np.isclose(value, 1 - expected, atol=2e-3):
+        return "Close: that is the share of the unlike. The others are asked for."
+    if np.isclose(value, 100 * expected, atol=0.2):
+        return "Close: that is a percentage. A share is a number from 0 to 1."
+    if not 0 <= value <= 1:
+        return "Not yet: a share is a number from 0 to 1."
+    return (
+        f"Not yet: with {value:.2f} alike and {1 - value:.2f} unlike, the correlation would be "
+        f"{2 * value - 1:+.2f}. It is {c:+.2f}."
+    )
 
 
 @_friendly

@@ -36,7 +36,10 @@ class Component:
     name : str
         ``"c(i, j)"``.
     value, error : float
-        The network's answer and its standard error.
+        The network's answer and its standard error, made wider where the image is not explained, or
+        in part only.
+    own_error : float
+        The network's own, before that.
     fit_value, fit_error : float or None
         Those of the physical fit.
     delta_pdf : float or None
@@ -46,25 +49,29 @@ class Component:
     name: str
     value: float
     error: float
+    own_error: float
     fit_value: float | None
     fit_error: float | None
     delta_pdf: float | None
 
     @property
     def fit_apart(self) -> float | None:
-        """Network minus fit, in units of the combined standard error of both.
+        """Network minus fit, in units of the combined standard error of both, the network's own.
 
-        Both read the same image, so their errors are not independent: two that agree are apart by
-        less than chance alone would put them.
+        (The wider error holds this very difference, so by that they would always agree.) Both read
+        the same image, so their errors are not independent: two that agree are apart by less than
+        chance alone would put them.
         """
         if self.fit_value is None or self.fit_error is None:
             return None
-        return (self.value - self.fit_value) / float(np.hypot(self.error, self.fit_error))
+        return (self.value - self.fit_value) / float(np.hypot(self.own_error, self.fit_error))
 
     @property
     def delta_pdf_apart(self) -> float | None:
-        """Network minus Delta-PDF, in units of the network's standard error."""
-        return None if self.delta_pdf is None else (self.value - self.delta_pdf) / self.error
+        """Network minus Delta-PDF, in units of the network's own standard error."""
+        if self.delta_pdf is None:
+            return None
+        return (self.value - self.delta_pdf) / self.own_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +112,7 @@ def components(result: Interpretation) -> list[Component]:
             component_names(result.encoding.span),
             vector.tolist(),
             result.standard_error.tolist(),
+            result.network_error.tolist(),
             fit.encoding.vector.tolist() if fit else nothing,
             fit.standard_error.tolist() if fit else nothing,
             inversion if inversion else nothing,

@@ -42,7 +42,8 @@ def interpretation_figure(interpretation: Interpretation) -> go.Figure:
     """Draw measured | structure | simulated | encoding side by side.
 
     Where there is a physical fit, measured and simulated are both E S + B in the units of the
-    measurement; otherwise both are the crystal's own pattern S.
+    measurement, on one colour scale that leaves the Bragg peaks out; otherwise both are the
+    crystal's own pattern S.
     """
     shown = interpretation.measured if interpretation.fit else interpretation.corrected
     own = interpretation.kind == "measured" and not interpretation.fit
@@ -52,6 +53,10 @@ def interpretation_figure(interpretation: Interpretation) -> go.Figure:
     add_lattice(figure, interpretation.lattice, column=2)
     add_image(figure, interpretation.simulated, interpretation.grid, column=3)
     add_encoding(figure, interpretation.encoding, interpretation.standard_error, column=4)
+    if interpretation.fit:
+        top = float(np.percentile(shown[evidence.counts(interpretation)], 99))
+        for panel in (figure.data[0], figure.data[2]):
+            panel.zmax = top
     return figure
 
 
@@ -91,6 +96,19 @@ def evidence_figure(interpretation: Interpretation) -> go.Figure:
                 row=1,
                 col=4,
             )
+    if any(row.own_error != row.error for row in rows):
+        figure.add_scatter(
+            x=np.arange(len(names)) - 0.2,
+            y=methods["network"][0],
+            error_y={"array": [row.own_error for row in rows], "width": 0, "thickness": 5},
+            name="network, its own error",
+            mode="markers",
+            marker={"color": COLOURS[0], "symbol": METHODS[0], "size": 7},
+            opacity=0.5,
+            hoverinfo="skip",
+            row=1,
+            col=4,
+        )
     ticks = {"tickvals": np.arange(len(names)), "ticktext": names, "tickangle": -90}
     figure.update_xaxes(**ticks, row=1, col=4)
     figure.update_yaxes(title="c(i, j)", title_standoff=2, row=1, col=4)

@@ -366,6 +366,9 @@ def _methods(result: Interpretation, rows: Sequence[Component]) -> str:
     fit = result.fit
     entries = [svg.key(svg.NETWORK, "network ± standard error")]
     heads = ["c(i, j)", "network"]
+    widened = any(row.own_error != row.error for row in rows)
+    if widened:
+        heads += ["its own error"]
     if fit:
         entries.append(svg.key(svg.FIT, "physical fit of E S + B"))
         heads += ["fit", "(network − fit) / σ"]
@@ -375,6 +378,8 @@ def _methods(result: Interpretation, rows: Sequence[Component]) -> str:
     lines = []
     for row in rows:
         cells = [row.name, f"{number(row.value, 3)} ± {number(row.error, 3)}"]
+        if widened:
+            cells += [f"± {number(row.own_error, 3)}"]
         if fit:
             cells += [f"{number(row.fit_value, 3)} ± {number(row.fit_error, 3)}"]
             cells += [number(row.fit_apart, 1)]
@@ -382,8 +387,8 @@ def _methods(result: Interpretation, rows: Sequence[Component]) -> str:
         lines.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
     table = (
         f"<details open><summary>All {len(rows)} values</summary>{_table('numbers', heads, lines)}"
-        "<p class='caption'>σ combines the errors of network and fit; for the ΔPDF, which has "
-        "none, it is the network's.</p></details>"
+        "<p class='caption'>σ combines the errors of network and fit, the network's own; for the "
+        "ΔPDF, which has none, it is the network's own.</p></details>"
     )
     plot = svg.values_plot(
         rows,

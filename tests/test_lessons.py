@@ -1,0 +1,334 @@
+"""The contract of the lessons: what test_project.py checks is there, this checks that it is right.
+
+Static for every notebook; times, memory and figures as `make run` measured them, where build/ has
+them.
+"""
+
+import ast
+import importlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from xrlab import progress
+
+ROOT = Path(__file__).parent.parent
+BUILD = ROOT / "build"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+ORDER = ("**Objectives.**", "**Prerequisites.**", "**Time.**", "**Predict.**", "## Exercise")
+ORDER += ("**Check.**", "A solution", "## Recap", "## Next")
+PLOTLY = "application/vnd.plotly.v1+json"
+
+# Longest run in seconds that each wording may stand for; no notebook may take longer than 90 s.
+RUNS = {
+    "about a quarter of a minute": 25,
+    "about half a minute": 45,
+    "less than a minute": 60,
+    "about a minute": 90,
+}
+MEMORY_MB = 1200
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@cache
+def cells(path: Path) -> list[nbformat.NotebookNode]:
+    """Cells of a notebook."""
+    return nbformat.read(path, as_version=4).cells
+
+
+def words(path: Path) -> str:
+    """Text of all Markdown cells."""
+    return "\n\n".join(cell.source for cell in cells(path) if cell.cell_type == "markdown")
+
+
+def number(path: Path) -> int:
+    """Place in the series."""
+    return int(path.stem[:2])
+
+
+def tagged(path: Path, tag: str) -> list[int]:
+    """Positions of the cells with a tag."""
+    return [n for n, cell in enumerate(cells(path)) if tag in cell.metadata.get("tags", [])]
+
+
+def predictions(path: Path) -> dict[int, ast.Call]:
+    """Position of each cell that asks for a prediction, and the call that asks."""
+    found = {}
+    for n, cell in enumerate(cells(path)):
+        if cell.cell_type == "code" and re.match(r"(\w+\.)?Predict\(", cell.source):
+            found[n] = ast.parse(cell.source).body[0].value
+    return found
+
+
+def stated_time(path: Path) -> tuple[int, str]:
+    """Minutes to work through, and the words for the time to run."""
+    match = re.search(r"\*\*Time\.\*\* (\d+) minutes to work through; (.+) to run\.", words(path))
+    assert match, 'the time reads "**Time.** 40 minutes to work through; about a minute to run."'
+    return int(match[1]), match[2]
+
+
+# Form
+
+
+@every_notebook
+def test_title_and_question(path):
+    """The title has the number of the file, and below it stands one question."""
+    title, blank, question, *_ = cells(path)[0].source.split("\n")
+    assert re.fullmatch(rf"# {number(path)}\. [A-Z].+", title)
+    assert blank == ""
+    assert re.fullmatch(r"\*\*[A-Z][^*]+\?\*\*", question)
+
+
+@every_notebook
+def test_parts_are_in_order(path):
+    """Each part occurs, and for the first time after the one before it."""
+    text = words(path)
+    places = {part: text.find(part) for part in ORDER}
+    assert [part for part, place in places.items() if place < 0] == []
+    assert sorted(places, key=places.get) == list(ORDER)
+
+
+@every_notebook
+def test_goals_and_recap_are_lists(path):
+    """Three goals at least, said as what one can do; as many or more are looked back on."""
+    text = words(path)
+    for start, end in (("After this notebook you can", "**Prereq"), ("You can now", "## Next")):
+        part = text[text.index(start) :]
+        assert len(re.findall(r"^- \w", part[: part.index(end)], re.MULTILINE)) >= 3
+
+
+@every_notebook
+def test_prerequisites_come_before(path):
+    """What is needed is in an earlier notebook, and linked."""
+    part = re.search(r"\*\*Prerequisites\.\*\*(.+?)\n\n", words(path), re.DOTALL)[1]
+    needed = [int(each) for each in re.findall(r"\((\d\d)_\w+\.ipynb\)", part)]
+    assert all(each < number(path) for each in needed)
+    assert bool(needed) == (number(path) > 1)
+
+
+# Predictions
+
+
+@every_notebook
+def test_prediction_comes_before_its_reveal(path):
+    """After each question something is run, and then explained, before the next question."""
+    asked = predictions(path)
+    assert asked
+    ends = [*list(asked)[1:], len(cells(path))]
+    for start, end in zip(asked, ends, strict=True):
+        between = cells(path)[start + 1 : end]
+        assert any(cell.cell_type == "code" for cell in between)
+        assert re.search(
+            r"\*\*(Observe|Explain)\.\*\*",
+            "".join(cell.source for cell in between if cell.cell_type == "markdown"),
+        )
+
+
+@every_notebook
+def test_prediction_has_a_choice(path):
+    """Two options at least, the answer among them, and a reason."""
+    for call in predictions(path).values():
+        question, options = (ast.literal_eval(each) for each in call.args)
+        given = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+        assert question.endswith(("?", "…", "..."))
+        assert len(set(options)) == len(options) >= 2
+        assert given["answer"] in options
+        assert len(given["because"]) > 40
+
+
+@every_notebook
+def test_answers_are_not_readable(path):
+    """Cells that hold an answer are folded; no output shows one; no code gives one away."""
+    for n in predictions(path):
+        assert cells(path)[n].metadata.get("jupyter", {}).get("source_hidden"), (
+            f'cell {n} shows its answer: "jupyter": {{"source_hidden": true}} in metadata'
+        )
+    stub, solution = exercise(path)
+    right = ast.unparse(solution.value)
+    for cell in cells(path):
+        if cell.cell_type == "code":
+            assert right not in cell.source
+            assert "Right" not in json.dumps(cell.get("outputs", []))
+    for match in re.finditer(re.escape(ast.unparse(stub.targets[0])) + " = ", words(path)):
+        assert words(path)[: match.start()].count("<details>") > (
+            words(path)[: match.start()].count("</details>")
+        )
+
+
+# Exercise
+
+
+def exercise(path: Path) -> tuple[ast.Assign, ast.Assign]:
+    """Return the assignment of the stub, "name = ...", and that of the solution."""
+    (place,) = tagged(path, "exercise")
+    stub = ast.parse(cells(path)[place].source).body[-1]
+    assert isinstance(stub, ast.Assign)
+    assert ast.unparse(stub.value) == "..."
+    _, solution = words(path).split("A solution", 1)
+    code = "\n".join(re.findall(r"^`([^`]+)`", solution.split("</details>")[0], re.MULTILINE))
+    found = [each for each in ast.parse(code).body if isinstance(each, ast.Assign)]
+    (same,) = [e for e in found if ast.unparse(e.targets) == ast.unparse(stub.targets)]
+    return stub, same
+
+
+def check_call(path: Path) -> ast.Call:
+    """Return the call of the check, as in print(checks.coverage(my_coverage, true, mean))."""
+    (place,) = tagged(path, "check")
+    (printed,) = ast.parse(cells(path)[place].source).body[0].value.args
+    return printed
+
+
+@every_notebook
+def test_exercise_has_stub_hints_solution_and_check(path):
+    """In this order: hints in two steps or more, stub, check of the same name, solution."""
+    stub, _ = exercise(path)
+    assert ast.unparse(check_call(path).args[0]) == ast.unparse(stub.targets[0])
+    (at_stub,), (at_check,) = tagged(path, "exercise"), tagged(path, "check")
+    before = "\n".join(cell.source for cell in cells(path)[:at_stub])
+    hints = re.findall(r"<details><summary>Hint (\d)</summary>.{20,}?</details>", before, re.DOTALL)
+    assert hints == [str(n + 1) for n in range(len(hints))]
+    assert len(hints) >= 2
+    assert at_stub < at_check
+    assert "A solution" in cells(path)[at_check + 1].source
+
+
+@every_notebook
+def test_stub_is_answered_and_counted(path):
+    """The check meets the dots with a friendly word, and one's progress knows it."""
+    call = check_call(path)
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
+    imported = "\n".join(cell.source for cell in cells(path) if cell.cell_type == "code")
+    module = call.func.value.id if isinstance(call.func, ast.Attribute) else None
+    module = module or re.search(rf"from xrlab\.(\w+) import .*\b{name}\b", imported)[1]
+    check = getattr(importlib.import_module(f"xrlab.{module}"), name)
+    assert check(..., *call.args[1:]).startswith("Not yet: put your answer")
+    assert check("nonsense", *[None] * (len(call.args) - 1)).startswith("Not yet")
+    assert progress.EXERCISES[name][0] == number(path)
+
+
+def test_progress_counts_every_exercise():
+    """One exercise for each notebook, no other."""
+    assert [each for each, _ in progress.EXERCISES.values()] == [number(p) for p in NOTEBOOKS]
+
+
+# The series
+
+
+@every_notebook
+def test_links_lead_somewhere(path):
+    """Files exist, and so do the places in them."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", words(path)):
+        if "://" not in target:
+            file, _, anchor = target.partition("#")
+            found = path.parent / file
+            assert found.is_file(), f"{target}: there is no such file"
+            assert not anchor or f'id="{anchor}"' in found.read_text(encoding="utf-8"), target
+
+
+@every_notebook
+def test_previous_and_next(path):
+    """The last words name the notebook before and the one after."""
+    last = words(path).split("## Next\n")[1]
+    place = NOTEBOOKS.index(path)
+    beside = NOTEBOOKS[max(place - 1, 0) : place] + NOTEBOOKS[place + 1 : place + 2]
+    assert [each.name for each in beside if f"({each.name})" not in last] == []
+
+
+@every_notebook
+def test_map_and_instructor_page_tell_the_same(path):
+    """Notebook 0 and docs/instructor.md have every notebook, with its question and its time."""
+    minutes, _ = stated_time(path)
+    question = cells(path)[0].source.split("\n")[2].strip("*")
+    lines = words(NOTEBOOKS[0]).splitlines()
+    assert any(question in each and each.endswith(f"| {minutes} |") for each in lines)
+    page = (ROOT / "docs" / "instructor.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| \[{number(path)} .*\({re.escape(f'../notebooks/{path.name}')}\) \| "
+                     rf"{minutes} \|", page, re.MULTILINE)  # fmt: skip
+
+
+@every_notebook
+def test_pictures_in_the_text_are_described(path):
+    """Each picture of a Markdown cell has alternative text."""
+    assert re.findall(r"!\[\s*\]\(", words(path)) == []
+    assert re.findall(r"<img(?![^>]*\balt=\"[^\"]+\")[^>]*>", words(path)) == []
+
+
+def test_instructor_page_has_its_parts():
+    """What a lecturer needs the day before."""
+    page = (ROOT / "docs" / "instructor.md").read_text(encoding="utf-8")
+    for part in ("50 minutes", "Half a day", "Two days", "Learning goals", "Misconceptions",
+                 "The day before", "Memory and time", "Without a network"):  # fmt: skip
+        assert re.search(rf"^##+ .*{part}", page, re.MULTILINE | re.IGNORECASE), part
+    for target in re.findall(r"\]\((\.\./[^)#]+)\)", page):
+        assert (ROOT / "docs" / target).is_file(), target
+
+
+# What was measured
+
+
+@every_notebook
+def test_stated_run_time_is_known(path):
+    """The words for the time to run are among those with a meaning."""
+    assert stated_time(path)[1] in RUNS
+
+
+@every_notebook
+def test_stated_run_time_and_memory_are_kept(path):
+    """The last `make run` took no longer than stated, and no more memory than is promised."""
+    table = BUILD / "summary.json"
+    if not table.is_file():
+        pytest.skip("build/summary.json is written by make run")
+    runs = {run["name"]: run for run in json.loads(table.read_text(encoding="utf-8"))}
+    if path.stem not in runs or runs[path.stem]["error"]:
+        pytest.skip("this notebook was not run to its end")
+    assert runs[path.stem]["seconds"] <= RUNS[stated_time(path)[1]]
+    assert runs[path.stem]["peak_mb"] <= MEMORY_MB
+
+
+@every_notebook
+def test_drawn_figures_have_titles_and_units(path):
+    """Each plotly figure that was drawn has a title and a name on each axis; pictures have words.
+
+    In a row of panels that share an axis, its name may stand at one of them.
+    """
+    executed = BUILD / path.name
+    if not executed.is_file():
+        pytest.skip("build/ is filled by make run")
+    assert executed.stat().st_size <= 2 * 2**20
+    for n, cell in enumerate(nbformat.read(executed, as_version=4).cells):
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            page = "".join(data.get("text/html", ""))
+            assert not re.findall(r"<(?:img|svg)(?![^>]*(?:alt|aria-label)=\"[^\"]+\")[^>]*>", page)
+            if PLOTLY in data:
+                assert unnamed(data[PLOTLY]["layout"]) == [], f"figure of cell {n}"
+
+
+def unnamed(layout: dict) -> list[str]:
+    """Parts of a figure without a title: "title", or "x", "y" if no axis of that direction has one.
+
+    >>> unnamed({"title": {"text": "Grain"}, "xaxis": {"title": {"text": "N"}}, "yaxis": {}})
+    ['y']
+    """
+    missing = []
+    panels = [each for each in layout.get("annotations", []) if each.get("text")]
+    if not layout.get("title", {}).get("text") and not panels:
+        missing.append("title")
+    for direction in "xy":
+        axes = [axis for name, axis in layout.items() if re.fullmatch(f"{direction}axis\\d*", name)]
+        if axes and not any(axis.get("title", {}).get("text") for axis in axes):
+            missing.append(direction)
+    return missing
+
+
+def test_unnamed_figures_are_found():
+    """The test above can fail."""
+    axis = {"title": {"text": "h (r.l.u.)"}}
+    assert unnamed({"title": {"text": "Grain"}, "xaxis": axis, "yaxis": axis}) == []
+    assert unnamed({"annotations": [{"text": "lattice"}], "xaxis": axis, "yaxis2": {}}) == ["y"]
+    assert unnamed({"xaxis": {}, "yaxis": axis}) == ["title", "x"]
