@@ -197,8 +197,9 @@ def score(
 ) -> Score:
     """Score a method that gives means and standard errors of a stack of images."""
     mean, error = read(trial.images)
+    workers = Parallel(n_jobs=-1, prefer="threads")  # processes would take 200 MB each
     found = {
-        name: np.array([e.vector for e in Parallel(-1)(delayed(rival)(x) for x in trial.images)])
+        name: np.array([e.vector for e in workers(delayed(rival)(x) for x in trial.images)])
         for name, rival in RIVALS.items()
     }
     errors = {name: mean_squared_error(trial.encodings, each) for name, each in found.items()}
