@@ -278,15 +278,14 @@ def test_stated_run_time_is_known(path):
 
 
 @every_notebook
-def test_stated_run_time_and_memory_are_kept(path):
-    """The last `make run` took no longer than stated, and no more memory than is promised."""
+def test_memory_is_kept(path):
+    """The last `make run` took no more memory than is promised; times never fail a test."""
     table = BUILD / "summary.json"
     if not table.is_file():
         pytest.skip("build/summary.json is written by make run")
     runs = {run["name"]: run for run in json.loads(table.read_text(encoding="utf-8"))}
     if path.stem not in runs or runs[path.stem]["error"]:
         pytest.skip("this notebook was not run to its end")
-    assert runs[path.stem]["seconds"] <= RUNS[stated_time(path)[1]]
     assert runs[path.stem]["peak_mb"] <= MEMORY_MB
 
 

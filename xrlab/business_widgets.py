@@ -324,6 +324,7 @@ def tornado_figure(panels: Mapping[str, tuple[float, Sequence[Swing]]]) -> go.Fi
             )
         figure.add_vline(middle / 1e6, line_color="#222", row=row, col=1)
         figure.update_xaxes(title="million dollars per year", row=row, col=1)
+        figure.update_yaxes(title="input", row=row, col=1)
     return figure.update_layout(
         barmode="overlay",
         width=860,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,7 +13,7 @@ from plotly.subplots import make_subplots
 from xrlab.correction_bias import HARMLESS, BiasTable
 from xrlab.corrections import FILTERS
 from xrlab.filters import Image
-from xrlab.plots import COLOURS, INTENSITY, MARKERS
+from xrlab.plots import COLOURS, INTENSITY, MARKERS, add_diagonal, picture
 
 # Grey: not measured. It is no colour of the intensities.
 UNMEASURED = "#c8c8c8"
@@ -41,26 +42,27 @@ def gallery_figure(*rows: Mapping[str, Image]) -> go.Figure:
     for n, row in enumerate(rows, start=1):
         for column, image in enumerate(row.values(), start=1):
             top = float(np.nanpercentile(image, 99)) or float(np.nanmax(image))
-            figure.add_heatmap(
-                z=np.asarray(image, np.float32),
-                colorscale=INTENSITY,
-                zmin=0,
-                zmax=top,
-                showscale=False,
-                hovertemplate="row %{y}, column %{x}: %{z:.3g}<extra></extra>",
+            drawn = picture(
+                image, INTENSITY, (0.0, top), np.shape(image)[1], upwards=False, gaps=True
+            )
+            figure.add_image(  # a picture: numbers would take 20 times the room in a notebook
+                source="data:image/png;base64," + b64encode(drawn).decode(),
+                hovertemplate="row %{y}, column %{x}<extra></extra>",
                 row=n,
                 col=column,
             )
     shape = {"showticklabels": False, "showgrid": False, "zeroline": False, "constrain": "domain"}
     figure.update_xaxes(**shape)
-    figure.update_yaxes(**shape)
+    figure.update_yaxes(autorange=True, **shape)  # row 0 at the bottom
+    figure.update_xaxes(title={"text": "column (pixels)", "standoff": 0}, row=len(rows), col=1)
+    figure.update_yaxes(title={"text": "row (pixels)", "standoff": 0}, col=1)
     for n in range(1, len(rows) * width + 1):
         figure.update_layout({f"yaxis{n if n > 1 else ''}_scaleanchor": f"x{n if n > 1 else ''}"})
     figure.update_annotations(font_size=11)
     return figure.update_layout(
         width=min(900, 190 * width + 20),
         height=(min(900, 190 * width + 20) / width + 45) * len(rows) + 25,
-        margin={"l": 10, "r": 10, "t": 70, "b": 10},  # the buttons of plotly lie above the titles
+        margin={"l": 30, "r": 10, "t": 70, "b": 25},  # the buttons of plotly lie above the titles
         plot_bgcolor=UNMEASURED,
     )
 
@@ -91,11 +93,12 @@ def bias_figure(table: BiasTable) -> go.Figure:
         dtick=1,
         exponentformat="power",
     )
-    figure.update_yaxes(dtick=1)
+    figure.update_yaxes(title="filter", dtick=1)
     return figure.update_layout(
+        title="What a filter does to clean images",
         width=760,
         height=90 + 22 * len(rows),
-        margin={"l": 10, "r": 10, "t": 30, "b": 45},
+        margin={"l": 10, "r": 10, "t": 60, "b": 45},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
     )
 
@@ -120,14 +123,7 @@ def slopes_figure(before: ArrayLike, after: Mapping[str, ArrayLike]) -> go.Figur
             row=1,
             col=column,
         )
-        figure.add_scatter(
-            x=[-1, 1],
-            y=[-1, 1],
-            mode="lines",
-            line={"color": "#555", "width": 1},
-            row=1,
-            col=column,
-        )
+        add_diagonal(figure, column)
     figure.update_xaxes(title="c(i, j) before", range=[-1, 1])
     figure.update_yaxes(range=[-1, 1])
     figure.update_yaxes(title="c(i, j) after", col=1)

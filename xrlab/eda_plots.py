@@ -114,6 +114,7 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
         figure.update_yaxes(constraintoward="top", row=1, col=column)
         tight = {"tickfont": {"size": 12 - span}}
         figure.update_xaxes(
+            title="component",
             tickvals=centres,
             ticktext=names,
             tickangle=0 if span == 2 else -90,
@@ -123,6 +124,7 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
             **tight,
         )
         figure.update_yaxes(
+            title="component" if column == 1 else None,
             tickvals=centres,
             ticktext=names[::-1],
             scaleanchor="x" if column == 1 else f"x{column}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import ipywidgets as ipw
@@ -17,6 +16,7 @@ from xrlab import eda
 from xrlab.eda_plots import BORDER
 from xrlab.encoding import component_names
 from xrlab.plots import COLOURS, LINES
+from xrlab.widgets import Panel
 
 # Half the thickness of a slice: thin enough for a sharp border, thick enough for some points.
 HALF_SLICE = 0.15
@@ -115,7 +115,7 @@ def view_pair(
     return PairView(points, density, marginals, normal, border, len(array))
 
 
-class PairExplorer(ipw.VBox):
+class PairExplorer(Panel):
     """Choose two components; their joint density, both marginals and the border follow the hand.
 
     Parameters
@@ -230,21 +230,12 @@ class PairExplorer(ipw.VBox):
             else:
                 control.unobserve(handler, "value")
 
-    def _on_change(self, change: dict[str, Any]) -> None:
-        self._say_errors(self.refresh)
-
     def _on_span(self, change: dict[str, Any]) -> None:
         self._say_errors(lambda: self._start_again(self._set.value, self._span.value))
 
     def _on_reset(self, button: ipw.Button) -> None:
         first = self._set.options[0], self._span.options[0]
         self._say_errors(lambda: self._start_again(*first))
-
-    def _say_errors(self, action: Any) -> None:
-        try:
-            action()
-        except ValueError as error:
-            self._status.value = f"<b>Not possible:</b> {escape(str(error))}"
 
 
 def _choice(options: list[Any], description: str, tooltip: str) -> ipw.Dropdown:

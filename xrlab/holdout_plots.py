@@ -96,6 +96,7 @@ def decoded_scores_figure(decoded: Decoded, lowest: float = -1.0) -> go.Figure:
             col=column,
         )
         figure.update_xaxes(
+            title="encoding that was simulated",
             tickvals=list(range(len(decoded.names))),
             ticktext=[name.replace(TRUTH, "true<br>encoding") for name in decoded.names],
             row=1,
@@ -175,7 +176,7 @@ def effects_figure(curve: Curve) -> go.Figure:
         type="log",
         tickvals=[0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5],
     )
-    figure.update_yaxes(autorange="reversed", showgrid=True)
+    figure.update_yaxes(title="effect", autorange="reversed", showgrid=True)
     return figure.update_layout(
         title="One effect of the bad day at a time",
         legend={**BELOW, "y": -0.2},
@@ -211,7 +212,7 @@ def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
         )
     figure.add_vline(0.9, line={"color": GREY, "dash": "dot"}, annotation_text="promised: 90 %")
     figure.update_xaxes(title="true values within the 90 % interval", tickformat=".0%")
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(title="images", autorange="reversed")
     return figure.update_layout(
         title="Do the error bars keep their promise?",
         legend=BELOW,

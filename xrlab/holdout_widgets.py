@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from typing import Any
 
 import ipywidgets as ipw
@@ -23,6 +21,7 @@ from xrlab.holdout import degradation
 from xrlab.noise import rms
 from xrlab.plots import COLOURS, INTENSITY, MARKERS, Colours, picture
 from xrlab.trial import NINETY, SETTING, SPAN, cut_delta_pdf
+from xrlab.widgets import Panel
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +106,7 @@ def _crystal(number: int) -> tuple[NDArray[np.float32], Floats]:
     return image, realised.vector
 
 
-class BadDayExplorer(ipw.VBox):
+class BadDayExplorer(Panel):
     """A slider from clean to a bad day; image, cleaned pattern and encoding follow."""
 
     def __init__(self) -> None:
@@ -194,21 +193,8 @@ class BadDayExplorer(ipw.VBox):
         )
         return result
 
-    def _on_change(self, change: dict[str, Any]) -> None:
-        self._say_errors(self.refresh)
-
     def _on_reset(self, button: ipw.Button) -> None:
-        for name, control in self._controls.items():
-            control.unobserve(self._on_change, "value")  # one computation in the end
-            control.value = START[name]
-            control.observe(self._on_change, "value")
-        self._say_errors(self.refresh)
-
-    def _say_errors(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except ValueError as error:
-            self._status.value = f"<b>Not possible:</b> {escape(str(error))}."
+        self._put_back(START)
 
 
 def _with_grey(values: ArrayLike) -> bytes:

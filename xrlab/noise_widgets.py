@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import ipywidgets as ipw
@@ -26,7 +24,7 @@ from xrlab.noise import (
     predicted_r2,
 )
 from xrlab.plots import INTENSITY, SITES, picture
-from xrlab.widgets import PRESETS
+from xrlab.widgets import PRESETS, Panel
 
 START = {"pattern": "clusters", "size": 50, "lot_size": 25, "lots": 8, "seed": 0}
 LOTS = tuple(2**n for n in range(9))
@@ -110,7 +108,7 @@ def compute(
     )
 
 
-class ChanceExplorer(ipw.VBox):
+class ChanceExplorer(Panel):
     """Sliders for N, L, M and the seed; lattice and images follow, with their grain and R²."""
 
     def __init__(self) -> None:
@@ -209,18 +207,5 @@ class ChanceExplorer(ipw.VBox):
         )
         return result
 
-    def _on_change(self, change: dict[str, Any]) -> None:
-        self._say_errors(self.refresh)
-
     def _on_reset(self, button: ipw.Button) -> None:
-        for name, control in self._controls.items():
-            control.unobserve(self._on_change, "value")  # one computation in the end
-            control.value = START[name]
-            control.observe(self._on_change, "value")
-        self._say_errors(self.refresh)
-
-    def _say_errors(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except ValueError as error:
-            self._status.value = f"<b>Not possible:</b> {escape(str(error))}."
+        self._put_back(START)

@@ -178,18 +178,18 @@ def parity_figure(true: ArrayLike, estimates: Mapping[str, ArrayLike]) -> go.Fig
             row=1,
             col=column,
         )
-        figure.add_scatter(
-            x=[-1, 1],
-            y=[-1, 1],
-            mode="lines",
-            line={"color": "#555", "width": 1},
-            row=1,
-            col=column,
-        )
+        add_diagonal(figure, column)
     figure.update_xaxes(title="true c(i, j)", range=[-1.1, 1.1])
     figure.update_yaxes(range=[-1.1, 1.1])
     figure.update_yaxes(title="found c(i, j)", col=1)
     return figure.update_layout(showlegend=False, height=420, width=420 * len(titles))
+
+
+def add_diagonal(figure: go.Figure, column: int = 1) -> None:
+    """Add the line on which two estimates of a correlation agree to a row of panels."""
+    figure.add_scatter(
+        x=[-1, 1], y=[-1, 1], mode="lines", line={"color": "#555", "width": 1}, row=1, col=column
+    )
 
 
 def add_image(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -55,7 +55,37 @@ def preset(name: str, span: int) -> Encoding:
     return Encoding(np.outer(along_a**reach, along_b**reach))
 
 
-class Explorer(ipw.VBox):
+class Panel(ipw.VBox):
+    """A widget with a status line, which says what is not possible, and controls that start over.
+
+    A panel sets ``_status`` and, for `_put_back`, ``_controls``, a mapping from names to controls.
+    """
+
+    _status: ipw.HTML
+    _controls: Any
+
+    def refresh(self) -> Any:
+        """Compute what the controls ask for and show it."""
+        raise NotImplementedError
+
+    def _on_change(self, change: dict[str, Any]) -> None:
+        self._say_errors(self.refresh)
+
+    def _put_back(self, start: Mapping[str, Any]) -> None:
+        for name, control in self._controls.items():
+            control.unobserve(self._on_change, "value")  # one computation in the end
+            control.value = start[name]
+            control.observe(self._on_change, "value")
+        self._say_errors(self.refresh)
+
+    def _say_errors(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except ValueError as error:
+            self._status.value = f"<b>Not possible:</b> {escape(str(error))}"
+
+
+class Explorer(Panel):
     """Sliders for every c(i, j); encoding, lattice and diffraction image follow the hand.
 
     Parameters
@@ -190,9 +220,6 @@ class Explorer(ipw.VBox):
     def _on_start_again(self, change: dict[str, Any]) -> None:
         self._say_errors(self._start_again)
 
-    def _on_change(self, change: dict[str, Any]) -> None:
-        self._say_errors(self.refresh)
-
     def _on_reset(self, button: ipw.Button) -> None:
         for control, start, handler in self._controls:
             control.unobserve(handler, "value")  # one simulation in the end, not one for each
@@ -202,12 +229,6 @@ class Explorer(ipw.VBox):
 
     def _on_nearest(self, button: ipw.Button) -> None:
         self._say_errors(lambda: self.take(self.target.nearest_realisable()))
-
-    def _say_errors(self, action: Any) -> None:
-        try:
-            action()
-        except ValueError as error:
-            self._status.value = f"<b>Not possible:</b> {escape(str(error))}"
 
 
 class Predict(ipw.VBox):
