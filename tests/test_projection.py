@@ -108,7 +108,7 @@ def test_draws_differ_and_can_be_repeated():
 
 
 def test_command_writes_weights_and_card(tmp_path, capsys):
-    options = "--span 2 --samples 64 16 16 --draws 1 --epochs 2 --seed 3"
+    options = "--span 2 --samples 64 32 16 16 --draws 1 --width 64 --epochs 2 --seed 3"
     main([*options.split(), "--out", str(tmp_path)])
     card = json.loads((tmp_path / "cfs2-best.json").read_text(encoding="utf-8"))
     assert options in card["command"]
@@ -129,7 +129,7 @@ def test_bad_networks_are_refused(bad):
         projection_net(**{"span": 4, **bad})
 
 
-@pytest.mark.parametrize("sizes", [(0, 1, 1), (9500, 501, 1)])
+@pytest.mark.parametrize("sizes", [(0, 1, 1, 1), (1, 1, 10_001, 1)])
 def test_bad_sizes_are_refused(sizes, tmp_path):
     with pytest.raises(ValueError, match="samples"):
         train_and_save(2, tmp_path, samples=sizes)

@@ -31,6 +31,9 @@ CELL = 32
 # Span of the answer. Encodings of smaller spans are part of it.
 SPAN = 4
 
+# Where each of the 15 correlations is found when h and k, and so i and j, are exchanged.
+EXCHANGED = np.arange(SPAN**2).reshape(SPAN, SPAN).T.ravel()[1:] - 1
+
 # Added to relative intensities before their logarithm: a pixel without counts is not infinitely
 # dark.
 FLOOR = 0.1
@@ -77,17 +80,7 @@ def read(images: NDArray[np.floating], span: int = SPAN) -> Reading:
             f"for every span"
         )
     model, calibration = _shipped()
-    pixels = with_mask(images)
-    size = min(BATCH, 1 << (len(pixels) - 1).bit_length())  # few sizes: each is traced anew
-    answers, cells = [], []
-    for start in range(0, len(pixels), size):
-        batch = pixels[start : start + size]
-        filled = np.pad(batch, ((0, size - len(batch)), (0, 0), (0, 0), (0, 0)), mode="edge")
-        out = model.predict_on_batch(filled)
-        answers.append(np.asarray(out["answer"], np.float64))
-        cells.append(np.asarray(out["cell"], np.float64))
-    answer = np.concatenate(answers)[: len(pixels)]
-    logits = np.concatenate(cells)[: len(pixels)]
+    answer, logits = ask(model, with_mask(images))
     spectrum = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
     wanted = np.arange(SPAN**2).reshape(SPAN, SPAN)[:span, :span].ravel()[1:] - 1
     n = vector_length(SPAN)
@@ -98,25 +91,63 @@ def read(images: NDArray[np.floating], span: int = SPAN) -> Reading:
     )
 
 
+def ask(
+    model: keras.Model, pixels: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ask a network of images and of the same with h and k exchanged; return the means.
+
+    An exchange changes a crystal's name for its axes, not what is known of it. The mean of the two
+    answers has a tenth less squared error than one of them.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `measured_cnn`.
+    pixels : float32 array, shape (n, 64, 64, 2)
+        From `with_mask`.
+
+    Returns
+    -------
+    answer : float64 array, shape (n, 30)
+    logits : float64 array, shape (n, 32, 32)
+        See `measured_cnn`.
+    """
+    size = min(BATCH // 2, 1 << (len(pixels) - 1).bit_length())  # few sizes: each is traced anew
+    answers, cells = [], []
+    for start in range(0, len(pixels), size):
+        batch = pixels[start : start + size]
+        filled = np.pad(batch, ((0, size - len(batch)), (0, 0), (0, 0), (0, 0)), mode="edge")
+        out = model.predict_on_batch(np.concatenate([filled, filled.swapaxes(1, 2)]))
+        answer, cell = (np.asarray(out[name], np.float64) for name in ("answer", "cell"))
+        exchanged = answer[size:, np.concatenate([EXCHANGED, len(EXCHANGED) + EXCHANGED])]
+        answers.append((answer[:size] + exchanged)[: len(batch)] / 2)
+        cells.append((cell[:size] + cell[size:].swapaxes(1, 2))[: len(batch)] / 2)
+    return np.concatenate(answers), np.concatenate(cells)
+
+
 @cache
-def _shipped() -> tuple[keras.Model, dict[str, list[float]]]:
+def _shipped() -> tuple[keras.Model, dict[str, Any]]:
     return load_model("measured"), model_card("measured")["calibration"]
 
 
-def calibrated(
-    log_error: NDArray[np.floating], calibration: dict[str, list[float]]
-) -> NDArray[np.float64]:
+def calibrated(log_error: NDArray[np.floating], calibration: dict[str, Any]) -> NDArray[np.float64]:
     """Return standard errors from their logarithms as the network gives them.
 
     Parameters
     ----------
     log_error : array, shape (n, 15)
     calibration : dict
-        From `xrlab.measured_training.calibration`: ``"component"``, a factor for each component,
-        and ``"factor"``, another that is interpolated between the ``"log_error"`` it stands for.
+        From `xrlab.measured_training.calibration`: ``"log_error"`` and ``"factor"``, for each
+        component some values of its log_error and by what factor an error is then multiplied;
+        interpolated between them.
     """
-    slope = np.interp(log_error, calibration["log_error"], calibration["factor"])
-    return np.exp(np.asarray(log_error, np.float64)) * calibration["component"] * slope
+    factor = [
+        np.interp(each, at, factors)
+        for each, at, factors in zip(
+            log_error.T, calibration["log_error"], calibration["factor"], strict=True
+        )
+    ]
+    return np.exp(np.asarray(log_error, np.float64)) * np.transpose(factor)
 
 
 def with_mask(images: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -44,8 +44,10 @@ LARGEST_REACH = 31
 # Error of Delta-PDF on the 50/25/8 images: the unit of the correction while it is learned.
 UNIT = 0.04
 
-# First test sample of the data set, the same as for the small CNN.
+# First test sample of the data set, the same as for the small CNN; validation samples are the last
+# ones before it. First training sample.
 TEST_FROM = 10_000
+TRAIN_FROM = 20_000
 
 
 def projection_net(
@@ -285,8 +287,8 @@ def draw_lots(
 ) -> Drawn:
     """Simulate lattices and, of each, images with the lots at other places; see `fit_correction`.
 
-    The lattices are those of the first samples of the data set `seed`. Images cost far less
-    than lattices, and the error to be corrected comes from the places of the lots.
+    The lattices are those of the samples of the data set `seed` from `TRAIN_FROM` on. Images cost
+    far less than lattices, and the error to be corrected comes from the places of the lots.
 
     Returns
     -------
@@ -297,7 +299,7 @@ def draw_lots(
     project = keras.Model(model.input, model.get_layer("coefficients").output)
 
     def make(samples: range) -> Drawn:
-        lattices = [make_lattice(span, seed, i, setting)[0] for i in samples]
+        lattices = [make_lattice(span, seed, TRAIN_FROM + i, setting)[0] for i in samples]
         images = [
             diffraction_image(
                 lattice, setting.grid, setting.lot_size, setting.lots, np.random.default_rng(key)
@@ -322,9 +324,10 @@ def train_and_save(
     span: int,
     out: Path = WEIGHTS,
     *,
-    samples: Sequence[int] = (8000, 1000, 1000),
+    samples: Sequence[int] = (40_000, 20_000, 1000, 1000),
     draws: int = 4,
-    epochs: int = 50,
+    width: int = 768,
+    epochs: int = 60,
     seed: int = 2023,
     setting: str = "50/25/8",
 ) -> dict[str, Any]:
@@ -339,12 +342,14 @@ def train_and_save(
     ----------
     span : int
     out : Path
-    samples : (int, int, int)
-        Of each kind, lattices for training, from sample 0 of the data set `seed` on; images for
-        validation, the last ones before sample 10,000, and for the test, from there on, as for
-        the small CNN.
+    samples : (int, int, int, int)
+        Lattices of the first and of the second kind for training, from sample 20,000 of the data
+        set `seed` on; images of each kind for validation, the last ones before sample 10,000, and
+        for the test, from there on, as for the small CNN.
     draws : int
         Images of each lattice in training.
+    width : int
+        Units of a hidden layer.
     epochs, seed : int
     setting : str
         Key of `xrlab.training.SETTINGS`.
@@ -361,17 +366,20 @@ def train_and_save(
     ValueError
         If an argument is outside its range, or parts would share samples.
     """
-    train, held_out, tested = samples
-    if min(*samples, draws, epochs) < 1 or train + held_out > TEST_FROM:
+    *train, held_out, tested = samples
+    if min(*samples, draws, epochs) < 1 or max(held_out, tested) > TEST_FROM:
         raise ValueError(
-            f"parts, draws and epochs are 1 or more, training and validation together at most "
-            f"{TEST_FROM} samples; got {samples}, {draws} and {epochs}"
+            f"parts, draws and epochs are 1 or more, validation and test at most {TEST_FROM} "
+            f"samples; got {samples}, {draws} and {epochs}"
         )
     kinds = [SETTINGS[setting], replace(SETTINGS[setting], targets="realisable", start=None)]
     validations = [generate(span, held_out, seed, k, first=TEST_FROM - held_out) for k in kinds]
     tests = [generate(span, tested, seed, kind, first=TEST_FROM) for kind in kinds]
-    model = projection_net(span, kinds[0].lot_size)
-    parts = [draw_lots(model, span, train, draws, seed, kind) for kind in kinds]
+    model = projection_net(span, kinds[0].lot_size, width=width)
+    parts = [
+        draw_lots(model, span, n_lattices, draws, seed, kind)
+        for n_lattices, kind in zip(train, kinds, strict=True)
+    ]
     start = time.perf_counter()
     losses, validation_losses = fit_correction(
         model, parts, validations, epochs=epochs, seed=seed, progress=True
@@ -388,9 +396,9 @@ def train_and_save(
         "samples": {"train": train, "validation": held_out, "test": tested},
         "draws": draws,
         "seed": seed,
-        "command": f"python -m xrlab.projection --span {span} --samples {train} {held_out} {tested}"
-        f" --draws {draws} --epochs {epochs} --seed {seed}"
-        f" --setting {setting}",
+        "command": f"python -m xrlab.projection --span {span} --samples "
+        + " ".join(map(str, samples))
+        + f" --draws {draws} --width {width} --epochs {epochs} --seed {seed} --setting {setting}",
         "versions": {name: version(name) for name in ("xrlab", "keras", "numpy", "numba")},
         "backend": import_keras().backend.backend(),
         "epochs": epochs,
@@ -425,13 +433,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add(
         "--samples",
         type=int,
-        nargs=3,
-        default=(8000, 1000, 1000),
-        metavar=("TRAIN", "VALIDATION", "TEST"),
-        help="lattices and other images of each kind (default: 8000 1000 1000)",
+        nargs=4,
+        default=(40_000, 20_000, 1000, 1000),
+        metavar=("STUDY", "REALISABLE", "VALIDATION", "TEST"),
+        help="training lattices of both kinds, other images (default: 40000 20000 1000 1000)",
     )
     add("--draws", type=int, default=4, help="images of each training lattice (default: 4)")
-    add("--epochs", type=int, default=50, help="default: 50")
+    add("--width", type=int, default=768, help="units of a hidden layer (default: 768)")
+    add("--epochs", type=int, default=60, help="default: 60")
     add("--seed", type=int, default=2023, help="default: 2023")
     add("--setting", choices=list(SETTINGS), default="50/25/8", help="default: 50/25/8")
     add("--out", type=Path, default=WEIGHTS, help="folder (default: the package)")

@@ -21,7 +21,7 @@ from xrlab.corrections import RECOMMENDED, fill_unmeasured
 from xrlab.dataset import Setting, generate
 from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid, as_image, diffraction_image
 from xrlab.encoding import Encoding
-from xrlab.instrument import PRESETS, preset
+from xrlab.instrument import PRESETS, Measurement, preset
 from xrlab.inversion import delta_pdf
 from xrlab.lattice import realised_correlations
 from xrlab.metrics import mean_squared_error, r2_score
@@ -29,6 +29,8 @@ from xrlab.transfer import thermal_lattice, unseen_measurement
 
 SPAN = 4
 SETTING = Setting(size=96, lot_size=48, lots=64)
+
+NAMES = (*PRESETS, "unseen instrument", "unseen lattices", "unseen both")
 
 # Half the width of a 90 % interval of a normal distribution, in standard errors.
 NINETY = 1.645
@@ -92,11 +94,10 @@ def trials(n_samples: int, seed: int, names: Sequence[str] = ()) -> Iterator[Tri
     `xrlab.transfer`. "unseen lattices": those of `xrlab.transfer` through the laboratory preset.
     "unseen both".
     """
-    known = [*PRESETS, "unseen instrument", "unseen lattices", "unseen both"]
     for name in names:
-        if name not in known:
-            raise ValueError(f"there is no trial {name!r}; take some of {', '.join(known)}")
-    wanted = [name for name in known if name in names or not names]
+        if name not in NAMES:
+            raise ValueError(f"there is no trial {name!r}; take some of {', '.join(NAMES)}")
+    wanted = [name for name in NAMES if name in names or not names]
     if any(name in wanted for name in [*PRESETS, "unseen instrument"]):
         data = generate(SPAN, n_samples, seed, SETTING, progress=False)
     if any(name in wanted for name in ("unseen lattices", "unseen both")):
@@ -109,17 +110,21 @@ def trials(n_samples: int, seed: int, names: Sequence[str] = ()) -> Iterator[Tri
         )
         if name in ("unseen instrument", "unseen both"):
             images = [
-                unseen_measurement(image, np.random.default_rng([seed, known.index(name), i]))
+                unseen_measurement(image, np.random.default_rng([seed, NAMES.index(name), i]))
                 for i, image in enumerate(clean)
             ]
         else:
-            instrument = preset("laboratory" if name == "unseen lattices" else name)
-            seeds = np.random.SeedSequence([seed, known.index(name)]).generate_state(len(clean))
-            images = [
-                instrument.measure(image, seed=int(s)).image
-                for image, s in zip(clean, seeds, strict=True)
-            ]
+            images = [measurement.image for measurement in measurements(name, clean, seed)]
         yield Trial(name, np.array(images), encodings)
+
+
+def measurements(name: str, clean: NDArray[np.floating], seed: int) -> list[Measurement]:
+    """Measure the clean images of a trial by its preset, as `trials` does, with all stages."""
+    instrument = preset("laboratory" if name == "unseen lattices" else name)
+    seeds = np.random.SeedSequence([seed, NAMES.index(name)]).generate_state(len(clean))
+    return [
+        instrument.measure(image, seed=int(each)) for image, each in zip(clean, seeds, strict=True)
+    ]
 
 
 def _thermal(n_samples: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
