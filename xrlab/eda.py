@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.optimize import linprog
 from scipy.special import gammaln, polygamma
 from threadpoolctl import threadpool_limits
 
@@ -148,6 +147,8 @@ def possible_region(
 def _region(
     span: int, across: int, up: int, held: tuple[tuple[int, tuple[float, float]], ...]
 ) -> Array:
+    from scipy.optimize import linprog  # not needed for the ranges of every explorer: 20 MB
+
     conditions = three_site_conditions(span)
     limits = [(-1.0, 1.0)] * vector_length(span)
     for place, (low, high) in held:

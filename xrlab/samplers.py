@@ -12,10 +12,11 @@ from contextlib import suppress
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy import fft
 
+from xrlab import plain_kernels
+from xrlab.compiled import compiled
 from xrlab.encoding import Encoding, component_names, vector_length
 from xrlab.spectrum import Spectrum, field_correlation, maximum_entropy, phase_shift
 
@@ -33,6 +34,11 @@ WARM_SAVES = 8
 # Order in a cold run has grown over about one site in this many cycles when the run ends; a warm
 # start has no right to more.
 CYCLES_PER_SITE = 16
+
+# Decimals of the couplings of a warm start. Libraries of linear algebra differ by 1e-15, which can
+# turn a swap that costs nothing into one that costs 1e-16 and draws a random number more: without
+# rounding, the same seed would give another lattice on another machine, or without numba.
+COUPLING_DIGITS = 9
 
 
 def default_cycles(span: int, size: int) -> int:
@@ -85,6 +91,7 @@ def monte_carlo(
     else:
         noise = _phases(size, rng)
         coupling = _pseudo_likelihood(_cut(spectrum.values, noise, concentration), encoding.span)
+        coupling = coupling.round(COUPLING_DIGITS)
         sites = _cut(spectrum.blurred(cold_cycles / CYCLES_PER_SITE), noise, concentration)
         cycles = cycles or cold_cycles // WARM_SAVES
     _swap_cycles(sites, coupling, encoding.matrix, cycles, GAIN, rng)
@@ -140,7 +147,7 @@ def growth(
             f"take Encoding.product, or another sampler"
         )
     odds = _growth_odds(along_a, along_b, concentration)
-    return _grow(odds, rng.random((size, size)))
+    return _grow(odds, rng.random((size, size))).astype(np.int8)
 
 
 Sampler = Callable[..., Sites]
@@ -229,7 +236,7 @@ def _growth_odds(r: float, s: float, concentration: float) -> NDArray[np.float64
     return np.maximum(block + a * b * c * d * (lower + upper) / 2, 0) / 16
 
 
-@njit(cache=True, nogil=True)
+@compiled(plain_kernels.grow)
 def _grow(block, uniform):  # type: ignore[no-untyped-def]
     """Sites of a lattice from a uniform random number for each and the odds of 2 x 2 blocks."""
     size = len(uniform)
@@ -251,7 +258,7 @@ def _grow(block, uniform):  # type: ignore[no-untyped-def]
     return 2 * sites - 1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
     """Couplings J_ij, and a field that is not returned, under which the sites are likeliest.
 
@@ -280,7 +287,7 @@ def _pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
     return coupling.reshape(span, span)
 
 
-@njit(cache=True, nogil=True)
+@compiled(plain_kernels.swap_cycles)
 def _swap_cycles(sites, coupling, target, cycles, gain, rng):  # type: ignore[no-untyped-def]
     """Run Monte Carlo cycles; `sites` and `coupling` change in place."""
     size, span = len(sites), len(target)
@@ -304,7 +311,7 @@ def _swap_cycles(sites, coupling, target, cycles, gain, rng):  # type: ignore[no
         coupling += gain * (target - realised)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _wrapped(sites, margin):  # type: ignore[no-untyped-def]
     """Copy the lattice with `margin` sites of its periodic surroundings on every side."""
     size = len(sites)
@@ -317,7 +324,7 @@ def _wrapped(sites, margin):  # type: ignore[no-untyped-def]
     return wide
 
 
-@njit(cache=True, nogil=True)
+@compiled(plain_kernels.pair_means)
 def pair_means(sites, span):  # type: ignore[no-untyped-def]
     """Mean of s(x, y) s(x+i, y+j) over the lattice, for 0 <= i, j < span."""
     size = len(sites)
@@ -337,7 +344,7 @@ def pair_means(sites, span):  # type: ignore[no-untyped-def]
     return means
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _local_field(sites, coupling):  # type: ignore[no-untyped-def]
     """Sum of J_ij (s(x+i, y+j) + s(x-i, y-j)) at every site, c(0, 0) left out."""
     size, span = len(sites), len(coupling)
@@ -355,7 +362,7 @@ def _local_field(sites, coupling):  # type: ignore[no-untyped-def]
     return local
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add_to_field(local, coupling, x, y, change):  # type: ignore[no-untyped-def]
     """Add what a change of the spin at (x, y) does to the fields of its neighbours."""
     size, span = len(local), len(coupling)
@@ -370,7 +377,7 @@ def _add_to_field(local, coupling, x, y, change):  # type: ignore[no-untyped-def
                 local[down, left] += change * coupling[i, j]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _pair_coupling(coupling, i, j, size):  # type: ignore[no-untyped-def]
     """J between two sites (i, j) apart, 0 where they are not coupled."""
     span = len(coupling)

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
+
+from xrlab import plain_kernels
+from xrlab.compiled import compiled
 
 # Newton's steps double the digits at the end; far fewer than these are ever used.
 MAX_STEPS = 200
@@ -309,7 +311,7 @@ def _threshold_table(
     return angles, total / (2 * np.pi * concentration * (1 - concentration))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[no-untyped-def]
     """Minimise the dual; return multipliers, spectrum, steps, and whether there is a solution.
 
@@ -369,13 +371,13 @@ def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[
     return lam.reshape(n, n), 1 / inverse, MAX_STEPS, False
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _turn(size):  # type: ignore[no-untyped-def]
     """Waves of the grid: exp 2 pi i h at h = 0, 1/N, ..., (N - 1)/N."""
     return np.exp(2j * np.pi * np.arange(size) / size)
 
 
-@njit(cache=True, nogil=True)
+@compiled(plain_kernels.inverse_spectrum)
 def _inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
     """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
     size, n = len(turn), round(np.sqrt(len(lam)))
@@ -399,7 +401,7 @@ def _inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
     return inverse
 
 
-@njit(cache=True, nogil=True)
+@compiled(plain_kernels.moments)
 def _moments(inverse, n, turn):  # type: ignore[no-untyped-def]
     """Cosine moments of S for 0 <= i, j < n, and of S^2 for 0 <= i <= 2n - 2, 1 - n <= j <= 2n - 2.
 

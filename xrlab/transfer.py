@@ -10,9 +10,9 @@ and electronic noise.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from xrlab.compiled import compiled
 from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid
 from xrlab.form_factor import Cell, FormFactor, Molecule
 
@@ -51,7 +51,7 @@ def thermal_lattice(rng: np.random.Generator, size: int = 96) -> NDArray[np.int8
         coupling *= 0.8
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _heat_bath(sites, vectors, coupling, sweeps, rng):  # type: ignore[no-untyped-def]
     size = len(sites)
     total = sites.sum()
