@@ -148,6 +148,7 @@ def test_answers_are_not_readable(path):
         assert cells(path)[n].metadata.get("jupyter", {}).get("source_hidden"), (
             f'cell {n} shows its answer: "jupyter": {{"source_hidden": true}} in metadata'
         )
+    assert "<details open" not in words(path)
     stub, solution = exercise(path)
     right = ast.unparse(solution.value)
     for cell in cells(path):
@@ -169,11 +170,15 @@ def exercise(path: Path) -> tuple[ast.Assign, ast.Assign]:
     stub = ast.parse(cells(path)[place].source).body[-1]
     assert isinstance(stub, ast.Assign)
     assert ast.unparse(stub.value) == "..."
-    _, solution = words(path).split("A solution", 1)
-    code = "\n".join(re.findall(r"^`([^`]+)`", solution.split("</details>")[0], re.MULTILINE))
-    found = [each for each in ast.parse(code).body if isinstance(each, ast.Assign)]
+    found = [e for e in ast.parse(solution_code(path)).body if isinstance(e, ast.Assign)]
     (same,) = [e for e in found if ast.unparse(e.targets) == ast.unparse(stub.targets)]
     return stub, same
+
+
+def solution_code(path: Path) -> str:
+    """Return the lines of code at whose beginning the folded solution has a backtick."""
+    _, solution = words(path).split("A solution", 1)
+    return "\n".join(re.findall(r"^`([^`]+)`", solution.split("</details>")[0], re.MULTILINE))
 
 
 def check_call(path: Path) -> ast.Call:

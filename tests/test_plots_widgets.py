@@ -2,12 +2,11 @@
 
 from io import BytesIO
 
-import ipywidgets as ipw
 import numpy as np
 import pytest
 from PIL import Image
 
-from xrlab import Encoding, interpret, plots, widgets
+from xrlab import explorer, interpret, plots, widgets
 from xrlab.training import History
 
 
@@ -50,80 +49,17 @@ def test_picture_is_the_array_in_colour():
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) == 3
 
 
-def test_explorer_shows_what_the_sliders_ask_for():
-    """Moving a slider changes lattice, pictures and text; the computation is a plain function."""
-    explorer = widgets.Explorer(span=2)
-    before = {name: picture.value for name, picture in explorer._pictures.items()}
-    explorer.sliders[0].value = -0.7
-    assert explorer.target.vector[0] == -0.7
-    expected = widgets.explore(explorer.target, seed=0)
-    np.testing.assert_array_equal(explorer.result.lattice.sites, expected.lattice.sites)
-    np.testing.assert_array_equal(explorer.result.image, expected.image)
-    for name, picture in explorer._pictures.items():
-        assert picture.value != before[name]
-    assert f"c(0, 1) = {expected.lattice.realised.vector[0]:.2f}" in explorer._status.value
-
-
-@pytest.mark.parametrize("span", [2, 3, 4])
-def test_explorer_has_a_slider_for_every_value(span):
-    """3, 8, 15 sliders, named after what they change."""
-    explorer = widgets.Explorer(span=span, pattern="stripes")
-    assert len(explorer.sliders) == span**2 - 1
-    assert explorer.sliders[span - 1].description == "c(1, 0)"
-    assert explorer.sliders[span - 1].value == -0.6
-
-
-def test_explorer_changes_span_and_comes_back():
-    """Span, pattern and reset."""
-    explorer = widgets.Explorer(span=2, pattern="clusters")
-    first = explorer.result.lattice.sites.copy()
-    explorer._span.value = 4
-    assert len(explorer.sliders) == 15
-    explorer._preset.value = "checkerboard"
-    assert explorer.sliders[0].value == -0.6
-    explorer._span.value = 3
-    explorer.sliders[1].value = 0.9
-    explorer._seed.value = 7
-    explorer._on_reset(ipw.Button())
-    np.testing.assert_array_equal(explorer.result.lattice.sites, first)
-
-
-def test_explorer_says_when_nothing_fits_and_finds_what_does():
-    """An encoding that no lattice has is named with its reason; a button goes to the nearest."""
-    explorer = widgets.Explorer(span=2)
-    for slider, value in zip(explorer.sliders, (0.9, -0.9, 0.9), strict=True):
-        slider.value = value
-    assert "no lattice can do what was asked: |c(0, 1) - c(1, 0)|" in explorer._status.value
-    explorer._on_nearest(ipw.Button())
-    assert explorer.target.violations() == []
-    assert explorer.sliders[0].value > 0.3 > -0.3 > explorer.sliders[1].value
-    assert "the lattice does what was asked" in explorer._status.value
-
-
-def test_explorer_shows_errors_in_words(monkeypatch):
-    """A failure ends in the status line, escaped, and the explorer goes on."""
-    explorer = widgets.Explorer(span=2)
-
-    def fail(target, seed):
-        raise ValueError("nothing <b>here</b>")
-
-    monkeypatch.setattr(widgets, "explore", fail)
-    explorer.sliders[0].value = 0.1
-    assert "Not possible" in explorer._status.value
-    assert "&lt;b&gt;" in explorer._status.value
-    with pytest.raises(ValueError, match="nothing"):
-        explorer.refresh()
-
-
 def test_patterns_scatter_where_their_names_say():
     """Checkerboard at (1/2, 1/2), stripes at (1/2, 0), clusters at (0, 0)."""
     places = {"clusters": (0, 0), "stripes": (16, 0), "checkerboard": (16, 16)}
     for name, (row, column) in places.items():
-        image = widgets.explore(widgets.preset(name, 3)).image
+        image = explorer.compute(
+            explorer.State(tuple(explorer.pattern(name, 3).vector), "monte_carlo")
+        ).image
         near = image[row : row + 2, column : column + 2].mean()
         assert near > 5 * image.mean()
     with pytest.raises(ValueError, match="no pattern"):
-        widgets.preset("plaid", 2)
+        explorer.pattern("plaid", 2)
 
 
 def test_prediction_is_asked_before_the_answer():
@@ -135,8 +71,3 @@ def test_prediction_is_asked_before_the_answer():
     assert "&amp;" in gate.reply.value
     with pytest.raises(ValueError, match="not among"):
         widgets.Predict("?", ["a"], answer="b", because="")
-
-
-def test_encoding_round_trip_through_the_sliders():
-    """The sliders hold an encoding of the right length."""
-    assert widgets.Explorer(span=3).target.span == Encoding.random(3).span

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import ipywidgets as ipw
@@ -15,6 +14,7 @@ from plotly.subplots import make_subplots
 
 from xrlab.business import PUBLISHED, STORIES, Plan, Story, Swing
 from xrlab.plots import COLOURS, LINES, MARKERS
+from xrlab.widgets import Panel
 
 # Sliders as (field, words, tooltip, least, greatest, step). Those of "both" change both plans.
 BOTH = (
@@ -88,7 +88,7 @@ def dollars(amount: float) -> str:
     return f"−{text}" if round(amount) < 0 else text
 
 
-class BusinessExplorer(ipw.VBox):
+class BusinessExplorer(Panel):
     """A slider for each assumption; the account, its bars and one sentence follow.
 
     Parameters
@@ -174,7 +174,7 @@ class BusinessExplorer(ipw.VBox):
         if plan.delivered < plan.units * plan.passed:
             idle = plan.units - plan.measured
             words += f" Nobody buys more: {idle:,.0f} measurements a year stay unused."
-        self._status.value = f'<div role="status" aria-live="polite">{words}</div>'
+        self._say(words)
         return result
 
     def _take(self, name: str) -> None:
@@ -188,9 +188,6 @@ class BusinessExplorer(ipw.VBox):
         for control in self._controls.values():
             (control.observe if on else control.unobserve)(self._on_change, "value")
 
-    def _on_change(self, change: dict[str, Any]) -> None:
-        self._say_errors(self.refresh)
-
     def _on_story(self, change: dict[str, Any]) -> None:
         self._observe(False)  # one account in the end
         self._take(self._story.value)
@@ -202,15 +199,6 @@ class BusinessExplorer(ipw.VBox):
             self._on_story({})
         else:
             self._story.value = self._start
-
-    def _say_errors(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except ValueError as error:
-            self._status.value = (
-                f'<div role="status" aria-live="polite"><b>Not possible:</b> '
-                f"{escape(str(error))}.</div>"
-            )
 
 
 def account_html(account: Account) -> str:

@@ -1,33 +1,82 @@
-"""Friendly checks of the exercises: each returns a sentence and never raises."""
+"""Friendly checks of the exercises: each returns a sentence and never raises.
+
+A reply begins with "Not yet", "Close" or "Right": what is wrong in general, which mistake it looks
+like, or what there is to notice beside the answer.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import wraps
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from xrlab.encoding import Encoding
 from xrlab.progress import record_in_notebook
 
 
 def _friendly(check: Callable[..., str]) -> Callable[..., str]:
-    """Turn every failure of a check into a sentence."""
+    """Turn every failure of a check into a sentence, whatever the answer is."""
 
     @wraps(check)
-    def answer(*arguments: Any) -> str:
-        if arguments[0] is None or arguments[0] is ...:
+    def answer(given: Any = ..., *others: Any, **named: Any) -> str:
+        if given is None or given is ...:
             return "Not yet: put your answer in place of the dots and run the cell again."
         try:
-            reply = check(*arguments)
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                _refuse_other_kinds(given)
+                reply = check(given, *others, **named)
         except Exception as error:
-            reply = f"Not yet: your answer could not be used ({error})."
+            reply = f"Not yet: your answer could not be used ({_words(error)})."
         record_in_notebook(check.__name__, reply)
         return reply
 
     return answer
+
+
+def _refuse_other_kinds(answer: Any) -> None:
+    """Raise ValueError for what NumPy would take, or refuse in words that help nobody."""
+    if isinstance(answer, str | bytes):
+        raise ValueError("it is a text; write a number or a formula, without quotation marks")
+    if callable(answer):
+        raise ValueError("it is a function; call it, with its arguments in parentheses")
+    if isinstance(answer, complex | np.complexfloating):
+        raise ValueError("it is a complex number; the answer is a real one")
+
+
+def _words(error: Exception) -> str:
+    """Message of an error on one line; some errors cannot even be written."""
+    try:
+        return shorten(str(error), 200, placeholder=" ...") or type(error).__name__
+    except Exception:
+        return type(error).__name__
+
+
+def _numbers(answer: ArrayLike) -> NDArray[np.float64]:
+    """Return an answer as an array of real numbers, or raise ValueError."""
+    values = np.asarray(answer, dtype=float)
+    if np.isnan(values).any():
+        raise ValueError(
+            "it holds NaN, not a number: was 0 divided by 0, or a root of less than 0?"
+        )
+    return values
+
+
+def _number(answer: ArrayLike) -> float:
+    """Return an answer as one real number, or raise ValueError."""
+    values = _numbers(answer)
+    if values.size != 1:
+        raise ValueError(f"one number is wanted; it is an array of shape {values.shape}")
+    return float(values.reshape(()))
+
+
+NO_SHARE = "Not yet: a share is a number from 0 to 1."
+COUNTED = NO_SHARE + " You may have counted: the mean of an array of True and False is a share."
 
 
 @_friendly
@@ -35,7 +84,7 @@ def share_alike(answer: float, correlation: float) -> str:
     """Check exercise 0: the share of alike pairs that a correlation stands for."""
     c = float(correlation)
     expected = (1 + c) / 2
-    value = float(answer)
+    value = _number(answer)
     if np.isclose(value, expected, atol=2e-3):
         return (
             f"Right: {expected:.1%} alike, {1 - expected:.1%} unlike, and the difference is the "
@@ -51,8 +100,15 @@ def share_alike(answer: float, correlation: float) -> str:
         return "Close: that is the share of the unlike. The others are asked for."
     if np.isclose(value, 100 * expected, atol=0.2):
         return "Close: that is a percentage. A share is a number from 0 to 1."
+    if np.isclose(value, 1 + c, atol=2e-3):
+        return "Close: that is twice the share. The two equations added give alike plus alike."
+    if np.isclose(value, 0.5 + c, atol=2e-3):
+        return (
+            "Close: one half is right without order. But a pair that turns from unlike to alike "
+            "changes the difference of the two shares by two pairs."
+        )
     if not 0 <= value <= 1:
-        return "Not yet: a share is a number from 0 to 1."
+        return NO_SHARE
     return (
         f"Not yet: with {value:.2f} alike and {1 - value:.2f} unlike, the correlation would be "
         f"{2 * value - 1:+.2f}. It is {c:+.2f}."
@@ -73,24 +129,44 @@ def brightest_at_half(answer: Encoding) -> str:
         place: 1 + 2 * (b * c01 + a * c10) + 4 * a * b * c11 for place, (a, b) in signs.items()
     }
     brightest = max(intensity, key=lambda place: intensity[place])
-    if brightest == "(½, 0)" and intensity[brightest] > 1.2 * sorted(intensity.values())[-2]:
-        return (
-            "Right. Neighbours along a differ, so the period along a doubles and the maximum moves "
-            "to h = ½; neighbours along b are alike, so it stays at k = 0. Notice the sign of "
-            "c(1, 1): a step along both axes meets one change, so it is negative."
-        )
-    if brightest == "(½, 0)":
-        return "Close: (½, 0) is the brightest point, but only just. Make the order stronger."
     if brightest == "(0, ½)":
         return "Close: yours is brightest at (0, ½), so the two axes are exchanged. Which is i?"
-    return f"Not yet: yours is brightest at {brightest}. Which neighbours should differ?"
+    if c10 < 0 < c01 and c11 > 0:
+        return (
+            "Close: the neighbours along a and along b are right. Now the diagonal: a step along "
+            "both meets one change, so which sign has c(1, 1)?"
+        )
+    if brightest != "(½, 0)":
+        pattern = "all neighbours alike" if brightest == "(0, 0)" else "all neighbours different"
+        return (
+            f"Not yet: yours is brightest at {brightest}: {pattern}. Which ones should be alike, "
+            f"and which should differ?"
+        )
+    if intensity[brightest] <= 1.2 * sorted(intensity.values())[-2]:
+        return "Close: (½, 0) is the brightest point, but only just. Make the order stronger."
+    if answer.violations():
+        return (
+            f"Close: it would be brightest at (½, 0), but no lattice can have these numbers: "
+            f"{answer.violations()[0]}."
+        )
+    return (
+        "Right. Neighbours along a differ, so the period along a doubles and the maximum moves "
+        "to h = ½; neighbours along b are alike, so it stays at k = 0. Notice the sign of "
+        "c(1, 1): a step along both axes meets one change, so it is negative."
+    )
 
 
 @_friendly
 def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) -> str:
     """Check exercise 5: the root mean square error of each component."""
-    expected = np.sqrt(np.mean((np.asarray(true) - np.asarray(found)) ** 2, axis=0))
-    values = np.asarray(answer, dtype=float)
+    off = np.asarray(found, dtype=float) - np.asarray(true, dtype=float)
+    expected = np.sqrt(np.mean(off**2, axis=0))
+    values = _numbers(answer)
+    if values.shape == off.shape[:1] != expected.shape:
+        return (
+            "Close: you took the mean over the components, axis 1, and have one number for each "
+            "sample. Over which axis do the samples run?"
+        )
     if values.shape != expected.shape:
         return (
             f"Not yet: one number for each of the {expected.size} components is wanted, an array "
@@ -104,6 +180,23 @@ def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) ->
         )
     if np.allclose(values, expected**2, rtol=1e-3):
         return "Close: that is the mean square. Its root has the unit of a correlation."
+    if np.allclose(values, np.sqrt(np.sum(off**2, axis=0)), rtol=1e-3):
+        return (
+            f"Close: that is the root of the sum. With twice as many samples it would be larger: "
+            f"divide by their number, {len(off)}, before you take the root."
+        )
+    if np.allclose(values, np.abs(off).mean(axis=0), rtol=1e-3):
+        return (
+            "Close: that is the mean absolute error. It counts a large error less than its square "
+            "does: square, then average, then take the root."
+        )
+    if np.allclose(np.abs(values), np.abs(off.mean(axis=0)), rtol=1e-3):
+        return (
+            "Not yet: that is the mean error. Errors up and down cancel in it: take the square "
+            "first, so that every error counts as positive."
+        )
+    if np.allclose(values, off.std(axis=0), rtol=1e-3):
+        return "Close: a standard deviation takes the mean error away first. Here it counts too."
     return "Not yet: take found - true, square it, average over the samples, take the root."
 
 
@@ -111,16 +204,41 @@ def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) ->
 def asymmetry(answer: float, image: ArrayLike) -> str:
     """Check exercise 7: relative root mean square change of an image under inversion."""
     array = np.asarray(image, dtype=float)
-    change = array - array[::-1, ::-1]
-    expected = float(np.sqrt(np.mean(change**2)) / array.std())
-    value = float(answer)
+    value = _number(answer)
+    spread = array.std()
+
+    def change(turned: NDArray[np.float64]) -> float:
+        return float(np.sqrt(np.mean((array - turned) ** 2)))
+
+    expected = change(array[::-1, ::-1]) / spread
     if np.isclose(value, expected, rtol=1e-3):
         return (
             f"Right: {value:.2f}. Short-range order alone would give 0, and 1.41 would mean "
-            f"that the two halves have nothing in common: no encoding makes this image."
+            f"that the two halves have nothing in common. Notice that one number is proof enough: "
+            f"no encoding makes this image."
         )
-    if np.isclose(value, np.sqrt(np.mean(change**2)), rtol=1e-3):
+    if np.isclose(value, expected * spread, rtol=1e-3):
         return "Close: divide by the standard deviation of the image, so that its scale drops out."
+    if np.isclose(value, expected * spread / array.mean(), rtol=1e-3):
+        return (
+            "Close: you divide by the mean. A constant background would change that, but not the "
+            "pattern: divide by the standard deviation."
+        )
+    if np.isclose(value, expected**2, rtol=1e-3):
+        return "Close: that is the mean square over the variance. Take the root."
+    mirrored = np.array([change(array[::-1]), change(array[:, ::-1])]) / spread
+    if np.isclose(value, mirrored, rtol=1e-3).any():
+        return (
+            "Close: you compare with a mirror image. An inversion turns both axes round, h and k: "
+            "image[::-1, ::-1]."
+        )
+    if array.shape == array.T.shape and np.isclose(value, change(array.T) / spread, rtol=1e-3):
+        return (
+            "Close: you exchange the axes, h with k. An inversion keeps each axis where it is and "
+            "turns it round."
+        )
+    if value < 0:
+        return "Not yet: a root mean square is never below 0. Is there a square missing?"
     return "Not yet: compare the image with image[::-1, ::-1], the image turned by half round."
 
 
@@ -130,11 +248,11 @@ def share_possible(answer: float, asked: ArrayLike) -> str:
     x, y, z = np.asarray(asked, dtype=float).T
     plus, minus = abs(x + y) <= 1 + z, abs(x - y) <= 1 - z
     expected = float((plus & minus).mean())
-    value = float(answer)
+    value = _number(answer)
     if np.isclose(value, expected, rtol=1e-3):
         return (
-            f"Right: {value:.3f}, and with ever more of them it would be 1/3. The conditions cut "
-            f"the four corners off the cube; what stays is a tetrahedron of volume 8/3 in 8."
+            f"Right: {value:.3f}, and with ever more of them it would be 1/3. Notice the shape: "
+            f"the conditions cut four corners off the cube, and what stays is a tetrahedron."
         )
     if np.isclose(value, 1 - expected, rtol=1e-3):
         return "Close: that is the share of those that no lattice can have."
@@ -144,49 +262,66 @@ def share_possible(answer: float, asked: ArrayLike) -> str:
         )
     if np.isclose(value, (plus | minus).mean(), rtol=1e-3):
         return "Close: you ask for one or the other. Both must hold: & instead of |."
-    if value > 1:
-        return (
-            "Not yet: a share is a number from 0 to 1. The mean of an array of True and False is."
-        )
+    if np.isclose(value, 100 * expected, rtol=1e-3):
+        return "Close: that is a percentage. A share is a number from 0 to 1."
+    if not 0 <= value <= 1:
+        return COUNTED
     return "Not yet: write both conditions for x, y, z = asked.T, join them with &, take the mean."
 
 
 @_friendly
 def large_enough_lattice(answer: float, lots: int = 64, lot_size: int = 25) -> str:
     """Check exercise 3: smallest N whose grain exceeds that of independent lots by 10 percent."""
-    value = float(answer)
+    value = _number(answer)
     if value < lot_size:
         return f"Not yet: a lot of {lot_size} × {lot_size} sites does not even fit there."
-    overlap = (2 / 3 * lot_size / value) ** 2
-    excess = np.sqrt(1 + (lots - 1) * overlap) - 1
-    best = 2 / 3 * lot_size * np.sqrt((lots - 1) / (1.1**2 - 1))
+    excess = np.sqrt(1 + (lots - 1) * (2 / 3 * lot_size / value) ** 2) - 1
+
+    def needed(variance: float, reach: float = 2 / 3) -> float:
+        return float(reach * lot_size * np.sqrt((lots - 1) / (variance - 1)))
+
+    best = needed(1.1**2)
     if abs(value - best) <= 10:
         return (
             f"Right: {value:.0f} sites, {value**2 / (lots * lot_size**2):.1f} times as many as all "
-            f"lots together hold. Lots at random places overlap even where they need not."
+            f"lots together hold. Notice why: lots at random places overlap even where they need "
+            f"not."
         )
     if abs(value - lot_size * np.sqrt(lots)) < 1:
         return (
             f"Close: {value:.0f} × {value:.0f} sites are just enough to lay all lots side by side. "
             f"At random places they overlap, and the grain is still {excess:.0%} above 1/√M."
         )
+    if abs(value - best**2) <= 20 * best:
+        return "Close: that is the number of sites. N is the side of the lattice, its root."
+    if abs(value - needed(1.1)) <= 5:
+        return (
+            "Close: that keeps the variance v to 10 %. The grain is its root, so v may be "
+            "1.1² times as large."
+        )
+    if abs(value - needed(1.1**2, 1)) <= 5:
+        return (
+            "Close: you take (L/N)² for the overlap κ. Two lots that meet share a part of "
+            "their sites only: κ ≈ (4/9) (L/N)²."
+        )
     if value < best:
         return f"Not yet: with N = {value:.0f} the grain is {excess:.0%} above 1/√M. Larger."
-    return f"Not yet: N = {value:.0f} would do ({excess:.0%} above 1/√M), but less is enough."
+    return f"Not yet: N = {value:.4g} would do ({excess:.0%} above 1/√M), but less is enough."
 
 
 @_friendly
 def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) -> str:
     """Check exercise 6: the part of the true values within the 90 % intervals."""
-    off = np.abs(np.asarray(mean) - np.asarray(true)) / np.asarray(error)
+    distance = np.asarray(mean, dtype=float) - np.asarray(true, dtype=float)
+    off = np.abs(distance) / np.asarray(error, dtype=float)
     expected = float(np.mean(off < 1.645))
-    values = np.asarray(answer, dtype=float)
+    values = _numbers(answer)
     if values.size > 1:
         return (
             f"Not yet: one number for all values together is wanted; yours has shape "
             f"{values.shape}. Take the mean over both axes."
         )
-    value = float(values.reshape(()))
+    value = _number(values)
     if np.isclose(value, expected, atol=1e-3):
         verdict = (
             "the error bars are cautious"
@@ -195,13 +330,18 @@ def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) 
             if expected < 0.88
             else "the promise of 90 % is kept, to within what so few images can tell"
         )
-        return f"Right: {value:.1%} lie inside, so {verdict}."
+        return f"Right: {value:.1%} lie inside. Notice what it means: {verdict}."
     if np.isclose(value, 1 - expected, atol=1e-3):
         return "Close: that is the share outside."
     if np.isclose(value, np.mean(off < 1), atol=1e-3):
         return "Close: that is within one standard error. A 90 % interval reaches 1.645 of them."
-    if not 0 <= value <= 1:
+    if np.isclose(value, np.mean(distance < 1.645 * np.asarray(error)), atol=1e-3):
         return (
-            "Not yet: a share is a number from 0 to 1. The mean of an array of True and False is."
+            "Close: an answer that is far too small is outside as well. Take the size of the "
+            "difference, without its sign."
         )
+    if np.isclose(value, 100 * expected, atol=0.1):
+        return "Close: that is a percentage. A share is a number from 0 to 1."
+    if not 0 <= value <= 1:
+        return COUNTED
     return "Not yet: compare np.abs(mean - true) with 1.645 * error, and take the mean."

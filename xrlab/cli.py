@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
 
     two = command("simulate", "make a lattice with given correlations, and its image")
     two.add_argument("values", type=float, nargs="*", metavar="C", help="c(0, 1), c(0, 2), ...")
-    two.add_argument("--preset", help="clusters, stripes, checkerboard or random")
+    two.add_argument("--preset", help="a pattern of notebook 1: clusters, ring, ...")
     two.add_argument("--span", type=int, default=2, help="of a preset; default: 2")
     two.add_argument("--out", type=Path, required=True, help=".npy, .tif, or .png to look at")
     two.add_argument("--lattice", type=Path, metavar="OUT.npy", help="keep the sites, +1 and -1")
@@ -330,9 +330,9 @@ def _simulate(chosen: argparse.Namespace) -> int:
     from xrlab.report import write
 
     if chosen.preset:
-        from xrlab.widgets import preset
+        from xrlab.explorer import pattern
 
-        target = preset(chosen.preset, chosen.span)
+        target = pattern(chosen.preset, chosen.span)
     else:
         target = Encoding.from_vector(chosen.values)
     for violation in target.violations():

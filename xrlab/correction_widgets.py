@@ -21,6 +21,7 @@ from xrlab.encoding import component_names
 from xrlab.filters import GROUPS, Image
 from xrlab.plots import INTENSITY, SIGNED, picture
 from xrlab.trial import SPAN
+from xrlab.widgets import Panel
 
 KINDS = ("clean", "laboratory", "synchrotron", "bad day")
 MEASURED = "measured section"
@@ -121,7 +122,7 @@ def stage_picture(image: Image, pixels: int = 192) -> bytes:
     return file.getvalue()
 
 
-class PipelineBuilder(ipw.VBox):
+class PipelineBuilder(Panel):
     """Steps to add, remove and move, a slider for each parameter, every stage's picture, the text.
 
     Parameters
@@ -323,9 +324,6 @@ class PipelineBuilder(ipw.VBox):
         self._steps[n][1][parameter] = change["new"]
         self._say_errors(self.refresh)
 
-    def _on_change(self, change: dict[str, Any]) -> None:
-        self._say_errors(self.refresh)
-
     def _on_ready(self, change: dict[str, Any]) -> None:
         self._say_errors(lambda: self.take(RECOMMENDED.get(change["new"], Pipeline())))
 
@@ -348,12 +346,6 @@ class PipelineBuilder(ipw.VBox):
             control.value = START[name]
             control.observe(handler, "value")
         self._say_errors(lambda: self.take(RECOMMENDED[START["ready"]]))
-
-    def _say_errors(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except ValueError as error:
-            self._status.value = f"<b>Not possible:</b> {escape(str(error))}."
 
 
 def _offered() -> dict[str, Any]:

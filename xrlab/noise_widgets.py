@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from xrlab.dataset import Setting
 from xrlab.diffraction import diffraction_image
 from xrlab.encoding import Encoding
+from xrlab.explorer import PRODUCTS
 from xrlab.lattice import Lattice, simulate
 from xrlab.metrics import image_r2
 from xrlab.noise import (
@@ -24,7 +25,7 @@ from xrlab.noise import (
     predicted_r2,
 )
 from xrlab.plots import INTENSITY, SITES, picture
-from xrlab.widgets import PRESETS, Panel
+from xrlab.widgets import Panel
 
 START = {"pattern": "clusters", "size": 50, "lot_size": 25, "lots": 8, "seed": 0}
 LOTS = tuple(2**n for n in range(9))
@@ -77,14 +78,14 @@ def compute(
     ValueError
         If the lot does not fit the lattice, or there is no such pattern.
     """
-    if pattern not in PRESETS:
-        raise ValueError(f"there is no pattern {pattern!r}; there is {', '.join(PRESETS)}")
+    if pattern not in PRODUCTS:
+        raise ValueError(f"there is no pattern {pattern!r}; there is {', '.join(PRODUCTS)}")
     if lot_size > size:
         raise ValueError(
             f"a lot of {lot_size} × {lot_size} sites does not fit a lattice of {size} × {size}: "
             f"make L smaller or N larger"
         )
-    along_b, along_a = PRESETS[pattern]
+    along_b, along_a = PRODUCTS[pattern]
     encoding = Encoding.product(along_a, along_b, span=2)
     setting = Setting(size, lot_size, lots, "growth")
     lattice, other = (
@@ -116,7 +117,7 @@ class ChanceExplorer(Panel):
         layout = ipw.Layout(width="300px")
         self._controls: dict[str, Any] = {
             "pattern": ipw.Dropdown(
-                options=list(PRESETS),
+                options=list(PRODUCTS),
                 description="pattern",
                 tooltip="a named pattern",
                 layout=layout,

@@ -51,6 +51,7 @@ def fit(
     symmetries: bool = True,
     checkpoint: str | Path | None = None,
     progress: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
     """Train with Adam on the mean squared error and keep the best epoch by validation loss.
 
@@ -79,6 +80,9 @@ def fit(
         training goes on from it; if that one was at its end, nothing is left to train.
     progress : bool
         Show a progress bar with the two losses.
+    callbacks : sequence of keras.callbacks.Callback, optional
+        Called after every batch and epoch. One that sets ``model.stop_training`` ends the training;
+        the best epoch so far is kept, and an epoch that was cut short counts as one.
 
     Returns
     -------
@@ -142,13 +146,15 @@ def fit(
                     validation_data=make_batches(validation, BATCH),
                     initial_epoch=len(history.loss) - begin,
                     epochs=epochs,
-                    callbacks=[_recorder(state, batches, begin, bar)],
+                    callbacks=[_recorder(state, batches, begin, bar), *callbacks],
                     shuffle=False,  # the batches are, and in a way that can be repeated
                     verbose=0,
                 )
             finally:
                 batches.close()
             model.set_weights(state.best)
+            if model.stop_training:
+                break
     return history
 
 
