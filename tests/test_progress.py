@@ -21,7 +21,7 @@ def test_the_best_reply_counts(tmp_path):
         "| 6 | do the error bars keep their promise? | ✓ right (4 tries) |"
     ]
     assert "close (1 try)" in summary(tmp_path)
-    assert lines[-1] == "1 of 10 are right. The next open one: notebook 0."
+    assert lines[-1] == "1 of 11 are right. The next open one: notebook 0."
 
 
 def test_all_done(tmp_path):
@@ -54,7 +54,7 @@ def test_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     record("coverage", "Right.", tmp_path / "file")
     record("coverage", "Perhaps.", tmp_path)
-    assert "0 of 10" in summary(tmp_path / "file")
+    assert "0 of 11" in summary(tmp_path / "file")
     assert read(tmp_path) == {}
 
 

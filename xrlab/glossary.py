@@ -19,6 +19,14 @@ import yaml  # type: ignore[import-untyped]
 # Where the notebooks find the glossary.
 GLOSSARY = "../docs/glossary.md"
 
+# What `link_symbols` leaves alone, and words that it takes for a symbol.
+_KEPT = (
+    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$\n]+\$|!?\[[^\]]*\]\([^)]*\)"
+    r"|<details>.*?</details>|<[^>]+>|^#.*?$|^\*\*[^*\n]*\*\*$"
+)
+_SPOKEN = {"h and k": "h, k"}
+_AMBIGUOUS = {"p"}  # a probability in notebook 9, the weights of a certificate in the glossary
+
 COMMANDS = {
     "Encoding.from_vector([0.6, 0.3, 0.2])": "c(0, 1), c(1, 0), c(1, 1)",
     "encoding.violations()": "why no lattice can have it; [] if nothing speaks against it",
@@ -176,6 +184,41 @@ def link(name: str, words: str | None = None) -> str:
     '[ΔPDF](../docs/glossary.md#delta-pdf)'
     """
     return f"[{_plain(words or name)}]({GLOSSARY}#{look_up(name).id})"
+
+
+def link_symbols(text: str, linked: set[str]) -> str:
+    """Link the first mention of every symbol in the Markdown of a notebook to the glossary.
+
+    Code, formulas, headings, links, lines in bold type and folded parts stay as they are.
+
+    Parameters
+    ----------
+    text : str
+    linked : set of str
+        Ids of terms that have their link already; those that get one here are added.
+
+    Examples
+    --------
+    >>> link_symbols("The code `c(i, j)` is c(i, j), and c(i, j) again.", set())
+    'The code `c(i, j)` is [c(i, j)](../docs/glossary.md#correlation), and c(i, j) again.'
+    """
+    symbols = {term.symbol: term for term in terms() if term.symbol not in ("", *_AMBIGUOUS)}
+    symbols |= {words: symbols[symbol] for words, symbol in _SPOKEN.items() if symbol in symbols}
+    longest_first = sorted(symbols, key=len, reverse=True)
+    names = "|".join(re.escape(each).replace(r"\ ", r"\s+") for each in longest_first)
+    alone = rf"(?<![\w²³'/.])(?<!\w\()(?P<symbol>{names})(?![\w²³'’(/])"
+
+    def replace(match: re.Match[str]) -> str:
+        words = match[0]
+        if match["symbol"] is None:
+            return words
+        term = symbols[" ".join(words.split())]
+        if term.id in linked:
+            return words
+        linked.add(term.id)
+        return link(term.id, words)
+
+    return re.sub(rf"{_KEPT}|{alone}", replace, text, flags=re.DOTALL | re.MULTILINE)
 
 
 def glossary_markdown() -> str:

@@ -26,6 +26,7 @@ EXERCISES = {
     "asymmetry": (7, "how far the image is from symmetric"),
     "check_seen": (8, "count the correlations that were seen"),
     "check_break_even": (9, "the break-even of wrong answers"),
+    "check_pixels": (10, "the fewest pixels that lose nothing"),
 }
 
 
