@@ -2,6 +2,9 @@
 # make test   set up, then every test
 # make lab    set up, then JupyterLab
 # make page   set up, then the interpretation page in a browser
+# make small  set up, then the series as on Binder: one processor, 2 GB
+# make book   the executed notebooks as a site in build/book, after make run
+# make nightly   all that the nightly workflow does: run, nbval, small, book
 
 SHELL := /bin/bash
 VENV := .venv
@@ -12,36 +15,73 @@ BIN := $(VENV)/bin
 endif
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= python3
+PROFILE ?= fast
+BUILDS ?= build
 
 # Measured images from a folder beside the checkout, where there is one, instead of a download.
 export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: install run test lab page bench lock weights clean
+.PHONY: install develop run test nbval lab page small book lite nightly bench lock weights clean
 
+# What the course needs; tests and the book need the rest of the lock.
 install: $(VENV)/installed
 
-$(VENV)/installed: requirements.lock pyproject.toml
+develop: $(VENV)/developed
+
+$(VENV)/installed: requirements.txt pyproject.toml
 ifdef UV
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(VENV)
-	$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
+	$(UV) pip sync --quiet --python $(BIN)/python requirements.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 else
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xrlab needs Python 3.11 or newer; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 endif
 	touch $@
 
-run: install
-	$(BIN)/python tools/run_notebooks.py --profile fast
+$(VENV)/developed: $(VENV)/installed requirements.lock
+ifdef UV
+	$(UV) pip install --quiet --python $(BIN)/python --requirement requirements.lock
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
+endif
+	touch $@
 
-test: install
+run: install
+	$(BIN)/python tools/run_notebooks.py --profile $(PROFILE)
+
+test: develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+	$(MAKE) nbval
+
+nbval: develop
 	$(BIN)/pytest -o addopts= --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+small: install
+	$(BIN)/python tools/run_small.py
+
+book: develop
+	$(BIN)/python tools/write_book.py $(BUILDS)
+
+# A site that needs no server: notebooks 1 and 3 and the explorer, Python in the browser.
+lite: develop
+ifdef UV
+	$(UV) pip install --quiet --python $(BIN)/python pip jupyterlite-core==0.8.6 jupyterlite-pyodide-kernel==0.8.6
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check jupyterlite-core==0.8.6 jupyterlite-pyodide-kernel==0.8.6
+endif
+	$(BIN)/python tools/write_lite.py
+
+nightly:
+	$(MAKE) run
+	$(MAKE) nbval
+	$(MAKE) small
+	$(MAKE) book
 
 lab: install
 	$(BIN)/jupyter lab notebooks

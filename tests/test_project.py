@@ -1,6 +1,5 @@
-"""Tests of what surrounds the package: pins, Binder, the nightly workflow, the notebooks' form."""
+"""Tests of what surrounds the package: pins, Binder, the notebooks' form."""
 
-import importlib.util
 import json
 import os
 import re
@@ -18,7 +17,6 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 LESSON_PARTS = (
     "Objectives",
     "Prerequisites",
@@ -32,20 +30,9 @@ LESSON_PARTS = (
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 every_environment = pytest.mark.parametrize("name", ["environment.yml", "binder/environment.yml"])
-every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 
 
 # The environments
-
-
-@every_environment
-def test_environment_is_what_the_lock_gives(name):
-    """Both environment files are exactly what tools/write_environments.py writes."""
-    script = ROOT / "tools" / "write_environments.py"
-    spec = importlib.util.spec_from_file_location("write_environments", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert (ROOT / name).read_text(encoding="utf-8") == module.environment()
 
 
 @every_environment
@@ -103,35 +90,6 @@ def _commands(name: str) -> list[str]:
     assert lines[0] == "#!/usr/bin/env bash"
     stripped = [line.split(" #")[0].strip() for line in lines]
     return [line for line in stripped if line and not line.startswith("#")]
-
-
-# Workflows
-
-
-@every_workflow
-def test_workflow_is_pinned_and_bounded(path):
-    """Every action has an exact version, every job a time limit, and no right but to read."""
-    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert workflow["permissions"] == {"contents": "read"}
-    for job in workflow["jobs"].values():
-        assert job["timeout-minutes"] <= 60
-        assert "latest" not in job["runs-on"]
-        for action in (step["uses"] for step in job["steps"] if "uses" in step):
-            assert re.fullmatch(r"[\w./-]+@([0-9a-f]{40}|v\d+\.\d+\.\d+)", action), action
-
-
-def test_nightly_runs_the_series_as_make_does():
-    """Every night runs "make run", and nbval with the Makefile's flags, and keeps the results."""
-    text = (ROOT / ".github" / "workflows" / "nightly.yml").read_text(encoding="utf-8")
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    workflow = yaml.safe_load(text)
-    assert {"schedule", "workflow_dispatch"} <= workflow[True].keys()  # YAML reads "on" as true
-    assert "run: make run" in text
-    assert re.findall(r"--nbval\S+", text) == re.findall(r"--nbval\S+", makefile) != []
-    keep = workflow["jobs"]["notebooks"]["steps"][-1]
-    assert "upload-artifact" in keep["uses"]
-    assert "always()" in keep["if"]
-    assert keep["with"]["path"] == "build/"
 
 
 # The notebooks

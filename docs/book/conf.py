@@ -1,0 +1,27 @@
+"""Settings of the book, for Sphinx; tools/write_book.py adds the address of the repository."""
+
+project = "xrlab"
+author = copyright = "The xrlab developers"
+language = "en"
+
+extensions = ["myst_nb"]
+nb_execution_mode = "off"  # the notebooks come executed
+nb_render_markdown_format = "myst"  # tables, too
+nb_merge_streams = True
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+html_title = "xrlab"
+html_theme = "sphinx_book_theme"
+html_theme_options = {
+    "use_repository_button": True,
+    "launch_buttons": {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"},
+    "home_page_in_toc": True,
+    "navbar_persistent": [],  # the sidebar has a search field
+    "secondary_sidebar_items": [],  # figures need the width
+}
+html_context = {"default_mode": "auto"}
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+html_js_files = [("plotly.min.js", {"priority": 100})]
+html_show_sourcelink = False
