@@ -1,82 +1,116 @@
-"""The interpretation page in a real browser: notebook 8, served by Voila, from upload to answer."""
+"""Widgets in JupyterLab and the page of Voila in a real browser: the picture follows the hand."""
 
-import os
-import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+import browser
 import numpy as np
 import pytest
 import tifffile
 
 from xrlab.data import simulated_measurement
 
-ROOT = Path(__file__).parent.parent
-SHOTS = ROOT / "build" / "screenshots"
+pytestmark = browser.NEEDED
 
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.notebook,
-    pytest.mark.skipif(CHROMIUM is None, reason="no program named chromium on this computer"),
-]
+WINDOW = """\
+import numpy as np
+from xrlab.section import Section
+from xrlab.section_widgets import WindowPicker
+wave = np.cos(2 * np.pi * np.linspace(-2, 2, 129))
+peaks = np.add.outer(wave, wave) + 3 + np.linspace(0, 1, 129)
+WindowPicker(Section.from_range(peaks, h=(-2, 2), k=(-2, 2)))"""
 
-# Voila's template asks for icons from there, which the page does not need.
-ELSEWHERE = re.compile(r"^https?://(?!127\.0\.0\.1)")
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """Serve notebook 8 by the command of `make page`; its address."""
-    (command,) = re.findall(r"\$\(BIN\)/(voila .*)", (ROOT / "Makefile").read_text("utf-8"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("voila") / "log.txt"
-    options = ["--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1"]
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", *command.split(), *options],
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-    try:
-        _wait_for(port, server, log)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.terminate()
-        server.wait(20)
+# The notebook: its widget, a slider, and the place of a picture that follows it.
+WIDGETS = {
+    "01_explorer": ("from xrlab.explorer_widgets import Explorer\nExplorer()", "c(0, 1)", 2),
+    "03_noise": ("from xrlab.noise_widgets import ChanceExplorer\nChanceExplorer()", "seed", 1),
+    "04_corrections": (
+        "from xrlab.correction_widgets import PipelineBuilder\nPipelineBuilder()",
+        "crystal",
+        0,
+    ),
+    "06_degradation": (
+        "from xrlab.holdout_widgets import BadDayExplorer\nBadDayExplorer()",
+        "t (bad day)",
+        1,
+    ),
+}
 
 
 @pytest.fixture(scope="module")
-def page(address):
-    """Open the page; what the browser complains of is kept in `page.complaints`."""
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(90_000)
-        page.route(ELSEWHERE, lambda route: route.fulfill(body=""))
-        page.complaints = []
-        page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(address)
-        page.get_by_role("button", name="interpret").wait_for()
-        yield page
-        browser.close()
+def driver():
+    """One Chromium for all."""
+    with browser.chromium() as driver:
+        yield driver
+
+
+# JupyterLab
+
+
+@pytest.fixture(scope="module")
+def lab(driver):
+    """One notebook with the widgets, in JupyterLab: the page, and a cell for each."""
+    page = browser.open_page(driver, height=1200)
+    cells = browser.open_in_lab(page, *(source for source, *_ in WIDGETS.values()), WINDOW)
+    yield page, dict(zip([*WIDGETS, "07_window"], cells, strict=True))
+    page.close()
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_picture_follows_mouse_and_keyboard(lab, name):
+    """A slider dragged, and moved by an arrow key, changes the picture; nothing complains."""
+    page, cells = lab
+    _, label, place = WIDGETS[name]
+    output = browser.run(cells[name])
+    slider = browser.slider(output, label)
+    picture = output.locator("img, canvas").nth(place)
+    with browser.changes(picture):
+        browser.drag(slider, 0.6)
+    with browser.changes(picture):
+        slider.press("ArrowRight")
+    browser.shoot(page, f"lab_{name}")
+    assert page.complaints == []
+
+
+def test_figure_shows_its_points_from_the_start(lab):
+    """Truth and two readings of the 15 correlations, without a slider being touched."""
+    page, cells = lab
+    figure = browser.run(cells["06_degradation"]).locator(".js-plotly-plot")
+    figure.wait_for()
+    drawn = "figure => figure.data?.length == 3 && figure.data.every(trace => trace.x.length == 15)"
+    page.wait_for_function(drawn, arg=figure.element_handle())
+
+
+def test_window_follows_mouse_and_keyboard(lab):
+    """A click into the section, and an arrow key in a field, move the window that is shown."""
+    page, cells = lab
+    output = browser.run(cells["07_window"])
+    section, window = output.get_by_alt_text("The section"), output.locator(".widget-image")
+    with browser.changes(window):
+        section.click(position={"x": 10, "y": 10})
+    output.get_by_text("h from 0 to 2, k from -2 to 0").wait_for()
+    with browser.changes(window):
+        output.get_by_label("first k", exact=True).press("ArrowUp")
+    output.get_by_text("h from 0 to 2, k from -1 to 1").wait_for()
+    browser.shoot(page, "lab_07_window")
+    assert page.complaints == []
+
+
+# The page of Voila
+
+
+@pytest.fixture(scope="module")
+def page(driver):
+    """Open the interpretation page; what the browser complains of is in `page.complaints`."""
+    page = browser.open_page(driver, browser.interpretation_page().address)
+    page.get_by_role("button", name="interpret").wait_for()
+    yield page
+    page.close()
 
 
 def test_from_upload_to_answer(page, tmp_path):
     """A section as a TIFF, its h and k, a window by mouse, one button: verdict, report, files."""
     assert page.get_by_text("Exercise", exact=True).count() == 0  # the lesson stays away
-    _shoot(page, "page_1_begin")
+    browser.shoot(page, "page_1_begin")
     cell = simulated_measurement(1)[:63, :63]
     section = np.pad(np.tile(cell, (2, 2)), ((0, 1), (0, 1)), "wrap")
     tifffile.imwrite(tmp_path / "section.tif", section.astype("f4"))
@@ -98,7 +132,7 @@ def test_from_upload_to_answer(page, tmp_path):
     frame = picture.bounding_box()
     picture.click(position={"x": 0.52 * frame["width"], "y": 0.97 * frame["height"]})
     page.get_by_text("h from 0 to 2, k from 2 to 4").wait_for()
-    _shoot(page, "page_2_window")
+    browser.shoot(page, "page_2_window")
 
     page.get_by_role("button", name="interpret").click()
     page.get_by_text("Tests passed").wait_for()
@@ -108,7 +142,7 @@ def test_from_upload_to_answer(page, tmp_path):
     assert report.locator("svg").first.bounding_box()["width"] > 100
     assert report.get_by_text("h 0 to 2, k 2 to 4").count() == 1
     page.locator("iframe").scroll_into_view_if_needed()
-    _shoot(page, "page_3_answer", height=2600)
+    browser.shoot(page, "page_3_answer", height=2600)
     for name, begin in (("html", "<!DOCTYPE html>"), ("json", "{"), ("csv", "component,value")):
         with page.expect_download() as download:
             page.locator(f'a[download="interpretation.{name}"]').click()
@@ -126,26 +160,3 @@ def test_a_file_that_is_no_image_is_refused_in_words(page, tmp_path):
     page.get_by_role("button", name="back to the example").click()
     page.get_by_text("The whole image is the window").wait_for()
     assert page.complaints == []
-
-
-def _shoot(page, name, height=900):
-    """Keep a picture of the page in build/screenshots."""
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.set_viewport_size({"width": 1280, "height": height})
-    page.wait_for_timeout(500)  # pictures are drawn
-    page.screenshot(path=SHOTS / f"{name}.png")
-
-
-def _wait_for(port, server, log, seconds=60):
-    """Wait until the server answers anything."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/voila/static/", timeout=2)
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"Voila did not start:\n{log.read_text()[-2000:]}")

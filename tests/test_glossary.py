@@ -198,3 +198,60 @@ def test_a_damaged_source_is_refused(source, message):
     """With the entry that is wrong."""
     with pytest.raises(ValueError, match=message):
         glossary.parse(source.replace(".,", "x,").replace(".}", "x}"))
+
+
+# Links from the notebooks
+
+LINKED = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def markdown(path):
+    """Text of all Markdown cells of a notebook."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+@pytest.mark.parametrize("path", LINKED, ids=lambda path: path.stem)
+def test_every_symbol_links_once(path):
+    """Each symbol that a notebook's running text uses has its link, and not two."""
+    text = markdown(path)
+    links = re.findall(r"\[([^\]]+)\]\(\.\./docs/glossary\.md#([\w-]+)\)", text)
+    by_symbol = {term.symbol: term.id for term in TERMS if term.symbol}
+    spelled = [" ".join(words.split()) for words, _ in links]
+    assert len(spelled) == len(set(spelled))
+    for pattern in (r"\$\$.*?\$\$", r"<details>.*?</details>", r"\[[^\]]*\]\([^)]*\)", "`[^`]*`"):
+        text = re.sub(pattern, " ", text, flags=re.DOTALL)
+    prose = "\n".join(line for line in text.splitlines() if not line.startswith(("#", "**", "$")))
+    # Those that nothing else could be: a single letter may stand for something else.
+    used = {symbol for symbol in by_symbol if len(symbol) > 3 and f" {symbol} " in prose}
+    assert {by_symbol[symbol] for symbol in used} <= {name for _, name in links}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`c(i, j)`",
+        "$$c(i, j) = 1$$ and $R²$",
+        "## The R² of N lots",
+        "**What is c(i, j)?**",
+        "<details><summary>Hint</summary>c(i, j)</details>",
+        "![S(h, k)](picture.png)",
+        "F(h, k), σ², Laue, N's, maximum",
+        "```\nc(i, j)\n```",
+    ],
+)
+def test_symbols_in_code_formulas_and_headings_stay(text):
+    """Nothing is linked where a link would break something or mean something else."""
+    assert glossary.link_symbols(text, set()) == text
+
+
+def test_symbols_are_linked_where_they_are_met_first():
+    """The longest symbol wins, over the end of a line too; a second run changes nothing."""
+    linked = {"r2"}
+    once = glossary.link_symbols("R² of S(h,\nk) at h and k, again S(h, k); **N** × N", linked)
+    assert once == (
+        "R² of [S(h,\nk)](../docs/glossary.md#spectrum) at [h and k](../docs/glossary.md#hk), "
+        "again S(h, k); **[N](../docs/glossary.md#lattice)** × N"
+    )
+    assert linked == {"r2", "spectrum", "hk", "lattice"}
+    assert glossary.link_symbols(once, linked) == once

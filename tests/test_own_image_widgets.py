@@ -237,3 +237,13 @@ def test_check_of_the_exercise():
     assert "one standard error" in own_image.check_seen(3, values, errors)
     assert own_image.check_seen(..., values, errors).startswith("Not yet")
     assert own_image.check_seen("many", values, errors).startswith("Not yet")
+
+
+def test_a_name_is_never_an_option_of_the_command():
+    """A file called --report=x.html is still a file where the command is pasted."""
+    image = simulated_measurement(1)
+    content = BytesIO()
+    np.save(content, image)
+    upload = own_image.read_upload(content.getvalue(), "--report=x.npy")
+    command = shlex.split(own_image.origin(upload, (0, 0), own_image.NO_CORRECTION)["command"])
+    assert command[2] == "./--report=x.npy"

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import re
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -10,9 +11,13 @@ from types import ModuleType
 from typing import NamedTuple
 
 import nbformat
+import plotly.graph_objects as go
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
+
+from xrlab.plots import describe
 
 SCRIPT = Path(__file__).parent.parent / "tools" / "run_notebooks.py"
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
@@ -161,3 +166,91 @@ def test_empty_folder_is_an_error(
     """A folder without notebooks is an error that names the folder, not an empty success."""
     assert script.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "build")]) == 1
     assert str(tmp_path) in capsys.readouterr().err
+
+
+# The pages
+
+PREDICT = """\
+Predict(
+    "Is 1 < 2?",
+    ["yes", "no <never>"],
+    answer="yes",
+    because="It is the smaller one, as everybody can see at once.",
+)"""
+FOLDED = {"jupyter": {"source_hidden": True}}
+
+
+def page(script: ModuleType, folder: Path, *cells: nbformat.NotebookNode) -> str:
+    """Write the page of a notebook of these cells; return its text."""
+    script.write_page(new_notebook(cells=list(cells)), folder / "page")
+    return (folder / "page.html").read_text(encoding="utf-8")
+
+
+def unfolded(text: str) -> str:
+    """Return what a reader of a page sees before anything is opened."""
+    return re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
+
+
+def test_answers_of_predictions_are_folded(script: ModuleType, tmp_path: Path) -> None:
+    """The page asks the question and offers the choice; the answer waits behind a click."""
+    shown = new_output("display_data", {script.WIDGET: {"model_id": "1"}})
+    text = page(script, tmp_path, new_code_cell(PREDICT, outputs=[shown], metadata=FOLDED))
+    assert "Predict(" not in text  # the code tells the answer
+    seen = unfolded(text)
+    assert "Is 1 &lt; 2?" in seen
+    assert "<li>no &lt;never&gt;</li>" in seen
+    assert "the smaller one" not in seen
+    assert "<b>yes.</b> It is the smaller one" in text
+
+
+def test_folded_cells_are_folded(script: ModuleType, tmp_path: Path) -> None:
+    """Hidden code and hidden outputs stand behind a click, everything else is open."""
+    out = new_output("stream", text="an output")
+    cells = [
+        new_code_cell("hidden_code = 1", outputs=[out], metadata=FOLDED),
+        new_code_cell("open_code = 1", outputs=[new_output("stream", text="hidden output")],
+                      metadata={"jupyter": {"outputs_hidden": True}}),
+        new_markdown_cell("<details><summary>A solution</summary>\n\n`x = 42`\n</details>"),
+    ]  # fmt: skip
+    text = page(script, tmp_path, *cells)
+    seen = unfolded(text)
+    for words in ("hidden_code", "hidden output", "x = 42"):
+        assert words in text
+        assert words not in seen
+    for words in ("open_code", "an output"):
+        assert words in seen
+
+
+def test_figures_have_a_text_alternative(script: ModuleType, tmp_path: Path) -> None:
+    """What `describe` was told, or else the titles; each figure has a name."""
+    told = describe(go.Figure(go.Scatter(y=[1, 2])), 'It "rises" < 3.')
+    titles = go.Figure(go.Scatter(y=[2, 1]), {"title": {"text": "Grain"}})
+    outputs = [
+        new_output("display_data", {script.PLOTLY: json.loads(each.to_json())})
+        for each in (told, titles)
+    ]
+    text = page(script, tmp_path, new_code_cell("figure", outputs=outputs))
+    soup = BeautifulSoup(text, "html.parser")
+    images = soup.select("[role=figure]")
+    assert [each["aria-label"] for each in images] == ["Figure", "Grain"]
+    said = [soup.find(id=each["aria-describedby"]).text for each in images]
+    assert said == ['It "rises" < 3.', "Grain."]
+
+
+def test_links_lead_to_pages(script: ModuleType, tmp_path: Path) -> None:
+    """Between the pages, and to the glossary beside them; no other link changes."""
+    links = (
+        "[a](../docs/glossary.md#hk) [b](03_simulation_noise.ipynb) [c](../docs/instructor.md) "
+        "[d](../docs/cheat_sheet.md)"
+    )
+    text = page(script, tmp_path, new_markdown_cell(links))
+    assert re.findall(r'href="([^"#]+#?\w*)">[abcd]</a>', text) == [
+        "glossary.html#hk", "03_simulation_noise.html", "../docs/instructor.md", "cheat_sheet.html",
+    ]  # fmt: skip
+
+
+@pytest.mark.notebook
+def test_glossary_stands_beside_the_pages(series: Outcome) -> None:
+    """The run writes it, with its anchors."""
+    assert 'id="correlation"' in (series.out / "glossary.html").read_text(encoding="utf-8")
+    assert "glossary.html#" in (series.out / "cheat_sheet.html").read_text(encoding="utf-8")

@@ -3,7 +3,9 @@
     python tools/fuzz_readers.py 20000
 
 reads that many damaged files in a process beside, and prints the examples that crashed or raised
-anything but ValueError or OSError, the longest times and the most memory. Exit status 1 if any.
+anything but ValueError or OSError, the longest times and the most memory. Exit status 1 if any. A
+second number is that of the first example. An example hangs when it has computed for a minute, or
+waited for half an hour: on a busy machine, clocks say little.
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ from random import Random
 import fabio
 import h5py
 import numpy as np
+import psutil
 import tifffile
 from PIL import Image
 
 COUNTS = np.random.default_rng(0).poisson(40, (37, 29)).astype(np.uint16)
 SLOW = 2.0  # seconds of computing
+HANGS, WAITS = 60.0, 1800.0  # seconds of computing, and by the clock
 
 
 def seeds() -> dict[str, bytes]:
@@ -163,22 +167,39 @@ def _work(numbers: range, answers: Connection) -> None:
         answers.send((number, result, name, seconds, sum(os.times()[:4]) - used, peak / 1024))
 
 
-def main(count: int) -> int:
+def _hangs(worker: psutil.Process, begun: float, used: float) -> bool:
+    return time.monotonic() - begun > WAITS or _computed(worker) - used > HANGS
+
+
+def _computed(worker: psutil.Process) -> float:
+    """Seconds that a process and those that it has started have computed."""
+    try:
+        every = [worker, *worker.children(recursive=True)]
+        return sum(sum(each.cpu_times()[:4]) for each in every)
+    except psutil.Error:  # one of them ended meanwhile
+        return 0.0
+
+
+def main(count: int, first: int = 0) -> int:
     """Read so many damaged files and report."""
     results: Counter[str] = Counter()
-    longest, most, peak, failures, following = (0.0, -1, ""), 0.0, 0.0, [], 0
+    longest, most, peak, failures, following = (0.0, -1, ""), 0.0, 0.0, [], first
     context = multiprocessing.get_context("spawn")
-    while following < count:
+    while following < first + count:
         here, there = context.Pipe(duplex=False)
-        worker = context.Process(target=_work, args=(range(following, count), there))
+        worker = context.Process(target=_work, args=(range(following, first + count), there))
         worker.start()
         there.close()
+        watched = psutil.Process(worker.pid)
         number, name, result = following, "", "began"
         try:
             while True:
-                if not here.poll(60):
-                    worker.kill()
-                    raise EOFError
+                begun, before = time.monotonic(), None
+                while not here.poll(5):
+                    before = _computed(watched) if before is None else before
+                    if _hangs(watched, begun, before):
+                        worker.kill()
+                        raise EOFError
                 number, result, name, seconds, used, memory = here.recv()
                 if result != "began":
                     results[result if result in ("read", "refused") else "failed"] += 1
@@ -198,4 +219,4 @@ def main(count: int) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000))
+    raise SystemExit(main(*map(int, sys.argv[1:] or ["1000"])))

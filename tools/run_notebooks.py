@@ -1,15 +1,18 @@
 """Run every notebook headless and write the results, with an index page, into build/.
 
 One notebook that fails does not stop the others: the page and the last lines of the output name
-the cell that failed, and the exit code is 1.
+the cell that failed, and the exit code is 1. The page is written anew after every notebook, so a
+run that is killed leaves one that tells how far it came; the same command then begins anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import html
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -29,7 +32,9 @@ from papermill.exceptions import PapermillExecutionError
 from PIL import Image, ImageDraw
 from plotly.offline import get_plotlyjs
 
-from xrlab.plots import COLOURS, INTENSITY, picture
+from xrlab.files import InUseError, alone, write
+from xrlab.glossary import cheat_sheet_html, glossary_html
+from xrlab.plots import COLOURS, INTENSITY, description, picture
 
 ROOT = Path(__file__).parent.parent
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -37,8 +42,30 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 THUMBNAIL = (360, 120)
 DRAWN = ("heatmap", "scatter")  # traces that a thumbnail can show
 
+# Cells that are folded in the notebook are folded on its page.
+FOLDING = """{%- extends 'lab/index.html.j2' -%}
+{% set folded = '<details><summary>Folded: open to see</summary>' %}
+{% block input %}
+{% if cell.metadata.get('jupyter', {}).get('source_hidden') %}
+{{ folded }}{{ super() }}</details>
+{% else %}{{ super() }}{% endif %}
+{% endblock input %}
+{% block outputs %}
+{% if cell.metadata.get('jupyter', {}).get('outputs_hidden') or cell.metadata.get('collapsed') %}
+{{ folded }}{{ super() }}</details>
+{% else %}{{ super() }}{% endif %}
+{% endblock outputs %}
+"""
+# nbconvert's colours are too pale on its grey, and its links look like the text around them.
+HEAD = """<script src="plotly.min.js"></script>
+<style>
+ .jp-Cell .jp-InputArea-editor, .jp-Cell .jp-InputArea-editor .highlight { background: #fff }
+ .jp-RenderedHTMLCommon a:link { text-decoration: underline }
+</style></head>"""
+UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
+
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>xrlab: the executed notebooks</title>
+<html lang="en"><head><meta charset="utf-8"><title>xrlab: {title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -48,16 +75,18 @@ PAGE = """<!doctype html>
  img {{ display: block; max-width: 360px; height: auto }}
  .failed {{ color: #9b1c00; font-weight: bold; white-space: pre-wrap }}
 </style></head><body>
-<h1>xrlab: the executed notebooks</h1>
+{body}
+</body></html>
+"""
+INDEX = """<h1>xrlab: the executed notebooks</h1>
 <p>{summary}</p>
 <table><thead><tr><th>notebook</th><th>what it shows</th><th>run time</th>
 <th>peak memory</th></tr></thead><tbody>
 {rows}
 </tbody></table>
 <p>Memory is the largest sum of the resident memory of the kernel and its worker processes, looked
-at ten times a second.</p>
-</body></html>
-"""
+at ten times a second. Words and symbols: <a href="glossary.html">glossary</a>,
+<a href="cheat_sheet.html">cheat sheet</a>.</p>"""
 
 
 @dataclass
@@ -124,7 +153,10 @@ def run_notebook(source: Path, out: Path, profile: str, cell_timeout: int) -> Ru
         except PapermillExecutionError as failure:
             error = f"{failed_cell(notebook, target)}: {failure.ename}: {failure.evalue}"
         except DeadKernelError:
-            error = f"{failed_cell(notebook, target)}: the kernel died (out of memory?)"
+            error = (
+                f"{failed_cell(notebook, target)}: the kernel died at about {watch.peak_mb:.0f} "
+                f"MB, as a rule because the system ran out of memory: close other programs"
+            )
         except CellTimeoutError:
             error = f"{failed_cell(notebook, target)}: took longer than {cell_timeout} s"
         except Exception as failure:
@@ -155,16 +187,18 @@ def first_heading(notebook: nbformat.NotebookNode) -> str:
 def failed_cell(notebook: nbformat.NotebookNode, executed: Path) -> str:
     """Say which cell of a notebook, counted from 1, stopped its execution, with its first line."""
     # papermill puts cells of its own between those of the notebook, so positions shift: ids stay.
-    started = [
-        cell
-        for cell in nbformat.read(executed, as_version=4).cells
-        if cell.metadata.get("papermill", {}).get("start_time")
-    ]
+    try:
+        cells = nbformat.read(executed, as_version=4).cells
+    except Exception:  # it was not written, or not to its end
+        return "a cell"
+    started = [cell for cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
     broken = [
         cell
         for cell in started
         if any(output.output_type == "error" for output in cell.get("outputs", []))
     ]
+    if not started:
+        return "its start"
     cell = (broken or started)[-1]
     ids = [each.get("id") for each in notebook.cells]
     place = f"cell {ids.index(cell.id) + 1} of {len(ids)}" if cell.id in ids else "a cell"
@@ -176,23 +210,60 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
     """Write an executed notebook as stem.html, and its thumbnail as stem.png."""
     figures = {}
     for index, cell in enumerate(notebook.cells):
-        for output in cell.get("outputs", []):
+        for n, output in enumerate(cell.get("outputs", [])):
             data = output.get("data", {})
             if data.pop(WIDGET, None):
-                data["text/html"] = "<p><i>A widget is here: open the notebook to use it.</i></p>"
+                data["text/html"] = question(cell) or (
+                    "<p><i>A widget is here: open the notebook to use it.</i></p>"
+                )
             if PLOTLY in data:
                 figure = plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True)
-                data["text/html"] = figure.to_html(full_html=False, include_plotlyjs=False)
+                data["text/html"] = described(figure, f"figure-{index}-{n}")
                 if any(trace.type in DRAWN for trace in figure.data):
                     tagged = "thumbnail" in cell.metadata.get("tags", [])
                     figures[not tagged, index] = figure
-    body, _ = HTMLExporter(require_js_url="", exclude_input_prompt=True).from_notebook_node(
-        notebook
+    exporter = HTMLExporter(
+        require_js_url="",
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        raw_template=FOLDING,
     )
-    script = '<script src="plotly.min.js"></script></head>'
-    stem.with_suffix(".html").write_text(body.replace("</head>", script, 1), encoding="utf-8")
+    body, _ = exporter.from_notebook_node(notebook)
+    body = body.replace("</head>", HEAD, 1)
+    # Links between the notebooks, and to the glossary, lead to the pages beside this one.
+    beside = r'href="(?:\.\./docs/(glossary|cheat_sheet)\.md|(\d\d_\w+)\.ipynb)'
+    body = re.sub(beside, r'href="\1\2.html', body)
+    stem.with_suffix(".html").write_text(body, encoding="utf-8")
     if figures:
         stem.with_suffix(".png").write_bytes(thumbnail(figures[min(figures)]))
+
+
+def question(cell: nbformat.NotebookNode) -> str:
+    """Write the question of a cell with a forced prediction, its answer folded; "" for others."""
+    called = re.match(r"(\w+\.)?Predict\(", cell.source)
+    call = ast.parse(cell.source).body[0].value if called else None
+    if not isinstance(call, ast.Call):
+        return ""
+    asked, options = (ast.literal_eval(each) for each in call.args)
+    given = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+    cell.metadata["transient"] = {"remove_source": True}  # it tells the answer
+    choices = "".join(f"<li>{html.escape(each)}</li>" for each in options)
+    return (
+        f"<p><b>Predict.</b> {html.escape(asked)}</p><ul>{choices}</ul>"
+        f"<details><summary>The answer: choose first, then look</summary>"
+        f"<b>{html.escape(given['answer'])}.</b> {html.escape(given['because'])}</details>"
+    )
+
+
+def described(figure: plotly.graph_objects.Figure, name: str) -> str:
+    """Write a plotly figure with its text alternative, which only screen readers see."""
+    drawn = figure.to_html(full_html=False, include_plotlyjs=False)
+    # Not role="img": nothing inside an image can have the focus, and plotly's buttons do.
+    title = html.escape(re.sub(r"<[^>]+>", " ", figure.layout.title.text or "Figure"))
+    return (
+        f'<div role="figure" aria-label="{title}" aria-describedby="{name}">{drawn}</div>'
+        f'<p id="{name}" style="{UNSEEN}">{html.escape(description(figure))}</p>'
+    )
 
 
 def thumbnail(figure: plotly.graph_objects.Figure) -> bytes:
@@ -265,8 +336,11 @@ def _numbers(values: object) -> np.ndarray:
         return np.arange(len(values), dtype=float)
 
 
-def write_index(runs: list[Run], out: Path, profile: str) -> None:
-    """Write index.html and summary.json."""
+def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None:
+    """Write index.html with the glossary beside it, and summary.json.
+
+    `left` notebooks have not been run yet.
+    """
     rows = []
     for run in runs:
         shown = ""
@@ -284,12 +358,17 @@ def write_index(runs: list[Run], out: Path, profile: str) -> None:
         f"{len(runs)} notebooks, profile “{profile}”, {sum(run.seconds for run in runs):.0f} s in "
         f"all; {failed or 'none'} failed."
     )
-    (out / "index.html").write_text(
-        PAGE.format(summary=summary, rows="\n".join(rows)), encoding="utf-8"
-    )
-    (out / "summary.json").write_text(
-        json.dumps([asdict(run) for run in runs], indent=1) + "\n", encoding="utf-8"
-    )
+    if left:
+        summary += f" <b>Unfinished: {left} more to run.</b>"
+    pages = {
+        "index": ("the executed notebooks", INDEX.format(summary=summary, rows="\n".join(rows))),
+        "glossary": ("glossary", glossary_html()),
+        "cheat_sheet": ("cheat sheet", cheat_sheet_html()),
+    }
+    for name, (title, body) in pages.items():
+        page = PAGE.format(title=title, body=body)
+        write(out / f"{name}.html", page)
+    write(out / "summary.json", json.dumps([asdict(run) for run in runs], indent=1) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -306,10 +385,25 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"there are no notebooks in {chosen.notebooks}", file=sys.stderr)
         return 1
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # not 5 MB of plotly.js in every notebook
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
-    runs = [run_notebook(source, chosen.out, chosen.profile, timeout) for source in sources]
-    write_index(runs, chosen.out, chosen.profile)
+    runs: list[Run] = []
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        with alone(chosen.out, "wait until it ends, or give another folder with --out"):
+            write(chosen.out / "plotly.min.js", get_plotlyjs())
+            for source in sources:
+                write_index(runs, chosen.out, chosen.profile, len(sources) - len(runs))
+                runs.append(run_notebook(source, chosen.out, chosen.profile, timeout))
+            write_index(runs, chosen.out, chosen.profile)
+    except InUseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"the results cannot be written to {chosen.out}: {error}. Put that right, then the "
+            f"same command begins anew",
+            file=sys.stderr,
+        )
+        return 1
     print(f"results: {chosen.out / 'index.html'}")
     return 1 if any(run.error for run in runs) else 0
 

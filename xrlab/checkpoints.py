@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xrlab.files import InUseError, cannot_write
 from xrlab.models import import_keras
 
 if TYPE_CHECKING:
@@ -86,13 +89,23 @@ class Checkpoint:
         self.history = History()
         self.best: list[NDArray[np.float32]] = []
         self._arrays: list[NDArray[Any]] = []
+        self._seen = self._stamp()
         if self.path is not None and self.path.exists():
             self._read(self.path)
 
     def save(self, model: keras.Model) -> None:
-        """Write the state of a model, its optimiser and this history."""
+        """Write the state of a model, its optimiser and this history.
+
+        Raises
+        ------
+        InUseError
+            If another training has written the file since this one read or wrote it.
+        OSError
+            If it cannot be written; the one of the epoch before stays.
+        """
         if self.path is None:
             return
+        self._refuse_another()
         record = {"training": self.training, "history": asdict(self.history)}
         to_numpy = import_keras().ops.convert_to_numpy
         arrays: dict[str, Any] = {
@@ -100,18 +113,48 @@ class Checkpoint:
             **{f"state_{n}": to_numpy(each) for n, each in enumerate(_state(model))},
             **{f"best_{n}": each for n, each in enumerate(self.best)},
         }
-        part = self.path.with_name(self.path.name + ".part")
-        with part.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
+        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            self._refuse_another()
+            part.replace(self.path)
+        except InUseError:
+            raise
+        except OSError as error:
+            kept = "; that of the epoch before is as it was" if self.path.exists() else ""
+            advice = f"{kept}. Put that right, and the same training goes on"
+            raise cannot_write(error, self.path, advice) from error
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        self._seen = self._stamp()
+        for left_over in self.path.parent.glob(f"{escape(self.path.name)}.*.part"):
+            with suppress(OSError):  # of a write that was killed
+                left_over.unlink()
 
     def restore(self, model: keras.Model) -> None:
         """Give a compiled model the state that was read, once; otherwise leave it as it is."""
         for variable, array in zip(_state(model), self._arrays, strict=bool(self._arrays)):
             variable.assign(array)
         self._arrays = []
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        """Tell one writing of the file from the next; None where there is none."""
+        if self.path is None or not self.path.exists():
+            return None
+        found = self.path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _refuse_another(self) -> None:
+        now = self._stamp()
+        if now not in (None, self._seen):
+            raise InUseError(
+                f"another training writes to {self.path}, so this one stops. Wait until that one "
+                f"ends, or give each its own checkpoint"
+            )
 
     def _read(self, path: Path) -> None:
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pooch
 from numpy.typing import NDArray
 
+from xrlab.files import write
 from xrlab.reading import read_image as read_image
 
 # A folder with copies of the real data, used before any download: for workshops without a network.
@@ -75,7 +75,7 @@ def fetch(name: str) -> Path:
     ValueError
         If there are no data of that name.
     DataUnavailableError
-        If the file is not at hand and there is no network.
+        If the file is not at hand and there is no network, or the cache cannot be written.
     """
     if name not in REAL_DATA:
         raise ValueError(f"there are no data named {name!r}; there are {', '.join(REAL_DATA)}")
@@ -83,10 +83,14 @@ def fetch(name: str) -> Path:
     cache = Path(os.environ.get("XRLAB_DATA") or pooch.os_cache("xrlab"))
     file_name = address.rsplit("/", 1)[1]
     folder = os.environ.get(LOCAL_DATA)
-    try:
-        if folder and (Path(folder) / file_name).is_file() and not (cache / file_name).exists():
+    copy = Path(folder, file_name) if folder else None
+    if copy and _is_intact(copy, checksum) and not _is_intact(cache / file_name, checksum):
+        try:
             cache.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(folder) / file_name, cache / file_name)
+            write(cache / file_name, copy.read_bytes())
+        except OSError:  # a disk that is full or cannot be written
+            return copy
+    try:
         found = pooch.retrieve(
             address,
             known_hash=f"sha256:{checksum}",
@@ -95,12 +99,17 @@ def fetch(name: str) -> Path:
             downloader=pooch.HTTPDownloader(timeout=10),
         )
     except (OSError, ValueError) as error:
+        damaged = f" The one in {folder} is damaged." if copy and copy.exists() else ""
         raise DataUnavailableError(
-            f"the measured image {name!r} is not on this computer and could not be downloaded "
-            f"({type(error).__name__}). With a network, try again; without one, put {file_name} "
-            f"into a folder and name that folder in {LOCAL_DATA}"
+            f"the measured image {name!r} is not on this computer and could not be downloaded to "
+            f"{cache} ({type(error).__name__}).{damaged} With a network, try again; without one, "
+            f"put {file_name} into a folder and name that folder in {LOCAL_DATA}"
         ) from error
     return Path(found)
+
+
+def _is_intact(path: Path, checksum: str) -> bool:
+    return path.is_file() and pooch.file_hash(str(path)) == checksum
 
 
 def measured_or_simulated(name: str) -> tuple[NDArray[np.float64], str]:

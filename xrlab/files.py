@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,6 +49,18 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> Path:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a file to write, of the same name; when it is whole it replaces the old one.
+
+    For libraries that write to a path and nothing else.
+    """
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        yield part
+        part.replace(path)
 
 
 def cannot_write(error: OSError, path: str | os.PathLike[str], then: str) -> OSError:

@@ -156,7 +156,8 @@ class BadDayExplorer(Panel):
             )
             for (name, image), caption in zip(self._pictures.items(), captions, strict=True)
         ]
-        self.figure = _empty_figure()
+        # With its first points: what is sent to a figure before the page shows it can get lost.
+        self.figure = go.FigureWidget(_figure(self._compute()))
         row = ipw.Layout(flex_flow="row wrap")
         super().__init__(
             [
@@ -170,20 +171,14 @@ class BadDayExplorer(Panel):
 
     def refresh(self) -> Spoiled:
         """Compute what the sliders ask for and show it."""
-        chosen = {name: control.value for name, control in self._controls.items()}
-        with threadpool_limits(1, user_api="blas"):  # the products are small
-            self.result = result = compute(**chosen)
+        self.result = result = self._compute()
         shown: tuple[ArrayLike, ...] = (result.clean, result.image, result.cleaned)
         for image, values in zip(self._pictures.values(), shown, strict=True):
             image.value = _with_grey(values)
-        truth, network, inversion = self.figure.data
-        place = np.arange(len(result.true))
         with self.figure.batch_update():
             # All coordinates, also those that stay: see `eda_widgets.PairExplorer`.
-            truth.x, truth.y = place, result.true
-            network.x, network.y = place - 0.2, result.mean
-            network.error_y.array = NINETY * result.standard_error
-            inversion.x, inversion.y = place + 0.2, result.delta_pdf
+            for trace, new in zip(self.figure.data, _figure(result).data, strict=True):
+                trace.x, trace.y, trace.error_y = new.x, new.y, new.error_y
         off = rms(result.mean - result.true), rms(result.delta_pdf - result.true)
         self._status.value = (
             f"<b>Root mean square error:</b> network {off[0]:.3f} (it says "
@@ -192,6 +187,11 @@ class BadDayExplorer(Panel):
             f"intervals. {np.isnan(result.image).mean():.0%} of the image is unmeasured."
         )
         return result
+
+    def _compute(self) -> Spoiled:
+        chosen = {name: control.value for name, control in self._controls.items()}
+        with threadpool_limits(1, user_api="blas"):  # the products are small
+            return compute(**chosen)
 
     def _on_reset(self, button: ipw.Button) -> None:
         self._put_back(START)
@@ -206,26 +206,29 @@ def _with_grey(values: ArrayLike) -> bytes:
     return picture(seen, WITH_GREY, (0.0, top))
 
 
-def _empty_figure() -> go.FigureWidget:
-    """Axes and traces that `refresh` fills."""
-    figure = go.FigureWidget()
+def _figure(result: Spoiled) -> go.Figure:
+    """Truth and both readings, component by component."""
+    figure = go.Figure()
     names = component_names(SPAN)
-    nothing = np.zeros(len(names))
+    place = np.arange(len(names))
     figure.add_scatter(
-        y=nothing,
+        x=place,
+        y=result.true,
         name="truth",
         mode="markers",
         marker={"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": "#222"}},
     )
     figure.add_scatter(
-        y=nothing,
-        error_y={"type": "data", "array": nothing},
+        x=place - 0.2,
+        y=result.mean,
+        error_y={"type": "data", "array": NINETY * result.standard_error},
         name="network, 90 % interval",
         mode="markers",
         marker={"color": COLOURS[0], "symbol": MARKERS[0], "size": 8},
     )
     figure.add_scatter(
-        y=nothing,
+        x=place + 0.2,
+        y=result.delta_pdf,
         name="ΔPDF, Bragg peaks cut",
         mode="markers",
         marker={"color": COLOURS[1], "symbol": MARKERS[1], "size": 9},

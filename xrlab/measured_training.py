@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from xrlab.checkpoints import Checkpoint
 from xrlab.encoding import component_names, vector_length
+from xrlab.files import replacing, write
 from xrlab.instrument import PRESETS
 from xrlab.measured import (
     CELL,
@@ -226,7 +227,8 @@ def finish(weights: Path, out: Path, **card: Any) -> dict[str, Any]:
     model = measured_cnn()
     model.load_weights(weights)
     out.mkdir(parents=True, exist_ok=True)
-    save_model(model, out / "measured.keras")
+    with replacing(out / "measured.keras") as part:
+        save_model(model, part)
 
     def answers(images: NDArray[np.floating]) -> tuple[NDArray[Any], NDArray[Any]]:
         answer, _ = ask(model, with_mask(images))
@@ -266,7 +268,7 @@ def finish(weights: Path, out: Path, **card: Any) -> dict[str, Any]:
         "calibration": factors,
         "test": scores,
     }
-    (out / "measured.json").write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
+    write(out / "measured.json", json.dumps(full, indent=1) + "\n")
     return full
 
 

@@ -185,10 +185,21 @@ def load_model(name: str) -> keras.Model:
     Raises
     ------
     ValueError
-        If there is no such model.
+        If there is no such model, or its file is damaged or holds code.
     """
     path = _weights_path(name)
-    return import_keras().saving.load_model(path, compile=False)
+    keras = import_keras()
+    try:
+        # In safe mode code in a file, such as that of a Lambda layer, is refused and never run.
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file fails in many ways
+        reason = str(error).strip("\"' \n").partition("\n")[0].partition(". ")[0]
+        raise ValueError(
+            f"the weights {path} are damaged, or not those that xrlab came with "
+            f"({type(error).__name__}: {reason}); install xrlab anew"
+        ) from error
 
 
 def model_card(name: str) -> dict[str, Any]:

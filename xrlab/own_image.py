@@ -141,9 +141,8 @@ def origin(upload: Upload, corner: tuple[int, int], correction: str) -> dict[str
     if upload.digest:
         window = () if upload.whole else ("--window", *map(str, corner))
         pipeline = ("--pipeline", correction) if correction in RECOMMENDED else ()
-        command = shlex.join(
-            ["xrlab", "interpret", upload.name, *upload.options, *window, *pipeline]
-        )
+        file = f"./{upload.name}" if upload.name.startswith("-") else upload.name  # no option
+        command = shlex.join(["xrlab", "interpret", file, *upload.options, *window, *pipeline])
     h, k = corner
     told = report.provenance(pipeline=RECOMMENDED.get(correction), command=command)
     window_words = f"h {h} to {h + 2}, k {k} to {k + 2}"

@@ -12,6 +12,7 @@ import ipywidgets as ipw
 import traitlets
 from threadpoolctl import threadpool_limits
 
+from xrlab.accessible import ScreenReaderNames
 from xrlab.correction_widgets import stage_picture
 from xrlab.corrections import RECOMMENDED, Pipeline
 from xrlab.own_image import (
@@ -185,7 +186,7 @@ class OwnImage(ipw.VBox):
             layout=ipw.Layout(width="480px"),
         )
         columns = ipw.HBox([left, right], layout=ipw.Layout(flex_flow="row wrap", grid_gap="24px"))
-        super().__init__([columns, self._report])
+        super().__init__([columns, self._report, ScreenReaderNames()])
         self.take_example()
 
     def take(self, name: str, content: bytes) -> None:

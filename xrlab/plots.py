@@ -6,6 +6,7 @@ right and i downwards, as a matrix is written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
@@ -38,6 +39,56 @@ LINES = ("solid", "dash", "dot", "dashdot")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe & Ito
 
 
+def describe(figure: go.Figure, text: str) -> go.Figure:
+    """Give a figure a text alternative, for those who cannot see it; return the figure.
+
+    It is kept in the figure (``layout.meta``), so it goes wherever the figure goes.
+
+    Raises
+    ------
+    ValueError
+        If there is no text.
+
+    Examples
+    --------
+    >>> figure = describe(go.Figure(layout_title="Grain"), "The grain falls as 1/√M, to 0.33.")
+    >>> description(figure)
+    'The grain falls as 1/√M, to 0.33.'
+    """
+    text = " ".join(text.split())
+    if not text:
+        raise ValueError("the description of a figure is empty: say in a sentence what it shows")
+    return figure.update_layout(meta={**(figure.layout.meta or {}), "description": text})
+
+
+def description(figure: go.Figure) -> str:
+    """Return the text alternative of a figure: what `describe` was told, or what its titles say.
+
+    Examples
+    --------
+    >>> figure = go.Figure(go.Scatter(y=[1, 2], name="law"), {"title": {"text": "Grain"}})
+    >>> description(figure.update_xaxes(title="M (lots)").update_yaxes(title="grain"))
+    'Grain; across: M (lots); up: grain; shown: law.'
+    """
+    meta = figure.layout.meta
+    if isinstance(meta, Mapping) and meta.get("description"):
+        return str(meta["description"])
+    axes = [
+        dict.fromkeys(filter(None, (axis.title.text for axis in select())))
+        for select in (figure.select_xaxes, figure.select_yaxes)
+    ]
+    parts = {
+        "": [figure.layout.title.text],
+        "panels: ": [each.text for each in figure.layout.annotations],
+        "across: ": axes[0],
+        "up: ": axes[1],
+        "shown: ": dict.fromkeys(trace.name for trace in figure.data),
+    }
+    said = [word + ", ".join(filter(None, texts)) for word, texts in parts.items() if any(texts)]
+    plain = re.sub(r"<[^>]+>", " ", "; ".join(said) or "A figure without a title")
+    return " ".join(plain.split()) + "."
+
+
 def interpretation_figure(interpretation: Interpretation) -> go.Figure:
     """Draw measured | structure | simulated | encoding side by side.
 
@@ -57,7 +108,12 @@ def interpretation_figure(interpretation: Interpretation) -> go.Figure:
         top = float(np.percentile(shown[evidence.counts(interpretation)], 99))
         for panel in (figure.data[0], figure.data[2]):
             panel.zmax = top
-    return figure
+    values = _values(interpretation.encoding, interpretation.standard_error)
+    return describe(
+        figure,
+        f"Left, the image, {title}; then a structure made after the answer, its simulated image, "
+        f"and the encoding: {values}.",
+    )
 
 
 def evidence_figure(interpretation: Interpretation) -> go.Figure:
@@ -114,7 +170,18 @@ def evidence_figure(interpretation: Interpretation) -> go.Figure:
     figure.update_yaxes(title="c(i, j)", title_standoff=2, row=1, col=4)
     below = {"orientation": "h", "y": -0.3, "yanchor": "top"}
     margin = {"l": 50, "r": 10, "t": 40, "b": 45}
-    return figure.update_layout(width=960, height=340, legend=below, margin=margin)
+    figure.update_layout(width=960, height=340, legend=below, margin=margin)
+    answers = [
+        f"{name}: " + ", ".join(f"{value:.2f}" for value in values)
+        for name, (values, _) in methods.items()
+        if values[0] is not None
+    ]
+    return describe(
+        figure,
+        "Left, what is left of the image when the simulated one is taken away; then two cuts with "
+        "the measured points and the lines that should pass through them; right, the values "
+        f"{', '.join(names)} by each method. {'; '.join(answers)}.",
+    )
 
 
 def lattice_figure(
@@ -125,7 +192,11 @@ def lattice_figure(
     add_encoding(figure, lattice.realised, column=1)
     add_lattice(figure, lattice, column=2)
     add_image(figure, image, grid, column=3)
-    return figure
+    return describe(
+        figure,
+        f"Left, the realised encoding, {_values(lattice.realised)}; then the lattice with this "
+        f"order, {len(lattice.sites)} sites along each side; right, its diffraction image.",
+    )
 
 
 def images_figure(
@@ -152,7 +223,13 @@ def history_figure(history: History, title: str = "Learning curve") -> go.Figure
     )
     figure.update_yaxes(title="mean squared error", type="log", dtick="D2")
     figure.update_xaxes(title="epoch")
-    return figure.update_layout(title=title, height=380, width=640)
+    figure.update_layout(title=title, height=380, width=640)
+    return describe(
+        figure,
+        f"{title}: over {len(epochs)} epochs the training loss goes from {history.loss[0]:.2g} to "
+        f"{history.loss[-1]:.2g}, the validation loss from {history.validation_loss[0]:.2g} to "
+        f"{history.validation_loss[-1]:.2g}; the best epoch is {history.best_epoch}.",
+    )
 
 
 def parity_figure(true: ArrayLike, estimates: Mapping[str, ArrayLike]) -> go.Figure:
@@ -273,6 +350,19 @@ def _add_cut(figure: go.Figure, cut: evidence.Cut, column: int) -> None:
     figure.update_xaxes(title=f"{cut.along} (r.l.u.)", title_standoff=4, row=1, col=column)
     figure.update_yaxes(rangemode="tozero", row=1, col=column)
     figure.update_yaxes(title="intensity / mean", title_standoff=2, row=1, col=2)
+
+
+def _values(encoding: Encoding, standard_error: ArrayLike | None = None) -> str:
+    """Write out an encoding, for those who cannot see its matrix."""
+    errors = [""] * len(encoding.vector)
+    if standard_error is not None:
+        errors = [f" ± {error:.2f}" for error in np.asarray(standard_error)]
+    return ", ".join(
+        f"{name} = {value:.2f}{error}"
+        for name, value, error in zip(
+            component_names(encoding.span), encoding.vector, errors, strict=True
+        )
+    )
 
 
 def _panels(*titles: str) -> go.Figure:

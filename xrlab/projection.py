@@ -26,6 +26,7 @@ from xrlab.baselines import delta_pdf_vectors, evaluate, side_by_side
 from xrlab.dataset import CHUNK, DataSet, Setting, generate, make_lattice
 from xrlab.diffraction import STANDARD_GRID, diffraction_image
 from xrlab.encoding import component_names, vector_length
+from xrlab.files import replacing, write
 from xrlab.inversion import trapezoid_weights
 from xrlab.models import WEIGHTS, import_keras, run_model
 from xrlab.training import COMPARED, SETTINGS
@@ -417,8 +418,9 @@ def train_and_save(
         "label_spread": parts[0][1].astype(float).std(axis=0).round(5).tolist(),
     }
     out.mkdir(parents=True, exist_ok=True)
-    model.save(out / f"{name}.keras")
-    (out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with replacing(out / f"{name}.keras") as part:
+        model.save(part)
+    write(out / f"{name}.json", json.dumps(card, indent=1) + "\n")
     return card
 
 

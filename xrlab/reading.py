@@ -61,7 +61,11 @@ OTHERS = {
     b"\xff\xd8\xff": "is a JPEG picture, which changes intensities: take what it was made from",
     b"GIF8": "is a GIF picture: take what it was made from",
     b"P6": "is a colour picture (PPM): save the intensities as grey",
-    b"\x80\x04": "is a Python pickle, which could run code when loaded: save it as .npy",
+    **{
+        bytes([0x80, protocol]): "is a Python pickle, which could run code when loaded: save it as "
+        ".npy"
+        for protocol in (2, 3, 4, 5)
+    },
 }
 
 # Chance that an image has a region of genuine zeros as large as one taken for unmeasured.

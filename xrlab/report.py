@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from xrlab import evidence, svg
 from xrlab.encoding import component_names
 from xrlab.evidence import Component
+from xrlab.files import write as write
 from xrlab.plots import SIGNED, SITES, palette
 
 if TYPE_CHECKING:
@@ -171,24 +172,6 @@ def save_report(
     if ending == ".csv":
         return write(path, to_csv(result))
     raise ValueError(f"a report is a file that ends in .html, .json or .csv; got {path.name!r}")
-
-
-def write(path: str | os.PathLike[str], content: str | bytes) -> Path:
-    """Write a file under another name, then rename it: the old one stays until the new is whole."""
-    path = Path(path)
-    target = path.resolve()  # a link stays a link
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    # A file name that is no Unicode comes as lone surrogates, which UTF-8 does not have.
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
 
 
 def answer(result: Interpretation) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from xrlab.accessible import ScreenReaderNames
 from xrlab.diffraction import STANDARD_GRID
 from xrlab.plots import picture
 from xrlab.section import Section
@@ -227,7 +228,12 @@ class WindowPicker(ipw.VBox):
         ]
         row = ipw.Layout(flex_flow="row wrap", grid_gap="16px")
         super().__init__(
-            [ipw.HBox(self._fields, layout=row), ipw.HBox(panels, layout=row), self._status]
+            [
+                ScreenReaderNames(),
+                ipw.HBox(self._fields, layout=row),
+                ipw.HBox(panels, layout=row),
+                self._status,
+            ]
         )
         self.refresh()
 

@@ -9,16 +9,15 @@ a checksum, so the files themselves tell what is done and no log is kept beside 
 from __future__ import annotations
 
 import itertools
-import json
 import multiprocessing
 import os
 import shutil
 import timeit
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 import zarr
@@ -27,29 +26,25 @@ from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
-from zarr.codecs import BloscCodec, Crc32cCodec
 
 from xrlab.dataset import DataSet, Setting, make_sample
 from xrlab.encoding import vector_length
+from xrlab.stored_files import (
+    ARRAYS,
+    FORMAT,
+    MARK,
+    at_work,
+    attributes_of,
+    from_plain,
+    is_whole,
+    mend,
+    prepare,
+    read,
+)
 
 # Samples in a chunk: 2 MB of standard images and 4 seconds of work, which is all that a worker
 # loses when it is killed.
 CHUNK = 128
-
-# In the order in which they are written: where the encodings are, the rest is.
-ARRAYS = ("images", "targets", "encodings")
-
-# The mark of a data set among Zarr groups; its value is the number of the format.
-MARK, FORMAT = "xrlab_data_set", 1
-
-# By the point symmetry of a diffuse image, half its values recur. Zstandard finds them if bytes are
-# not shuffled: standard images shrink to 66 % (81 to 83 % with bytes or bits shuffled; other sizes
-# of block, or Zstandard without Blosc, also do less). 230 MB/s written, 1400 read, per core: next
-# to nothing beside the simulation, which makes 0.5 MB/s.
-COMPRESSION = (
-    BloscCodec(typesize=4, cname="zstd", clevel=3, shuffle="noshuffle", blocksize=2**17),
-    Crc32cCodec(),
-)
 
 # Seconds without a finished chunk after which a Dask cluster is given up. Joblib 1.6 does not hear
 # of a task that Dask gives up because worker after worker died of it, and would wait for ever.
@@ -112,7 +107,7 @@ class StoredDataSet:
         """
         part = range(self.first, self.end)[samples]
         upward = part if part.step > 0 else part[::-1]
-        images, targets, encodings = (_read(self.path, name, upward) for name in ARRAYS)
+        images, targets, encodings = (read(self.path, name, upward) for name in ARRAYS)
         return DataSet(images, encodings, targets, self.setting)[:: 1 if part.step > 0 else -1]
 
     def split(self, *sizes: int) -> tuple[StoredDataSet, ...]:
@@ -182,6 +177,10 @@ def generate_to(
         with another span, seed, setting or chunk, or with more samples. Nothing is changed then.
     NotEnoughSpaceError
         If the disk would not hold it. Nothing is changed then.
+    InUseError
+        If another run is making the same set. Nothing is changed then.
+    OSError
+        If a file cannot be written: what is finished stays, and the same call goes on from it.
     TimeoutError
         If a Dask cluster has finished nothing for an hour.
 
@@ -207,37 +206,43 @@ def generate_to(
         "setting": asdict(setting),
         "versions": {name: version(name) for name in ("xrlab", "numpy", "numba")},
     }
-    stored = _attributes(path)
+    stored = attributes_of(path)
     if stored:
         _refuse_differences(path, stored, attributes)
         attributes["versions"] = stored["versions"]
+        mend(path, stored, setting.grid.shape)
     # A loss of power can leave an empty file that is there by name: so all are read.
     chunks = _chunks(n_samples, chunk)
-    whole = [bool(stored) and _is_whole(path, each, ARRAYS) for each in chunks]
-    missing = [each for each, is_whole in zip(chunks, whole, strict=True) if not is_whole]
+    whole = [bool(stored) and is_whole(path, each, ARRAYS) for each in chunks]
+    missing = [each for each, there in zip(chunks, whole, strict=True) if not there]
     if missing:
         if stored and any(whole):
             _refuse_other_code(path, stored, setting, chunks[whole.index(True)].start)
         done = n_samples - sum(map(len, missing))
         cost = estimate(span, n_samples - done, setting, n_jobs=n_jobs, chunk=chunk)
         _refuse_full_disk(path, cost)
-        _prepare(path, attributes, setting.grid.shape, new=not stored)
-        if progress:
-            tqdm.write(str(cost))
-        with tqdm(
-            total=n_samples,
-            initial=done,
-            desc=f"span {span}",
-            unit=" images",
-            disable=not progress,
-        ) as bar:
-            made = written = 0
-            for n_images, n_bytes in _make(path, missing, span, seed, setting, n_jobs):
-                made, written = made + n_images, written + n_bytes
-                bar.set_postfix_str(f"{_size(written / made * n_samples)} in all", refresh=False)
-                bar.update(n_images)
-    for left_over in path.rglob("*.partial"):  # of a write that was killed
-        left_over.unlink(missing_ok=True)
+        with at_work(path, stored):
+            prepare(path, attributes, setting.grid.shape, new=not stored)
+            if progress:
+                tqdm.write(str(cost))
+            with tqdm(
+                total=n_samples,
+                initial=done,
+                desc=f"span {span}",
+                unit=" images",
+                disable=not progress,
+            ) as bar:
+                made = written = 0
+                for n_images, n_bytes in _make(path, missing, span, seed, setting, n_jobs):
+                    made, written = made + n_images, written + n_bytes
+                    in_all = f"{_size(written / made * n_samples)} in all"
+                    bar.set_postfix_str(in_all, refresh=False)
+                    bar.update(n_images)
+    left_over = list(path.rglob("*.partial"))  # of writes that were killed
+    if left_over:
+        with at_work(path, attributes_of(path)):
+            for file in left_over:
+                file.unlink(missing_ok=True)
     return open_data_set(path)
 
 
@@ -259,14 +264,14 @@ def open_data_set(path: str | os.PathLike[str], *, allow_unfinished: bool = Fals
         If what is there is no data set, or an unfinished one.
     """
     path = Path(path).absolute()
-    stored = _attributes(path)
+    stored = attributes_of(path)
     if not stored:
         raise FileNotFoundError(f"there is no data set at {path}; generate_to makes one")
     span, seed, end, chunk = (stored[name] for name in ("span", "seed", "n_samples", "chunk"))
-    data = StoredDataSet(path, span, seed, _from_plain(Setting, stored["setting"]), 0, end)
-    if _is_whole(path, range(end), ["encodings"]):
+    data = StoredDataSet(path, span, seed, from_plain(Setting, stored["setting"]), 0, end)
+    if is_whole(path, range(end), ["encodings"]):
         return data
-    missing = [each for each in _chunks(end, chunk) if not _is_whole(path, each, ["encodings"])]
+    missing = [each for each in _chunks(end, chunk) if not is_whole(path, each, ["encodings"])]
     if not allow_unfinished:
         raise ValueError(
             f"{path} is unfinished: {end - sum(map(len, missing))} of {end} samples are there. "
@@ -359,105 +364,13 @@ def _make_chunk(
     return len(chunk), n_bytes
 
 
-# What is on disk
-
-
-def _attributes(path: Path) -> dict[str, Any] | None:
-    """Attributes of the data set at a path; None where there is nothing."""
-    if not path.exists():
-        return None
-    if path.is_dir() and all(file.suffix == ".partial" for file in path.iterdir()):
-        return None  # killed before anything was written
-    try:
-        attributes = json.loads((path / "zarr.json").read_text("utf-8"))["attributes"]
-        newer = attributes[MARK] > FORMAT
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} holds something else than a data set, and nothing is overwritten: give "
-            f"another path, or remove it first"
-        ) from error
-    if newer:
-        raise ValueError(f"the data set {path} was made by a newer xrlab: update this one")
-    return dict(attributes)
-
-
-def _from_plain(kind: Any, value: Any) -> Any:
-    """Undo `asdict` and JSON. A field that an older version did not store has its default."""
-    if isinstance(value, list | tuple):
-        return tuple(_from_plain(None, each) for each in value)
-    kind = next((each for each in (kind, *get_args(kind)) if is_dataclass(each)), None)
-    if kind is None or not isinstance(value, dict):
-        return value
-    unknown = value.keys() - {field.name for field in fields(kind)}
-    if unknown:
-        raise ValueError(
-            f"this data set was made by a newer xrlab: {', '.join(sorted(unknown))} of its "
-            f"{kind.__name__} is not known here. Update this one"
-        )
-    hints = get_type_hints(kind)
-    return kind(**{name: _from_plain(hints[name], each) for name, each in value.items()})
-
-
-def _read(path: Path, name: str, samples: range) -> NDArray[np.float32]:
-    """Read a part of an array; ValueError if a sample of it is missing or damaged."""
-    try:
-        array = zarr.open_array(path / name, mode="r")
-        values = np.asarray(array[samples.start : samples.stop : samples.step], np.float32)
-        never_written = np.isnan(values).all(axis=tuple(range(1, values.ndim)))
-        if len(values) < len(samples) or never_written.any():
-            raise ValueError("missing")
-    except MemoryError:
-        raise
-    except Exception as error:  # a damaged file fails in many ways
-        raise ValueError(
-            f"samples {samples.start} to {samples.stop - 1} of {path} are not all there and "
-            f"intact. Call generate_to as when it was made: it makes anew what is missing"
-        ) from error
-    return values
-
-
-def _is_whole(path: Path, samples: range, names: Sequence[str]) -> bool:
-    try:
-        for name in names:
-            _read(path, name, samples)
-    except ValueError:
-        return False
-    return True
-
-
-def _prepare(path: Path, attributes: dict[str, Any], shape: tuple[int, int], *, new: bool) -> None:
-    """Create group and arrays, or bring those that are there to the length asked for."""
-    if new:
-        group = zarr.create_group(path, attributes=attributes, zarr_format=3)
-    else:
-        group = zarr.open_group(path, mode="r+")
-        group.attrs.put(attributes)
-    n_samples, vector = attributes["n_samples"], (vector_length(attributes["span"]),)
-    for name, inner in zip(ARRAYS, (shape, vector, vector), strict=True):
-        if name in group:
-            zarr.open_array(path / name, mode="r+").resize((n_samples, *inner))
-        else:
-            group.create_array(
-                name,
-                shape=(n_samples, *inner),
-                chunks=(attributes["chunk"], *inner),
-                dtype="float32",
-                compressors=COMPRESSION,
-                fill_value=np.nan,  # what is read where nothing was written
-                chunk_key_encoding={"name": "default", "separator": "."},  # no folder per chunk
-            )
-    for file in path.rglob("zarr.json"):  # unlike chunks, these cannot be made anew
-        with file.open("rb+") as opened:
-            os.fsync(opened.fileno())
-
-
 # Refusals
 
 
 def _refuse_differences(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
     was, wanted = (
         {name: each[name] for name in ("span", "seed", "chunk")}
-        | vars(_from_plain(Setting, each["setting"]))
+        | vars(from_plain(Setting, each["setting"]))
         for each in (stored, asked)
     )
     differences = [
@@ -477,7 +390,7 @@ def _refuse_other_code(path: Path, stored: dict[str, Any], setting: Setting, ind
     image, realised, target = make_sample(stored["span"], stored["seed"], index, setting)
     again: list[NDArray[Any]] = [image, target.vector, realised.vector]
     for name, values in zip(ARRAYS, again, strict=True):
-        if not np.allclose(_read(path, name, range(index, index + 1)), values, 1e-4, 1e-4):
+        if not np.allclose(read(path, name, range(index, index + 1)), values, 1e-4, 1e-4):
             begun = ", ".join(f"{name} {number}" for name, number in stored["versions"].items())
             raise ValueError(
                 f"{path} was begun with {begun}, and sample {index} comes out otherwise now. "

@@ -26,6 +26,7 @@ from xrlab.batches import make_batches
 from xrlab.checkpoints import Checkpoint, History
 from xrlab.dataset import STUDY, DataSet, Setting, Simulated, generate, join
 from xrlab.encoding import component_names, vector_length
+from xrlab.files import replacing, write
 from xrlab.models import ARCHITECTURES, BATCH, WEIGHTS, import_keras, run_model
 from xrlab.refit import refit_last_layer
 
@@ -339,8 +340,9 @@ def train_and_save(
     if not card_only:
         shipped = build()  # without the optimiser's state
         shipped.set_weights(model.get_weights())
-        shipped.save(out / f"{name}.keras")
-    (out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        with replacing(out / f"{name}.keras") as part:
+            shipped.save(part)
+    write(out / f"{name}.json", json.dumps(card, indent=1) + "\n")
     return card
 
 

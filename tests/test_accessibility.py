@@ -1,0 +1,168 @@
+"""What keyboard and screen reader find on the served pages: axe-core, names, tab after tab."""
+
+import importlib.util
+import json
+import sys
+
+import browser
+import numpy as np
+import pytest
+import tifffile
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from plotly.offline import get_plotlyjs
+
+from xrlab import plots
+from xrlab.data import simulated_measurement
+
+axe_core = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="no axe-core: pip install xrlab[test]"
+)
+pytestmark = browser.NEEDED
+
+CHANCE = "from xrlab.noise_widgets import ChanceExplorer\nChanceExplorer()"
+PREDICT = """\
+from xrlab.widgets import Predict
+Predict("Which way?", ["up", "down"], answer="up", because="it cannot be otherwise here")"""
+EXPLORER = "from xrlab.explorer_widgets import Explorer\nExplorer()"
+
+
+@pytest.fixture(scope="module")
+def driver():
+    """One Chromium for all."""
+    with browser.chromium() as driver:
+        yield driver
+
+
+def findings(page):
+    """Serious and critical findings of axe-core, each with the elements that it speaks of."""
+    report = axe_core.Axe().run(page).response
+    assert len(report["passes"]) > 10  # it looked at something
+    return {
+        each["id"]: [node["html"][:200] for node in each["nodes"]]
+        for each in report["violations"]
+        if each["impact"] in ("serious", "critical")
+    }
+
+
+# Name of what has the focus: of a link to a file, the file's.
+NAME = """() => {
+  const it = document.activeElement;
+  const words = it.getAttribute("aria-label") || it.getAttribute("download")
+    || (it.labels && it.labels[0]?.textContent) || it.textContent;
+  return words.trim();
+}"""
+
+
+def tab_to(page, name, most=60):
+    """Press Tab until the focus is on something of that name, and can be seen there."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate(NAME) == name:
+            assert page.evaluate("getComputedStyle(document.activeElement).visibility") == "visible"
+            return
+    pytest.fail(f"{name!r} is not reached by {most} times Tab")
+
+
+def ready(page, words):
+    """Wait until a text is there, and the names are given."""
+    page.get_by_text(words).first.wait_for()
+    page.wait_for_timeout(500)
+
+
+def test_axe_finds_what_is_wrong(driver):
+    """The test can fail: a picture without words, and grey on grey."""
+    page = browser.open_page(driver)
+    page.set_content(
+        "<html lang=en><title>t</title><main><h1>t</h1><p style='color: #aaa'>pale</p>"
+        "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw='><button></button>" + "<p>a</p>" * 9
+    )
+    assert {"color-contrast", "image-alt", "button-name"} <= set(findings(page))
+    page.close()
+
+
+def test_explorer_and_prediction(driver):
+    """Served by Voila: nothing serious; each control has its own name."""
+    page = browser.open_page(driver)
+    browser.open_in_voila(page, PREDICT, EXPLORER)
+    page.get_by_role("slider", name="c(0, 1)", exact=True).wait_for()
+    page.get_by_role("radiogroup", name="Which way?").wait_for()
+    assert findings(page) == {}
+    names = [
+        each.get_attribute("aria-label") or each.get_attribute("aria-labelledby")
+        for each in page.get_by_role("slider").all()
+    ]
+    assert len(set(names)) == len(names) >= 3
+    browser.shoot(page, "voila_explorer", height=1400)
+    page.close()
+
+
+def test_sliders_and_pictures_have_the_names_that_stand_beside_them(driver):
+    """In the widget of notebook 3, where ipywidgets gives none."""
+    page = browser.open_page(driver)
+    browser.open_in_voila(page, CHANCE)
+    for name in ("N (sites)", "L (sites)", "M (lots)", "seed"):
+        slider = page.get_by_role("slider", name=name, exact=True)
+        slider.wait_for()
+        assert slider.get_attribute("aria-description")
+    assert page.get_by_role("textbox", name="seed", exact=True).count() == 1
+    picture = page.get_by_role("img", name="expected image", exact=True)
+    assert picture.count() == 1
+    said = picture.evaluate("e => document.getElementById(e.getAttribute('aria-describedby'))"
+                            ".textContent")  # fmt: skip
+    assert "no chance left" in said
+    assert findings(page) == {}
+    page.close()
+
+
+def test_page_by_keyboard_alone(driver, tmp_path):
+    """From a file to the report with Tab, Enter, arrows and letters; nothing serious at its end."""
+    page = browser.open_page(driver, browser.interpretation_page().address)
+    ready(page, "The whole image is the window")
+    assert findings(page) == {}
+    cell = simulated_measurement(1)[:63, :63]
+    section = np.pad(np.tile(cell, (2, 2)), ((0, 1), (0, 1)), "wrap")
+    tifffile.imwrite(tmp_path / "section.tif", section.astype("f4"))
+    # The dialogue of the operating system is no part of the page: a file is put in its place.
+    tab_to(page, "the file of your image")
+    page.locator("input[type=file]").set_input_files(tmp_path / "section.tif")
+    page.get_by_text("127 × 127 pixels").wait_for()
+    for label, value in (("h first", "0"), ("h last", "4"), ("k first", "0"), ("k last", "4")):
+        tab_to(page, label)
+        page.keyboard.press("ControlOrMeta+A")
+        page.keyboard.type(value)
+    tab_to(page, "use these h and k")
+    page.keyboard.press("Enter")
+    page.get_by_alt_text("The section").wait_for()
+    tab_to(page, "first k")
+    page.keyboard.press("ArrowUp")
+    page.get_by_text("k from 1 to 3").wait_for()
+    assert findings(page) == {}
+    tab_to(page, "corrections")
+    tab_to(page, "interpret")
+    page.keyboard.press("Enter")
+    page.get_by_text("Tests passed").wait_for()
+    tab_to(page, "interpretation.html")
+    report = page.frame_locator("iframe[title=report]")
+    report.get_by_text("along b, they").wait_for()
+    assert findings(page) == {}
+    page.close()
+
+
+def test_exported_page_with_a_figure(driver, tmp_path):
+    """A page that the headless run writes: a figure has a name; nothing serious."""
+    path = browser.ROOT / "tools" / "run_notebooks.py"
+    spec = importlib.util.spec_from_file_location("run_notebooks", path)
+    script = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    image = np.random.default_rng(0).random((64, 64))
+    figure = plots.describe(plots.images_figure({"a": image}), "Nothing but noise.")
+    output = new_output("display_data", {script.PLOTLY: json.loads(figure.to_json())})
+    text = new_markdown_cell("An image has [h and k](../docs/glossary.md#hk), as we know.")
+    code = new_code_cell("for n in range(3):  # a comment\n    print('a', n)", outputs=[output])
+    script.write_page(new_notebook(cells=[text, code]), tmp_path / "page")
+    (tmp_path / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    page = browser.open_page(driver, (tmp_path / "page.html").as_uri())
+    page.locator(".main-svg").first.wait_for()
+    assert page.get_by_role("figure", name="Figure", exact=True).count() == 1
+    assert findings(page) == {}
+    page.close()
