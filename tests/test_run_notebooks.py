@@ -221,6 +221,20 @@ def test_folded_cells_are_folded(script: ModuleType, tmp_path: Path) -> None:
         assert words in seen
 
 
+def test_a_widget_leaves_a_word_and_a_progress_bar_nothing(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    """A page says where a widget was; a bar of tqdm is of no use when all is done."""
+
+    def shown(text: str) -> str:
+        data = {script.WIDGET: {"model_id": "1"}, "text/plain": text}
+        out = new_output("display_data", data=data)
+        return page(script, tmp_path, new_code_cell("x", outputs=[out]))
+
+    assert "A widget is here" in shown("IntSlider(value=0)")
+    assert "A widget is here" not in shown("training:   0%|          | 0/8 [00:00<?, ? epochs/s]")
+
+
 def test_figures_have_a_text_alternative(script: ModuleType, tmp_path: Path) -> None:
     """What `describe` was told, or else the titles; each figure has a name."""
     told = describe(go.Figure(go.Scatter(y=[1, 2])), 'It "rises" < 3.')

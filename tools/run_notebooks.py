@@ -206,10 +206,18 @@ def failed_cell(notebook: nbformat.NotebookNode, executed: Path) -> str:
     return f"{place} ({first_line})"
 
 
+def progress_bar(output: nbformat.NotebookNode) -> bool:
+    """Tell whether an output is a bar of tqdm, which is of no use when all is done."""
+    data = output.get("data", {})
+    return WIDGET in data and "%|" in data.get("text/plain", "")
+
+
 def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
     """Write an executed notebook as stem.html, and its thumbnail as stem.png."""
     figures = {}
     for index, cell in enumerate(notebook.cells):
+        if "outputs" in cell:
+            cell.outputs = [each for each in cell.outputs if not progress_bar(each)]
         for n, output in enumerate(cell.get("outputs", [])):
             data = output.get("data", {})
             if data.pop(WIDGET, None):

@@ -20,7 +20,7 @@ import nbformat
 import plotly.io
 from binder_links import BRANCH, REPOSITORY, START, badges, workshop
 from plotly.offline import get_plotlyjs
-from run_notebooks import PLOTLY, WIDGET, described, question
+from run_notebooks import PLOTLY, WIDGET, described, progress_bar, question
 
 ROOT = Path(__file__).parent.parent
 BLOB = f"https://github.com/{REPOSITORY}/blob/{BRANCH}"
@@ -109,12 +109,6 @@ def book_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook.cells = shown
     notebook.metadata.pop("papermill", None)
     return notebook
-
-
-def progress_bar(output: nbformat.NotebookNode) -> bool:
-    """Tell whether an output is a bar of tqdm, which is of no use when all is done."""
-    data = output.get("data", {})
-    return WIDGET in data and "%|" in data.get("text/plain", "")
 
 
 def book_links(text: str, place: Path) -> str:
