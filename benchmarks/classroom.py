@@ -8,6 +8,7 @@ is what its front end makes the kernel do, without the way there and back over t
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import statistics
@@ -231,8 +232,8 @@ pictures. Those who move send the next move when the last is answered.
 
 ## A hub for 200
 
-With these figures (`hub` in the script): memory {memory:.0f} GB; {cores:.0f} cores for 20 % of the
-students to move a slider at the same moment and each to be answered in {WANTED_SECONDS:g} s.
+With these figures (`hub` in the script): memory {memory:.0f} GB; {math.ceil(cores)} cores for 20 %
+of the students to move a slider at the same moment and each to be answered in {WANTED_SECONDS:g} s.
 """
 
 

@@ -263,7 +263,7 @@ def test_site_is_built(tmp_path):
     """`make lite`: three notebooks, the wheels, an index of them, JupyterLab, under 60 MB."""
     for package in ("jupyterlite_core", "jupyterlite_pyodide_kernel"):
         if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed: pip install 'xrlab[lite]'")
+            pytest.skip(f"{package} is not installed: make lite")
     out = tmp_path / "site"
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "write_lite.py", "--out", out],

@@ -146,7 +146,7 @@ def build(out: Path, pyodide: str | None = None) -> None:
     missing = [name for name in EXTENSIONS if not (installed / name).is_dir()]
     if missing:
         raise SystemExit(
-            f"{', '.join(missing)} not in {installed}: pip install 'xrlab[lite]', and run this "
+            f"{', '.join(missing)} not in {installed}: make lite installs them, run this "
             f"with the Python of that environment"
         )
     with tempfile.TemporaryDirectory() as work:
