@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -205,8 +206,7 @@ class Explorer(Panel):
 
     def take(self, encoding: Encoding) -> Exploration:
         """Move the sliders to an encoding, in one step, and refresh."""
-        rest = {name: self._controls[name].value for name in ("sampler", "size", "lots", "seed")}
-        return self.show(State(tuple(encoding.vector), **rest))
+        return self.show(replace(self.state, vector=tuple(encoding.vector)))
 
     def refresh(self) -> Exploration:
         """Compute what the controls ask for and show it."""
