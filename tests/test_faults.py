@@ -370,6 +370,13 @@ def test_damaged_weights_are_named(weights, damage):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("content", [b"", b'{"name": "cfs2", ', b"\xff\xfe"])
+def test_damaged_card_is_named(weights, content):
+    weights.with_suffix(".json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"cfs2\.json is damaged.*install xrlab anew"):
+        models.model_card("cfs2")
+
+
 def test_weights_that_hold_code_are_refused(weights, tmp_path):
     """A Lambda layer, which could do anything, is neither loaded nor run."""
     keras = import_keras()

@@ -205,12 +205,22 @@ def load_model(name: str) -> keras.Model:
 def model_card(name: str) -> dict[str, Any]:
     """Return how a shipped model was made and its figures on unseen images.
 
+    Raises
+    ------
+    ValueError
+        If there is no such model, or its card is damaged.
+
     Examples
     --------
     >>> model_card("cfs4")["parameters"]
     207375
     """
-    return json.loads(_weights_path(name).with_suffix(".json").read_text(encoding="utf-8"))
+    path = _weights_path(name).with_suffix(".json")
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or not even text
+        raise ValueError(f"the card {path} is damaged ({error}); install xrlab anew") from error
+    return card
 
 
 def shipped_models() -> list[str]:
