@@ -1,6 +1,5 @@
 """The law of the grain against simulation and closed forms; the widget and the figures."""
 
-import ipywidgets as ipw
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -207,7 +206,7 @@ def test_widget_follows_its_sliders_and_comes_back():
     assert explorer.result.law == noise.expected_grain(80, 40, 64)
     explorer._controls["pattern"].value = "random"
     assert "no signal" in explorer._status.value
-    explorer._on_reset(ipw.Button())
+    explorer._reset.click()
     assert {name: picture.value for name, picture in explorer._pictures.items()} == first
 
 

@@ -176,7 +176,7 @@ def test_reset_and_names():
     assert start == Plan(**training_widgets.START)
     explorer._controls["epochs"].value = 3
     explorer._controls["architecture"].value = "large"
-    explorer._on_reset(ipw.Button())
+    explorer._reset.click()
     assert explorer.plan == start
     for control in (*explorer._controls.values(), explorer._train, explorer._stop):
         assert control.description

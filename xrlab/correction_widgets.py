@@ -241,7 +241,7 @@ class PipelineBuilder(Panel):
             vector = getattr(result, name)
             matrix = np.zeros((4, 4)) if vector is None else np.append(1, vector).reshape(4, 4)
             shown.value = picture(matrix, SIGNED, (-1, 1), pixels=128, upwards=False)
-        self._status.value = self._words(result)
+        self._say(self._words(result))
         self._values.value = self._table(result)
         return result
 

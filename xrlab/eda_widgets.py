@@ -190,7 +190,7 @@ class PairExplorer(Panel):
         if np.isfinite(view.correlation):
             parts.append(f"correlation coefficient of the two {view.correlation:+.2f}")
         parts.append(f"{view.outside} beyond the border")
-        self._status.value = f"<b>Shown:</b> {'; '.join(parts)}."
+        self._say(f"<b>Shown:</b> {'; '.join(parts)}.")
         return view
 
     def _show(self, view: PairView, across: str, up: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -21,7 +20,7 @@ from xrlab.holdout import degradation
 from xrlab.noise import rms
 from xrlab.plots import COLOURS, INTENSITY, MARKERS, Colours, picture
 from xrlab.trial import NINETY, SETTING, SPAN, cut_delta_pdf
-from xrlab.widgets import Panel
+from xrlab.widgets import WRAP, Panel, captioned_pictures
 
 Floats = NDArray[np.float64]
 
@@ -112,7 +111,7 @@ class BadDayExplorer(Panel):
     def __init__(self) -> None:
         self.result: Spoiled | None = None
         layout = ipw.Layout(width="330px")
-        self._controls: dict[str, Any] = {
+        controls = {
             "t": ipw.FloatSlider(
                 min=0,
                 max=1,
@@ -133,36 +132,24 @@ class BadDayExplorer(Panel):
                 tooltip="another form factor, background, other gaps and faults",
             ),
         }
-        for name, control in self._controls.items():
-            control.value = START[name]
-            control.observe(self._on_change, "value")
-        self._reset = ipw.Button(description="reset", tooltip="back to the start")
-        self._reset.on_click(self._on_reset)
+        self._follow(controls, START)
         self._status = ipw.HTML()
-        # Without tooltips: ipywidgets 8.1 cannot show an Image that has one (JavaScript error).
-        self._pictures = {
-            name: ipw.Image(format="png", layout=ipw.Layout(width="256px", height="256px"))
-            for name in ("clean image", "measured", "cleaned by the network")
-        }
-        captions = (
-            "the truth, hidden from both methods",
-            "grey: unmeasured; colours end at the<br>99th percentile away from Bragg peaks",
-            "one cell, repeated; the network<br>reads its correlations off this",
+        self._pictures, pictures = captioned_pictures(
+            {
+                "clean image": "the truth, hidden from both methods",
+                "measured": "grey: unmeasured; colours end at the<br>99th percentile away from "
+                "Bragg peaks",
+                "cleaned by the network": "one cell, repeated; the network<br>reads its "
+                "correlations off this",
+            },
+            width=256,
         )
-        panels = [
-            ipw.VBox(
-                [ipw.HTML(f"<b>{name}</b>"), image, ipw.HTML(f"<small>{caption}</small>")],
-                layout=ipw.Layout(width="275px"),
-            )
-            for (name, image), caption in zip(self._pictures.items(), captions, strict=True)
-        ]
         # With its first points: what is sent to a figure before the page shows it can get lost.
         self.figure = go.FigureWidget(_figure(self._compute()))
-        row = ipw.Layout(flex_flow="row wrap")
         super().__init__(
             [
-                ipw.HBox([*self._controls.values(), self._reset], layout=row),
-                ipw.HBox(panels, layout=row),
+                ipw.HBox([*controls.values(), self._reset], layout=WRAP),
+                pictures,
                 self._status,
                 self.figure,
             ]
@@ -180,7 +167,7 @@ class BadDayExplorer(Panel):
             for trace, new in zip(self.figure.data, _figure(result).data, strict=True):
                 trace.x, trace.y, trace.error_y = new.x, new.y, new.error_y
         off = rms(result.mean - result.true), rms(result.delta_pdf - result.true)
-        self._status.value = (
+        self._say(
             f"<b>Root mean square error:</b> network {off[0]:.3f} (it says "
             f"{rms(result.standard_error):.3f}), ΔPDF {off[1]:.3f}. "
             f"{result.inside} of {len(result.true)} true values lie in the network's 90 % "
@@ -192,9 +179,6 @@ class BadDayExplorer(Panel):
         chosen = {name: control.value for name, control in self._controls.items()}
         with threadpool_limits(1, user_api="blas"):  # the products are small
             return compute(**chosen)
-
-    def _on_reset(self, button: ipw.Button) -> None:
-        self._put_back(START)
 
 
 def _with_grey(values: ArrayLike) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -25,7 +24,7 @@ from xrlab.noise import (
     predicted_r2,
 )
 from xrlab.plots import INTENSITY, SITES, picture
-from xrlab.widgets import Panel
+from xrlab.widgets import WRAP, Panel, captioned_pictures
 
 START = {"pattern": "clusters", "size": 50, "lot_size": 25, "lots": 8, "seed": 0}
 LOTS = tuple(2**n for n in range(9))
@@ -115,7 +114,7 @@ class ChanceExplorer(Panel):
     def __init__(self) -> None:
         self.result: Chance | None = None
         layout = ipw.Layout(width="300px")
-        self._controls: dict[str, Any] = {
+        controls = {
             "pattern": ipw.Dropdown(
                 options=list(PRODUCTS),
                 description="pattern",
@@ -143,35 +142,22 @@ class ChanceExplorer(Panel):
                 tooltip="another seed, another crystal of the same kind",
             ),
         }
-        for name, control in self._controls.items():
-            control.value = START[name]
-            control.observe(self._on_change, "value")
-        self._reset = ipw.Button(description="reset", tooltip="back to the start")
-        self._reset.on_click(self._on_reset)
+        self._follow(controls, START)
         self._status = ipw.HTML()
-        # Without tooltips: ipywidgets 8.1 cannot show an Image that has one (JavaScript error).
-        self._pictures = {
-            name: ipw.Image(format="png", layout=ipw.Layout(width="200px", height="200px"))
-            for name in ("lattice", "image", "image, another seed", "expected image")
-        }
-        captions = (
-            "dark is +1; pale where no lot lies<br>b to the right, a upwards",
-            "h and k from 0 to 2 r.l.u.<br>k to the right, h upwards",
-            "another lattice, other places of<br>the lots; colours as beside",
-            "no chance left<br>colours as beside",
+        self._pictures, pictures = captioned_pictures(
+            {
+                "lattice": "dark is +1; pale where no lot lies<br>b to the right, a upwards",
+                "image": "h and k from 0 to 2 r.l.u.<br>k to the right, h upwards",
+                "image, another seed": "another lattice, other places of<br>the lots; colours as "
+                "beside",
+                "expected image": "no chance left<br>colours as beside",
+            },
+            width=200,
         )
-        panels = [
-            ipw.VBox(
-                [ipw.HTML(f"<b>{name}</b>"), image, ipw.HTML(f"<small>{caption}</small>")],
-                layout=ipw.Layout(width="222px"),
-            )
-            for (name, image), caption in zip(self._pictures.items(), captions, strict=True)
-        ]
-        row = ipw.Layout(flex_flow="row wrap")
         super().__init__(
             [
-                ipw.HBox([*self._controls.values(), self._reset], layout=row),
-                ipw.HBox(panels, layout=row),
+                ipw.HBox([*controls.values(), self._reset], layout=WRAP),
+                pictures,
                 self._status,
             ]
         )
@@ -202,11 +188,8 @@ class ChanceExplorer(Panel):
                 f"(law: {result.law_another:.2f}); of the expected image: "
                 f"{result.r2_expected:.2f} (law: {result.law_expected:.2f})."
             )
-        self._status.value = (
+        self._say(
             f"<b>Grain:</b> {result.grain:.2f} (law: {result.law:.2f}; 1/√M = "
             f"{1 / np.sqrt(chosen['lots']):.2f}). {r2} No lot lights {unlit:.0%} of the sites."
         )
         return result
-
-    def _on_reset(self, button: ipw.Button) -> None:
-        self._put_back(START)

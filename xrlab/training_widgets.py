@@ -19,7 +19,7 @@ from xrlab.encoding import vector_length
 from xrlab.models import ARCHITECTURES, import_keras, run_model
 from xrlab.training import fit
 from xrlab.training_plots import learning_curve, progress
-from xrlab.widgets import SPANS, Panel
+from xrlab.widgets import SPANS, WRAP, Panel
 
 if TYPE_CHECKING:
     import keras
@@ -207,7 +207,7 @@ class TrainingExplorer(Panel):
         self._stop_wish = Event()
         self._thread: Thread | None = None
         layout = ipw.Layout(width="300px")
-        self._controls: dict[str, Any] = {
+        controls = {
             "span": ipw.Dropdown(
                 options=SPANS, description="span", tooltip="side n of the encoding", layout=layout
             ),
@@ -239,25 +239,20 @@ class TrainingExplorer(Panel):
                 layout=layout,
             ),
         }
-        for name, control in self._controls.items():
-            control.value = START[name]
-            control.observe(self._on_change, "value")
+        self._follow(controls, START)
         self._train = ipw.Button(
             description="train", button_style="primary", tooltip="train as chosen"
         )
         self._stop = ipw.Button(
             description="stop", disabled=True, tooltip="end the training; keep the best epoch"
         )
-        self._reset = ipw.Button(description="reset", tooltip="back to the start")
         self._train.on_click(self._on_train)
         self._stop.on_click(self._on_stop)
-        self._reset.on_click(self._on_reset)
         self._curve, self._status, self._table = ipw.HTML(), ipw.HTML(), ipw.HTML()
-        row = ipw.Layout(flex_flow="row wrap")
         super().__init__(
             [
-                ipw.HBox(list(self._controls.values()), layout=row),
-                ipw.HBox([self._train, self._stop, self._reset], layout=row),
+                ipw.HBox(list(controls.values()), layout=WRAP),
+                ipw.HBox([self._train, self._stop, self._reset], layout=WRAP),
                 self._status,
                 self._curve,
                 self._table,
@@ -329,9 +324,6 @@ class TrainingExplorer(Panel):
         self._stop.disabled = True
         self._say("Stopping; the best epoch is kept.")
         self._stop_wish.set()
-
-    def _on_reset(self, button: ipw.Button) -> None:
-        self._put_back(START)
 
 
 def verdict(trained: Trained) -> str:

@@ -14,11 +14,15 @@ from xrlab.accessible import ScreenReaderNames
 SPANS = (2, 3, 4)
 
 
+# Of rows that become several where the window is narrow.
+WRAP = {"flex_flow": "row wrap"}
+
+
 class Panel(ipw.VBox):
     """A widget with a status line, which says what is not possible, and controls that start over.
 
-    A panel sets ``_status`` and, for `_put_back`, ``_controls``, a mapping from names to controls.
-    Screen readers find a name for everything in it.
+    A panel sets ``_status`` and, by `_follow`, ``_controls``, a mapping from names to controls, and
+    a button to put them back. Screen readers find a name for everything in it.
     """
 
     def __init__(self, children: Sequence[ipw.Widget]) -> None:
@@ -26,6 +30,7 @@ class Panel(ipw.VBox):
 
     _status: ipw.HTML
     _controls: Any
+    _reset: ipw.Button
 
     def refresh(self) -> Any:
         """Compute what the controls ask for and show it."""
@@ -33,6 +38,15 @@ class Panel(ipw.VBox):
 
     def _on_change(self, change: dict[str, Any]) -> None:
         self._say_errors(self.refresh)
+
+    def _follow(self, controls: Mapping[str, Any], start: Mapping[str, Any]) -> None:
+        """Set controls to their start, compute anew when one changes, and make a reset button."""
+        self._controls = controls
+        for name, control in controls.items():
+            control.value = start[name]
+            control.observe(self._on_change, "value")
+        self._reset = ipw.Button(description="reset", tooltip="back to the start")
+        self._reset.on_click(lambda _: self._put_back(start))
 
     def _put_back(self, start: Mapping[str, Any]) -> None:
         for name, control in self._controls.items():
@@ -50,6 +64,31 @@ class Panel(ipw.VBox):
     def _say(self, words: str) -> None:
         """Put HTML into the status line; a screen reader says it."""
         self._status.value = f'<div role="status" aria-live="polite">{words}</div>'
+
+
+def captioned_pictures(
+    captions: Mapping[str, str], width: int
+) -> tuple[dict[str, ipw.Image], ipw.HBox]:
+    """Make square pictures, and the row that shows each under its name and over its caption.
+
+    Parameters
+    ----------
+    captions : mapping
+        From the names to the captions, which are HTML.
+    width : int
+        Of a picture, in pixels.
+    """
+    # Without tooltips: ipywidgets 8.1 cannot show an Image that has one (JavaScript error).
+    square = {"width": f"{width}px", "height": f"{width}px"}
+    pictures = {name: ipw.Image(format="png", layout=square) for name in captions}
+    boxes = [
+        ipw.VBox(
+            [ipw.HTML(f"<b>{name}</b>"), pictures[name], ipw.HTML(f"<small>{caption}</small>")],
+            layout={"width": f"{width + 20}px"},
+        )
+        for name, caption in captions.items()
+    ]
+    return pictures, ipw.HBox(boxes, layout=WRAP)
 
 
 class Predict(ipw.VBox):
