@@ -3,7 +3,6 @@
 import json
 from itertools import pairwise
 
-import ipywidgets as ipw
 import numpy as np
 import pytest
 
@@ -125,7 +124,7 @@ def test_widget_follows_its_slider():
     assert explorer._pictures["clean image"].value == before["clean image"]
     assert explorer._pictures["measured"].value != before["measured"]
     assert f"{expected.inside} of 15" in explorer._status.value
-    explorer._on_reset(ipw.Button())
+    explorer._reset.click()
     assert {name: picture.value for name, picture in explorer._pictures.items()} == before
 
 
@@ -161,7 +160,7 @@ def test_figures_survive_json(decoded, curve):
 
 
 def test_study_table_says_what_is_missing(tmp_path):
-    """A row for every network of the study; figures where there is a card."""
+    """A row for every network of the study, and for ours; figures where there is a card."""
     card = {
         "loss": [0.5, 0.4],
         "validation_loss": [0.6, 0.3],
@@ -171,10 +170,12 @@ def test_study_table_says_what_is_missing(tmp_path):
         "side_by_side": {"maximum_likelihood": {"r2": 0.76543}, "lots_floor": {"r2": 0.95}},
     }
     (tmp_path / "cfs4-large.json").write_text(json.dumps(card), encoding="utf-8")
+    card |= {"samples": {"train": [30, 20]}, "draws": 4}
+    (tmp_path / "cfs3-best.json").write_text(json.dumps(card), encoding="utf-8")
     lines = study.study_table(tmp_path).splitlines()
-    assert len(lines) == 7
-    assert all(study.MISSING in line for line in lines[2:6])
+    assert [study.MISSING in line for line in lines[2:]] == 4 * [True] + [False, True, False, True]
     assert all(figure in lines[6] for figure in ("0.997 †", "0.9123", "0.7654", "0.9500", "–"))
+    assert all(figure in lines[8] for figure in ("| 3 | 200 | – |", "0.9123"))
     assert {line.count("|") for line in lines} == {len(study.COLUMNS) + 1}
     assert study.card_history("cfs4-large", tmp_path).best_epoch == 2
     assert study.card_history("cfs9", tmp_path) is None

@@ -16,16 +16,18 @@ from xrlab.models import WEIGHTS
 
 @dataclass(frozen=True)
 class StudyRow:
-    """A network that the study reports.
+    """A network that the study reports, or one of ours beside them.
 
     Parameters
     ----------
     card : str
-        Name of our card for the same network, trained in the same way.
+        Name of our card for the network, trained in the same way as the study's.
     network : str
-    span, images : int
-        Side of the encoding, and how many images it was trained on.
-    published : float
+    span : int
+        Side of the encoding.
+    images : int, optional
+        How many images it was trained on; without it, what the card says.
+    published : float, optional
         R^2 that the study reports.
     leak : bool
         Whether most of the published test images had been trained on.
@@ -34,8 +36,8 @@ class StudyRow:
     card: str
     network: str
     span: int
-    images: int
-    published: float
+    images: int | None = None
+    published: float | None = None
     leak: bool = False
 
 
@@ -45,6 +47,9 @@ ROWS = (
     StudyRow("cfs4", "small", 4, 5_000, 0.974),
     StudyRow("cfs4-incremental", "small, incremental", 4, 10_000, 0.997, leak=True),
     StudyRow("cfs4-large", "large", 4, 10_000, 0.997, leak=True),
+    StudyRow("cfs2-best", "ΔPDF, corrected", 2),
+    StudyRow("cfs3-best", "ΔPDF, corrected", 3),
+    StudyRow("cfs4-best", "ΔPDF, corrected", 4),
 )
 
 COLUMNS = (
@@ -80,16 +85,19 @@ def card_history(name: str, folder: Path = WEIGHTS) -> History | None:
 
 
 def study_table(folder: Path = WEIGHTS) -> str:
-    """Write the table in Markdown: all rows of the study, a row with no card says so.
+    """Write the table in Markdown: all rows of the study, then ours. A row with no card says so.
 
     The columns with a star are on the first test images of each card, on which maximum likelihood,
     the slowest method, was asked too; the others are on all test images.
     """
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     for row in ROWS:
-        published = f"{row.published:.3f}" + (" †" if row.leak else "")
-        cells = [row.network, str(row.span), f"{row.images:,}", published]
-        lines.append("| " + " | ".join(cells + _figures(read_card(row.card, folder))) + " |")
+        published = f"{row.published:.3f}" if row.published is not None else "–"
+        published += " †" if row.leak else ""
+        card = read_card(row.card, folder)
+        images = row.images or (card["draws"] * sum(card["samples"]["train"]) if card else 0)
+        cells = [row.network, str(row.span), f"{images:,}" if images else "–", published]
+        lines.append("| " + " | ".join(cells + _figures(card)) + " |")
     return "\n".join(lines)
 
 
