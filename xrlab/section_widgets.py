@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import anywidget
@@ -12,10 +11,10 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from xrlab.accessible import ScreenReaderNames
 from xrlab.diffraction import STANDARD_GRID
 from xrlab.plots import picture
 from xrlab.section import Section
+from xrlab.widgets import Panel
 
 # Pixels of the picture of the whole section along its longer side.
 OVERVIEW = 320
@@ -148,7 +147,7 @@ def pick(
     )
 
 
-class WindowPicker(ipw.VBox):
+class WindowPicker(Panel):
     """The section, the window that was clicked or typed on it, and the window beside.
 
     Parameters
@@ -184,19 +183,17 @@ class WindowPicker(ipw.VBox):
                 f"{section.k[0]:.3g} to {section.k[-1]:.3g}"
             )
         first = nearest or (ranges[0][0], ranges[1][0])
-        self._fields = [
-            ipw.BoundedIntText(
-                value=value,
+        fields = {
+            name: ipw.BoundedIntText(
                 min=low,
                 max=high,
                 description=f"first {name}",
                 tooltip=f"first {name} of the window, from {low} to {high} r.l.u.",
                 layout=ipw.Layout(width="160px"),
             )
-            for name, value, (low, high) in zip("hk", first, ranges, strict=True)
-        ]
-        for field in self._fields:
-            field.observe(self._on_change, "value")
+            for name, (low, high) in zip("hk", ranges, strict=True)
+        }
+        self._follow(fields, dict(zip("hk", first, strict=True)))
         whole = whole_section(section)
         self._limits = (0.0, float(np.nanpercentile(whole, 99)))
         self.picture = ClickablePicture(
@@ -229,23 +226,18 @@ class WindowPicker(ipw.VBox):
         row = ipw.Layout(flex_flow="row wrap", grid_gap="16px")
         super().__init__(
             [
-                ScreenReaderNames(),
-                ipw.HBox(self._fields, layout=row),
+                ipw.HBox([*fields.values(), self._reset], layout=row),
                 ipw.HBox(panels, layout=row),
                 self._status,
             ]
         )
-        self.refresh()
+        self._say_errors(self.refresh)
 
-    def refresh(self) -> Pick | None:
+    def refresh(self) -> Pick:
         """Cut the window that the fields ask for and show it."""
-        h, k = (int(field.value) for field in self._fields)
-        try:
-            self.result = chosen = pick(self._section, (h, k), self._cells, self._shape)
-        except ValueError as error:
-            self.result = None
-            self._say(f"<b>Not possible:</b> {escape(str(error))}.")
-            return None
+        self.result = None
+        h, k = (int(field.value) for field in self._controls.values())
+        self.result = chosen = pick(self._section, (h, k), self._cells, self._shape)
         self.picture.box = chosen.box
         self._window.value = picture(chosen.window.image, limits=self._limits, gaps=True)
         behind = float(np.nanmedian(chosen.window.weight[chosen.window.weight > 0]))
@@ -256,21 +248,11 @@ class WindowPicker(ipw.VBox):
         )
         return chosen
 
-    def _say(self, text: str) -> None:
-        self._status.value = f'<div role="status" aria-live="polite">{text}</div>'
-
-    def _on_change(self, change: dict[str, Any]) -> None:
-        self.refresh()
-
     def _on_click(self, change: dict[str, Any]) -> None:
         if len(change["new"]) != 2 or not np.isfinite(change["new"]).all():
             return
         corner = place_to_corner(self._section, change["new"], self._cells)
-        for field, value in zip(self._fields, corner, strict=True):
-            field.unobserve(self._on_change, "value")  # one window in the end
-            field.value = value
-            field.observe(self._on_change, "value")
-        self.refresh()
+        self._put_back(dict(zip("hk", corner, strict=True)))
 
 
 def _corner_range(values: NDArray[np.float64], cells: int) -> tuple[int, int]:

@@ -40,7 +40,7 @@ class Panel(ipw.VBox):
         self._say_errors(self.refresh)
 
     def _follow(self, controls: Mapping[str, Any], start: Mapping[str, Any]) -> None:
-        """Set controls to their start, compute anew when one changes, and make a reset button."""
+        """Put controls at their start, follow their changes, and make a reset button."""
         self._controls = controls
         for name, control in controls.items():
             control.value = start[name]
