@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plain
@@ -20,6 +21,7 @@ from xrlab.dataset import STUDY, Setting, make_sample
 from xrlab.diffraction import STANDARD_GRID, correlation_image
 from xrlab.explorer import State, compute
 from xrlab.lattice import realised_correlations
+from xrlab.measured import EXCHANGED, with_mask
 from xrlab.plots import images_figure, picture
 from xrlab.samplers import CYCLES_PER_SITE, WARM_SAVES, default_cycles
 from xrlab.spectrum import extend, field_correlation, maximum_entropy
@@ -283,6 +285,16 @@ def reading(repeats: int) -> Iterator[Row]:
             tolerance=same,
             at_most=5e-3,
         )
+    yield compare(
+        'one image through the network for measured images, `predict(kind="measured")`',
+        lambda image: xrlab.predict(image[None], 4, "measured")[0][0],
+        "`model.predict` of Keras, of the image and of it with h and k exchanged",
+        partial(asked_plainly, xrlab.load_model("measured")),
+        [image] * 10 * repeats,
+        few=5 * repeats,
+        tolerance=1e-4,
+        at_most=3e-3,
+    )
     yield from networks(repeats)
     yield compare(
         "ΔPDF of one image, span 4, `delta_pdf`",
@@ -292,6 +304,16 @@ def reading(repeats: int) -> Iterator[Row]:
         [image] * 10 * repeats,
         tolerance=1e-9,
     )
+
+
+def asked_plainly(model: Any, image: np.ndarray) -> np.ndarray:
+    """Return what `xrlab.predict` does, by Keras alone."""
+    pixels = with_mask(image[None])
+    one, other = (
+        model.predict(each, verbose=0)["answer"][0, : len(EXCHANGED)]
+        for each in (pixels, pixels.swapaxes(1, 2))
+    )
+    return np.clip((one + other[EXCHANGED]) / 2, -1, 1)
 
 
 def networks(repeats: int) -> Iterator[Row]:

@@ -239,7 +239,7 @@ def train_and_save(
     """Simulate, train a network of the study, test it on unseen images, save it.
 
     Writes ``cfs<span>.keras`` and, its card, ``cfs<span>.json`` into the folder `out`. The last
-    layer of the small CNN is refitted. Names of other runs than the shipped ones say what they
+    layer is refitted in the end. Names of other runs than the shipped ones say what they
     are: ``cfs4-large-96-48-64``.
 
     Parameters
@@ -297,10 +297,7 @@ def train_and_save(
         checkpoint=checkpoint,
         progress=True,
     )
-    refitted = {}
-    if architecture == "small":
-        loss = refit_last_layer(model, train, validation, seed=seed)
-        refitted["validation_loss_refitted"] = round(loss, 6)
+    refitted = refit_last_layer(model, train, validation, seed=seed)
     error = run_model(model, validation.images) - validation.encodings
     answers = run_model(model, test.images)
     name = f"cfs{span}"
@@ -329,7 +326,7 @@ def train_and_save(
         "training_seconds": round(history.seconds),
         "loss": [round(loss, 6) for loss in history.loss],
         "validation_loss": [round(loss, 6) for loss in history.validation_loss],
-        **refitted,
+        "validation_loss_refitted": round(refitted, 6),
         "test": evaluate(test.encodings, answers),
         "test_delta_pdf": evaluate(test.encodings, delta_pdf_vectors(test)),
         "side_by_side": side_by_side(test[:COMPARED], answers[:COMPARED], seed, sum(sizes[:2])),
