@@ -132,7 +132,7 @@ def train(
     out : Path
         Where the weights are written after every round, ending in ``.weights.h5``.
     start : Path, optional
-        Weights to begin with.
+        Weights to begin with, in a file ending in ``.weights.h5`` or ``.keras``.
     learning_rate : float
         Highest rate of the optimiser (AdamW).
     checkpoint : Path, optional
@@ -278,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lattices", type=int, default=70_000, help="default: 70000")
     parser.add_argument("--rounds", type=int, default=12, help="default: 12")
     parser.add_argument("--seed", type=int, default=2026, help="default: 2026")
-    parser.add_argument("--start", type=Path, help="weights to begin with (.weights.h5)")
+    parser.add_argument("--start", type=Path, help="weights to begin with (.weights.h5 or .keras)")
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate (default: 0.002)")
     parser.add_argument("--weights", type=Path, default=Path("measured.weights.h5"))
     parser.add_argument("--checkpoint", type=Path, help="state from which a killed run goes on")
