@@ -239,8 +239,8 @@ def train_and_save(
     """Simulate, train a network of the study, test it on unseen images, save it.
 
     Writes ``cfs<span>.keras`` and, its card, ``cfs<span>.json`` into the folder `out`. The last
-    layer is refitted in the end. Names of other runs than the shipped ones say what they
-    are: ``cfs4-large-96-48-64``.
+    layer is refitted in the end, without dropout (`xrlab.refit`). Names of other runs than the
+    shipped ones say what they are: ``cfs4-large-96-48-64``.
 
     Parameters
     ----------
