@@ -95,16 +95,17 @@ def lattices(repeats: int, spans: Sequence[int]) -> Iterator[Row]:
             at_least=10e6 if span == 4 else None,
         )
     wanted = targets(4, repeats)
-    # A rounding error in a coupling can turn a swap that costs nothing into one that costs 1e-16,
-    # for which a random number more is drawn: the same lattices most of the time, not always.
+    # xrlab rounds its couplings (`xrlab.samplers.COUPLING_DIGITS`) and the rival does not, so their
+    # lattices differ, and only the means agree: one lattice spreads by 0.06, a difference of two
+    # means of 20 by 0.018.
     means = [
-        np.mean([realised_correlations(make(seed), 4).vector for seed in range(10)], axis=0)
+        np.mean([realised_correlations(make(seed), 4).vector for seed in range(20)], axis=0)
         for make in (
             lambda seed: xrlab.simulate(wanted[0], seed=seed).sites,
             lambda seed: plain_warm(wanted[0], seed=seed),
         )
     ]
-    check(*means, tolerance=0.03)
+    check(*means, tolerance=0.06)
     for rival_is, rival in (
         ("plain NumPy and Python", plain_warm),
         ("xrlab's cold start", partial(xrlab.simulate, start="cold")),
