@@ -105,7 +105,7 @@ api: install
 
 # The shipped weights, about half an hour each on two cores.
 weights: install
-	for span in 2 3 4; do $(BIN)/python -m xrlab.training --span $$span || exit 1; done
+	for span in 2 3 4; do $(BIN)/python -m xrlab.training.train_clean --span $$span || exit 1; done
 
 clean:
 	rm -rf build $(VENV)

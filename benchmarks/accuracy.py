@@ -13,9 +13,9 @@ from joblib import Parallel, delayed
 from measure import WORKERS, Finding, duration
 
 import xrlab
-from xrlab.dataset import Setting
-from xrlab.metrics import r2_score
-from xrlab.samplers import WARM_SAVES, default_cycles
+from xrlab.crystal.samplers import WARM_SAVES, default_cycles
+from xrlab.crystal.setting import Setting
+from xrlab.inference.metrics import r2_score
 
 
 def swaps() -> Iterator[Finding]:

@@ -33,7 +33,7 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "NUMBA"
 
 OPEN = """
 from xrlab import Encoding
-from xrlab.explorer_widgets import Explorer
+from xrlab.widgets.explorer import Explorer
 explorer = Explorer()
 """
 MOVE = "explorer.take(Encoding.from_vector([0.5, {value}, 0.1]))"

@@ -18,8 +18,8 @@ import psutil
 from distributed import Client, LocalCluster
 from measure import duration, seconds
 
-from xrlab.dataset import Setting
-from xrlab.store import CHUNK, generate_to
+from xrlab.crystal.setting import Setting
+from xrlab.datasets.store import CHUNK, generate_to
 
 SETTING = Setting(sampler="gaussian")
 SPAN = 4

@@ -21,9 +21,9 @@ from speed import (
 )
 
 import xrlab
-from xrlab.dataset import Setting
-from xrlab.samplers import WARM_SAVES, default_cycles
-from xrlab.spectrum import maximum_entropy
+from xrlab.crystal.samplers import WARM_SAVES, default_cycles
+from xrlab.crystal.setting import Setting
+from xrlab.crystal.spectrum import maximum_entropy
 
 # What makes something for an encoding on N x N sites, N given.
 LATTICES: dict[str, Callable[[xrlab.Encoding, int], object]] = {

@@ -69,7 +69,7 @@ def measure(span: int, moves: int) -> list[Finding]:
         page = browser.open_page(driver, width=1400, height=1400)
         first, second = browser.open_in_lab(
             page,
-            "from xrlab.explorer_widgets import Explorer\nprint('ready')",
+            "from xrlab.widgets.explorer import Explorer\nprint('ready')",
             f"explorer = Explorer(span={span}, pattern='ring')\nexplorer",
         )
         browser.run(first)

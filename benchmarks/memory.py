@@ -17,7 +17,7 @@ import psutil
 from measure import WORKERS
 
 from xrlab import generate, generate_to, small_cnn
-from xrlab.dataset import Setting
+from xrlab.crystal.setting import Setting
 
 INTERVAL = 0.05  # seconds between two looks at the memory
 
@@ -59,7 +59,8 @@ def train(samples: int, setting: Setting) -> None:
     """Train the small CNN for two epochs and refit its last layer, on images made here."""
     # Only tests need JAX. Where it is, TensorFlow loads it, 110 MB that nothing uses.
     sys.modules["jax"] = None  # type: ignore[assignment]
-    from xrlab.training import fit, refit_last_layer
+    from xrlab.training.fit import fit
+    from xrlab.training.last_layer import refit_last_layer
 
     data = generate(4, samples + samples // 2, 0, setting, n_jobs=WORKERS, progress=False)
     images, validation = data.split(samples, samples // 2)

@@ -14,9 +14,10 @@ import numpy as np
 from measure import median_time, seconds
 
 from xrlab import small_cnn
-from xrlab.dataset import DataSet, Setting
-from xrlab.models import BATCH, import_keras, run_model
-from xrlab.training import fit
+from xrlab.crystal.setting import Setting
+from xrlab.datasets.dataset import DataSet
+from xrlab.networks.backend import BATCH, import_keras, run_model
+from xrlab.training.fit import fit
 
 EPOCHS = 3
 

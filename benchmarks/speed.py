@@ -17,14 +17,17 @@ import plain
 from measure import WORKERS, Row, check, compare, seconds, timed
 
 import xrlab
-from xrlab.dataset import STUDY, Setting, make_sample
-from xrlab.diffraction import STANDARD_GRID, correlation_image
-from xrlab.explorer import State, compute
-from xrlab.lattice import realised_correlations
-from xrlab.measured import EXCHANGED, with_mask
-from xrlab.plots import images_figure, picture
-from xrlab.samplers import CYCLES_PER_SITE, WARM_SAVES, default_cycles
-from xrlab.spectrum import extend, field_correlation, maximum_entropy
+from xrlab.course.explorer import State, compute
+from xrlab.crystal.diffraction import correlation_image
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.lattice import realised_correlations
+from xrlab.crystal.samplers import CYCLES_PER_SITE, WARM_SAVES, default_cycles
+from xrlab.crystal.setting import STUDY, Setting
+from xrlab.crystal.spectrum import extend, field_correlation, maximum_entropy
+from xrlab.datasets.dataset import make_sample
+from xrlab.drawing.plots import images_figure
+from xrlab.drawing.png import picture
+from xrlab.networks.measured import EXCHANGED, with_mask
 
 Seed = int | np.random.Generator
 
@@ -95,9 +98,9 @@ def lattices(repeats: int, spans: Sequence[int]) -> Iterator[Row]:
             at_least=10e6 if span == 4 else None,
         )
     wanted = targets(4, repeats)
-    # xrlab rounds its couplings (`xrlab.samplers.COUPLING_DIGITS`) and the rival does not, so their
-    # lattices differ, and only the means agree: one lattice spreads by 0.06, a difference of two
-    # means of 20 by 0.018.
+    # xrlab rounds its couplings (`xrlab.crystal.samplers.COUPLING_DIGITS`) and the rival does not,
+    # so their lattices differ, and only the means agree: one lattice spreads by 0.06, a difference
+    # of two means of 20 by 0.018.
     means = [
         np.mean([realised_correlations(make(seed), 4).vector for seed in range(20)], axis=0)
         for make in (
@@ -328,7 +331,7 @@ def networks(repeats: int) -> Iterator[Row]:
     )
     found = json.loads(line)
     yield Row(
-        f"training the small CNN, an epoch of {number} images, `xrlab.training.fit`, two cores",
+        f"training the small CNN, an epoch of {number} images, `xrlab.training.fit.fit`, two cores",
         found["fit"],
         "a bare TensorFlow loop over the same layers, without symmetries",
         found["bare"],

@@ -4,7 +4,7 @@ Plain functions, so that benchmarks use them as well as tests:
 
     with browser.chromium() as driver:
         page = browser.open_page(driver)
-        (output,) = browser.run_in_lab(page, "from xrlab.noise_widgets import *; ChanceExplorer()")
+        (output,) = browser.run_in_lab(page, "from xrlab.widgets.noise import *; ChanceExplorer()")
         with browser.changes(output.locator("img").first):
             browser.slider(output, "seed").press("ArrowRight")
         browser.shoot(page, "chance")

@@ -65,7 +65,7 @@ def local_data():
 def real():
     """Measured images by name; the test is skipped where they cannot be had."""
     from xrlab import fetch, read_image
-    from xrlab.data import DataUnavailableError
+    from xrlab.io.fetch import DataUnavailableError
 
     def read(name):
         try:

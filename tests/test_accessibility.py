@@ -11,19 +11,19 @@ import tifffile
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from plotly.offline import get_plotlyjs
 
-from xrlab import plots
-from xrlab.data import simulated_measurement
+from xrlab.drawing import plots
+from xrlab.io.fetch import simulated_measurement
 
 axe_core = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="no axe-core: pip install xrlab[test]"
 )
 pytestmark = browser.NEEDED
 
-CHANCE = "from xrlab.noise_widgets import ChanceExplorer\nChanceExplorer()"
+CHANCE = "from xrlab.widgets.noise import ChanceExplorer\nChanceExplorer()"
 PREDICT = """\
 from xrlab.widgets import Predict
 Predict("Which way?", ["up", "down"], answer="up", because="it cannot be otherwise here")"""
-EXPLORER = "from xrlab.explorer_widgets import Explorer\nExplorer()"
+EXPLORER = "from xrlab.widgets.explorer import Explorer\nExplorer()"
 
 
 @pytest.fixture(scope="module")

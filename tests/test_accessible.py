@@ -7,8 +7,9 @@ import ipywidgets as ipw
 import plotly.graph_objects as go
 import pytest
 
-from xrlab import interpret, plots
-from xrlab.accessible import ScreenReaderNames, named
+from xrlab import interpret
+from xrlab.drawing import plots
+from xrlab.widgets.accessible import ScreenReaderNames, named
 
 
 def test_named_puts_the_names_beside_the_widget():

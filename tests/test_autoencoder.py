@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import gamma, norm
 
-from xrlab.autoencoder import image_autoencoder, principal_components, read, speckle_deviance
-from xrlab.models import import_keras
+from xrlab.course.autoencoder import image_autoencoder, principal_components, read, speckle_deviance
+from xrlab.networks.backend import import_keras
 
 LOTS, LOT_SIZE = 8, 5
 
@@ -186,7 +186,7 @@ def test_it_trains_on_jax():
     if import_keras().backend.backend() == "jax":
         pytest.skip("the tests above ran on JAX")
     code = (
-        "import numpy as np; from xrlab.autoencoder import image_autoencoder as make;"
+        "import numpy as np; from xrlab.course.autoencoder import image_autoencoder as make;"
         "images = np.random.default_rng(0).gamma(8, size=(20, 8, 8));"
         "made = make(2, shape=(8, 8)); losses = made.fit(images, epochs=1);"
         "print(np.isfinite([*losses, *made.information(images)]).all(), made.draw([[0, 0]]).shape)"

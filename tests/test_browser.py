@@ -7,29 +7,29 @@ import numpy as np
 import pytest
 import tifffile
 
-from xrlab.data import simulated_measurement
+from xrlab.io.fetch import simulated_measurement
 
 pytestmark = browser.NEEDED
 
 WINDOW = """\
 import numpy as np
-from xrlab.section import Section
-from xrlab.section_widgets import WindowPicker
+from xrlab.io.section import Section
+from xrlab.widgets.section import WindowPicker
 wave = np.cos(2 * np.pi * np.linspace(-2, 2, 129))
 peaks = np.add.outer(wave, wave) + 3 + np.linspace(0, 1, 129)
 WindowPicker(Section.from_range(peaks, h=(-2, 2), k=(-2, 2)))"""
 
 # The notebook: its widget, a slider, and the place of a picture that follows it.
 WIDGETS = {
-    "01_explorer": ("from xrlab.explorer_widgets import Explorer\nExplorer()", "c(0, 1)", 2),
-    "03_noise": ("from xrlab.noise_widgets import ChanceExplorer\nChanceExplorer()", "seed", 1),
+    "01_explorer": ("from xrlab.widgets.explorer import Explorer\nExplorer()", "c(0, 1)", 2),
+    "03_noise": ("from xrlab.widgets.noise import ChanceExplorer\nChanceExplorer()", "seed", 1),
     "04_corrections": (
-        "from xrlab.correction_widgets import PipelineBuilder\nPipelineBuilder()",
+        "from xrlab.widgets.corrections import PipelineBuilder\nPipelineBuilder()",
         "crystal",
         0,
     ),
     "06_degradation": (
-        "from xrlab.holdout_widgets import BadDayExplorer\nBadDayExplorer()",
+        "from xrlab.widgets.holdout import BadDayExplorer\nBadDayExplorer()",
         "t (bad day)",
         1,
     ),

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from xrlab import business, business_errors, business_widgets
-from xrlab.business import PUBLISHED, STORIES, Plan
+from xrlab.course import business, checks
+from xrlab.course.business import PUBLISHED, STORIES, Plan
+from xrlab.course.figures import business as figures
+from xrlab.widgets.business import BusinessExplorer
 
 SHARE = st.floats(0, 0.95)
 PLAN = Plan(units=1000, price=100, measurement=20, analysis=10, fixed=5000)
@@ -201,17 +203,17 @@ def test_error_probability_against_scipy(tolerance):
     sigma = np.array([0.02, 0.05, 0.08])
     normal = multivariate_normal(cov=np.diag(sigma**2))
     inside = normal.cdf([tolerance] * 3, lower_limit=[-tolerance] * 3)
-    found = business_errors.error_probability(sigma, tolerance)
+    found = business.error_probability(sigma, tolerance)
     assert found == pytest.approx(1 - inside, abs=1e-4)
 
 
 def test_r2_back_and_forth():
     """Estimates with the error that an R² implies have that R²."""
-    from xrlab.metrics import r2_score
+    from xrlab.inference.metrics import r2_score
 
     rng = np.random.default_rng(2)
     true = rng.normal(0, 0.3, (20_000, 2))
-    sigma = business_errors.standard_error_from_r2(0.9, 0.3)
+    sigma = business.standard_error_from_r2(0.9, 0.3)
     assert r2_score(true, true + rng.normal(0, sigma, true.shape)) == pytest.approx(0.9, abs=5e-3)
 
 
@@ -221,9 +223,9 @@ def test_screening_with_true_error_bars():
     error = rng.uniform(0.01, 0.1, (5000, 1)) * np.ones(4)
     answers = rng.normal(0, error)
     true = np.zeros_like(answers)
-    p = np.mean([business_errors.error_probability(each, 0.1) for each in error])
-    made = [business_errors.screen(true, answers, error, 0.1, t) for t in (0, 0.2, 0.6, 1)]
-    assert made[0]["error_rate"] == business_errors.share_wrong(true, answers, 0.1)
+    p = np.mean([business.error_probability(each, 0.1) for each in error])
+    made = [business.screen(true, answers, error, 0.1, t) for t in (0, 0.2, 0.6, 1)]
+    assert made[0]["error_rate"] == business.share_wrong(true, answers, 0.1)
     assert made[0]["error_rate"] == pytest.approx(p, abs=0.02)
     noticed = [each["noticed"] for each in made]
     assert noticed == sorted(noticed, reverse=True)
@@ -235,13 +237,13 @@ def test_screening_with_true_error_bars():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: business_errors.error_probability([0.1, 0], 0.1), "above 0; got"),
-        (lambda: business_errors.error_probability([0.1, np.nan], 0.1), "above 0; got"),
-        (lambda: business_errors.error_probability([], 0.1), "above 0"),
-        (lambda: business_errors.error_probability(0.1, -1), "and -1"),
-        (lambda: business_errors.standard_error_from_r2(1.2, 0.3), "at most 1"),
-        (lambda: business_errors.share_wrong([[0]], [[0, 1]], 0.1), r"\(1, 1\) and\s*\(1, 2\)"),
-        (lambda: business_errors.screen([[0]], [[0]], [[1]], 0.1, 2), "threshold 2"),
+        (lambda: business.error_probability([0.1, 0], 0.1), "above 0; got"),
+        (lambda: business.error_probability([0.1, np.nan], 0.1), "above 0; got"),
+        (lambda: business.error_probability([], 0.1), "above 0"),
+        (lambda: business.error_probability(0.1, -1), "and -1"),
+        (lambda: business.standard_error_from_r2(1.2, 0.3), "at most 1"),
+        (lambda: business.share_wrong([[0]], [[0, 1]], 0.1), r"\(1, 1\) and\s*\(1, 2\)"),
+        (lambda: business.screen([[0]], [[0]], [[1]], 0.1, 2), "threshold 2"),
     ],
 )
 def test_unusable_errors_are_named(call, message):
@@ -269,7 +271,7 @@ def test_unusable_errors_are_named(call, message):
 )
 def test_exercise_9(answer, reply):
     """Each typical mistake gets its own hint."""
-    assert reply in business.check_break_even(answer)
+    assert reply in checks.check_break_even(answer)
 
 
 # The widget and the figures
@@ -278,7 +280,7 @@ def test_exercise_9(answer, reply):
 @every_story
 def test_widget_begins_with_the_published_totals(name):
     """Whatever the story, the sliders hold its assumptions exactly and the status line says so."""
-    explorer = business_widgets.BusinessExplorer()
+    explorer = BusinessExplorer()
     explorer._story.value = name
     assert explorer.result.published
     assert explorer.story == STORIES[name]
@@ -290,7 +292,7 @@ def test_widget_begins_with_the_published_totals(name):
 
 def test_every_slider_changes_the_account():
     """And does what the plan says; reset brings the first account back."""
-    explorer = business_widgets.BusinessExplorer()
+    explorer = BusinessExplorer()
     first = explorer._account.value
     explorer._controls["network", "error_rate"].value = 10
     for key, control in explorer._controls.items():
@@ -298,14 +300,14 @@ def test_every_slider_changes_the_account():
         control.value = control.min + control.step * (7 if key[1] != "demand" else 10)
         if key != ("both", "claim"):
             assert explorer.result.lines != before, key
-        assert explorer.result == business_widgets.compute(explorer.story)
+        assert explorer.result == figures.compute(explorer.story)
     explorer._on_reset(ipw.Button())
     assert explorer._account.value == first
 
 
 def test_status_tells_of_a_full_market_and_of_no_income():
     """Unused measurements are counted; a comparison with nothing is not made."""
-    explorer = business_widgets.BusinessExplorer()
+    explorer = BusinessExplorer()
     explorer._controls["both", "demand"].value = 20_000
     assert "10,000 measurements a year stay unused" in explorer._status.value
     assert 'aria-live="polite"' in explorer._status.value
@@ -317,7 +319,7 @@ def test_status_tells_of_a_full_market_and_of_no_income():
 
 def test_every_control_has_a_name_and_a_tooltip():
     """No two sliders of one column are called the same."""
-    explorer = business_widgets.BusinessExplorer()
+    explorer = BusinessExplorer()
     for part in ("both", "today", "network"):
         column = [c for (p, _), c in explorer._controls.items() if p == part]
         assert len({control.description for control in column}) == len(column)
@@ -327,7 +329,7 @@ def test_every_control_has_a_name_and_a_tooltip():
 def test_account_is_an_accessible_table():
     """Well-formed, with header cells, a caption, and words for the bars; a loss is said."""
     story = STORIES["more units"].both(price=1_000)
-    tree = ET.fromstring(f"<p>{business_widgets.account_html(business_widgets.compute(story))}</p>")
+    tree = ET.fromstring(f"<p>{figures.account_html(figures.compute(story))}</p>")
     assert len(tree.findall(".//tr")) == 7
     assert len(tree.findall(".//th[@scope='row']")) == 6
     assert tree.find(".//caption").text
@@ -338,12 +340,12 @@ def test_account_is_an_accessible_table():
 def test_story_table_says_what_is_published():
     """Inputs are ours, only the totals are the study's; changed inputs no longer claim them."""
     story = STORIES["cheaper analysis"]
-    table = business_widgets.story_table(story)
+    table = figures.story_table(story)
     assert table.count("our assumption") == 5
     assert table.count("published") == 1
     assert "**197,850,000** | **299,950,002** | **published**" in table
     assert not re.search(r"(?<!\\)\$", table)
-    assert "published" not in business_widgets.story_table(story.both(fixed=0))
+    assert "published" not in figures.story_table(story.both(fixed=0))
 
 
 def test_figures_have_titles_and_units():
@@ -351,21 +353,19 @@ def test_figures_have_titles_and_units():
     story = STORIES["more units"]
     ways = {"a": business.random_ways(PUBLISHED[0], 5), "b": business.random_ways(PUBLISHED[1], 5)}
     x = np.linspace(0, 1, 5)
-    figures = (
-        business_widgets.ways_figure(ways, STORIES),
-        business_widgets.tornado_figure({"t": (story.network.net_income, business.tornado(story))}),
-        business_widgets.curves_figure(
-            x, {"a": x, "b": 2 * x}, title="t", x_title="x (%)", y_title="y ($)"
-        ),
+    drawn = (
+        figures.ways_figure(ways, STORIES),
+        figures.tornado_figure({"t": (story.network.net_income, business.tornado(story))}),
+        figures.curves_figure(x, {"a": x, "b": 2 * x}, title="t", x_title="x (%)", y_title="y ($)"),
     )
-    for figure in figures:
+    for figure in drawn:
         assert figure.layout.title.text
         assert figure.layout.xaxis.title.text
-    markers = [trace.marker.symbol for trace in figures[0].data]
+    markers = [trace.marker.symbol for trace in drawn[0].data]
     assert len(markers) == len(set(markers)) == 5
-    assert len({trace.marker.pattern.shape for trace in figures[1].data}) == 2
-    assert len({trace.line.dash for trace in figures[2].data}) == 2
-    ends = figures[1].data[1]
+    assert len({trace.marker.pattern.shape for trace in drawn[1].data}) == 2
+    assert len({trace.line.dash for trace in drawn[2].data}) == 2
+    ends = drawn[1].data[1]
     top = business.tornado(story)[0]
     assert ends.y[-1] == top.name
     assert (ends.base + ends.x[-1]) * 1e6 == pytest.approx(top.high)

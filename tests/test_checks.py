@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from xrlab import Encoding, business, checks, correction_bias, next_steps, own_image, simulate
-from xrlab.progress import EXERCISES, STATES
+from xrlab import Encoding, simulate
+from xrlab.course import checks
+from xrlab.course.progress import EXERCISES, STATES
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.uniform(-1, 1, (50, 15))
@@ -110,7 +111,7 @@ TABLE = [
         ),
     ),
     Exercise(
-        correction_bias.check_shrinkage,
+        checks.check_shrinkage,
         (),
         [0.980, 0.699],
         (
@@ -166,7 +167,7 @@ TABLE = [
         ),
     ),
     Exercise(
-        own_image.check_seen,
+        checks.check_seen,
         (VALUES, ERRORS),
         3,
         (
@@ -176,7 +177,7 @@ TABLE = [
         ),
     ),
     Exercise(
-        business.check_break_even,
+        checks.check_break_even,
         (),
         LOST / 360_000_000,
         (
@@ -188,7 +189,7 @@ TABLE = [
         ),
     ),
     Exercise(
-        next_steps.check_pixels,
+        checks.check_pixels,
         (),
         30,
         (
@@ -327,7 +328,7 @@ def test_exercise_0_agrees_with_counting():
 
 def test_exercise_3_agrees_with_the_exact_grain():
     """The smallest lattice that the law of the grain allows is right, one of 20 sites less not."""
-    from xrlab.noise import expected_grain
+    from xrlab.crystal.speckle import expected_grain
 
     least = next(n for n in range(25, 1000) if expected_grain(n, 25, 64) <= 1.1 / 8)
     assert checks.large_enough_lattice(least).startswith("Right")

@@ -18,13 +18,13 @@ from test_report import interpretation
 
 import xrlab
 from xrlab import cli
-from xrlab.corrections import RECOMMENDED
-from xrlab.data import simulated_measurement
-from xrlab.dataset import Setting
-from xrlab.section import Section
+from xrlab.crystal.setting import Setting
+from xrlab.io.fetch import simulated_measurement
+from xrlab.io.section import Section
+from xrlab.measurement.pipeline import RECOMMENDED
 
 # xrlab.interpret is the function of that name.
-MODULE = importlib.import_module("xrlab.interpret")
+MODULE = importlib.import_module("xrlab.interpretation.interpret")
 COMMAND = [sys.executable, "-m", "xrlab"]
 
 

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from xrlab import ReciprocalGrid, generate
-from xrlab.dataset import Setting
-from xrlab.store import generate_to
-from xrlab.sweep import CHECKPOINT, DONE, folder_of, sweep
+from xrlab.crystal.setting import Setting
+from xrlab.datasets.store import generate_to
+from xrlab.training.sweep import CHECKPOINT, DONE, folder_of, sweep
 
 distributed = pytest.importorskip("distributed", reason="no Dask: pip install 'xrlab[cluster]'")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xrlab import correction_plots
-from xrlab import correction_widgets as widgets
-from xrlab.correction_bias import bias_table, example, read_encoding
-from xrlab.corrections import FILTERS, RECOMMENDED, Pipeline
-from xrlab.filters import smooth_median
+from xrlab.course.figures import corrections
+from xrlab.measurement.filters import smooth_median
+from xrlab.measurement.pipeline import FILTERS, RECOMMENDED, Pipeline
+from xrlab.trials.correction_bias import bias_table, example, read_encoding
+from xrlab.widgets import corrections as widgets
 
 
 @pytest.fixture
@@ -180,13 +180,13 @@ def test_figures_show_every_image_and_survive_json():
     """Rows are broken where they would be too long; changes of 0 stay on the logarithmic axis."""
     image, _ = example("laboratory", 1)
     stages = RECOMMENDED["noisy"].stages(image)
-    gallery = correction_plots.gallery_figure(stages)
+    gallery = corrections.gallery_figure(stages)
     assert [trace.yaxis for trace in gallery.data] == ["y", *(f"y{n}" for n in range(2, 8))]
     assert [each.text for each in gallery.layout.annotations[:7]] == list(stages)
     table = bias_table({"one": np.array, "half": lambda x: x + 1}, 2, spoiled=())
-    bias = correction_plots.bias_figure(table)
+    bias = corrections.bias_figure(table)
     assert list(bias.data[1].y) == ["one", "half"]
     assert list(bias.data[1].x) == [1e-5, table["half"].largest]
-    slopes = correction_plots.slopes_figure([[0.1, 0.2]], {"half": [[0.05, 0.1]]})
+    slopes = corrections.slopes_figure([[0.1, 0.2]], {"half": [[0.05, 0.1]]})
     for figure in (gallery, bias, slopes):
         assert len(figure.to_json()) > 1000

@@ -9,17 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xrlab import filters, gaps
-from xrlab.corrections import (
-    FILTERS,
-    RECOMMENDED,
-    REFERENCE_PIPELINE,
-    Pipeline,
-    compress_peaks,
-    fill_unmeasured,
-    match_log_moments,
-    normalise_mean,
-)
+from xrlab.measurement import cleaning, filling, filters
+from xrlab.measurement.filling import fill_unmeasured
+from xrlab.measurement.filters import compress_peaks, match_log_moments, normalise_mean
+from xrlab.measurement.pipeline import FILTERS, RECOMMENDED, REFERENCE_PIPELINE, Pipeline
 
 images = arrays(np.float64, (5, 6), elements=st.floats(0.01, 1e4)).filter(
     lambda image: image.min() < image.max()
@@ -203,8 +196,8 @@ def test_text_as_people_write_it():
             (normalise_mean, {}),
             (filters.smooth_gaussian, {}),
             (FILTERS["mask_range"].function, {"lowest": 0.001, "highest": np.inf}),
-            (gaps.symmetrise, {"group": "2"}),
-            (gaps.punch_bragg, {"radius": 0.1, "h": (0, 4)}),
+            (filling.symmetrise, {"group": "2"}),
+            (cleaning.punch_bragg, {"radius": 0.1, "h": (0, 4)}),
         )
     )
 
@@ -239,7 +232,7 @@ def test_bad_text_is_refused(text, message):
     ("step", "message"),
     [
         ((np.sqrt, {}), "the step sqrt is not among the filters"),
-        ((gaps.divide_form_factor, {"form_factor": np.ones((3, 3))}), "type ndarray.*as text"),
+        ((cleaning.divide_form_factor, {"form_factor": np.ones((3, 3))}), "type ndarray.*as text"),
     ],
 )
 def test_what_text_cannot_hold_is_refused(step, message):
@@ -271,12 +264,12 @@ def test_no_step_is_no_change():
 
 def test_every_correction_is_registered():
     """No public function of image to image is left out, and each has one kind."""
-    from xrlab import cleaning
+    from xrlab.measurement import cleaning
 
     helpers = {"area_average", "moving_median", "noise_level", "bridged", "equivalents"}
     public = {
         name
-        for module in (filters, cleaning, gaps)
+        for module in (filters, cleaning, filling)
         for name, each in vars(module).items()
         if inspect.isfunction(each) and each.__module__ == module.__name__ and name[0] != "_"
     }

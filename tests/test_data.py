@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from xrlab import data
-from xrlab.data import DataUnavailableError, fetch, measured_or_simulated
+from xrlab.io import fetch as data
+from xrlab.io.fetch import DataUnavailableError, fetch, measured_or_simulated
 
 
 def test_measured_boxes_are_as_described(real):

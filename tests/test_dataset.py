@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from xrlab.dataset import CHUNK, STUDY, Setting, generate, make_sample
+from xrlab.crystal.setting import STUDY, Setting
+from xrlab.datasets.dataset import CHUNK, generate, make_sample
 
 QUICK = Setting(size=12, lot_size=6, lots=2)
 

@@ -14,9 +14,9 @@ from xrlab import (
     expected_image,
     simulate,
 )
-from xrlab.diffraction import correlation_image
-from xrlab.form_factor import Cell, dichlorodinitrobenzene
-from xrlab.spectrum import NotRealisableError
+from xrlab.crystal.diffraction import correlation_image
+from xrlab.crystal.form_factor import Cell, dichlorodinitrobenzene
+from xrlab.crystal.spectrum import NotRealisableError
 
 CHECKERBOARD = np.indices((16, 16)).sum(axis=0) % 2 * 2 - 1
 

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xrlab import Encoding, eda, eda_plots, eda_widgets
-from xrlab.dataset import Setting, generate
+from xrlab import Encoding
+from xrlab.course.figures import densities
+from xrlab.course.figures import eda as eda_plots
+from xrlab.crystal import realisable, speckle
+from xrlab.crystal.encoding import three_site_conditions
+from xrlab.crystal.setting import Setting
+from xrlab.datasets.dataset import generate
+from xrlab.trials import repeats
+from xrlab.widgets import eda as eda_widgets
 
 SPANS = (2, 3, 4)
 RNG = np.random.default_rng(0)
@@ -17,7 +24,7 @@ DEFAULT = {
     span: np.array([Encoding.random(span, seed, "realisable").vector for seed in range(200)])
     for span in SPANS
 }
-SMALL = eda.repeated_images(Encoding.from_vector([0.5, 0.3, 0.2]), 3)
+SMALL = repeats.repeated_images(Encoding.from_vector([0.5, 0.3, 0.2]), 3)
 
 
 @pytest.fixture(scope="module")
@@ -39,38 +46,39 @@ def test_conditions_are_those_of_an_encoding(span):
     """Encoding.violations names a three-site condition exactly where `possible` says no."""
     shrunk = ASKED[span][:60] * np.linspace(0.2, 1, 60)[:, None]
     named = [any("|" in text for text in Encoding.from_vector(v).violations()) for v in shrunk]
-    np.testing.assert_array_equal(eda.possible(shrunk, span), ~np.array(named))
+    np.testing.assert_array_equal(realisable.possible(shrunk, span), ~np.array(named))
     assert 0 < sum(named) < 60
 
 
 def test_no_small_lattice_breaks_a_condition(small_lattices):
     """All 4 x 4 lattices of half +1 are possible, and some lie on the border."""
-    slack = eda.three_site_slack(small_lattices, 3)
+    slack = realisable.three_site_slack(small_lattices, 3)
     assert abs(slack.min()) < 1e-9
-    assert eda.possible(small_lattices, 3).all()
+    assert realisable.possible(small_lattices, 3).all()
     encoding = small_lattices[7]
     np.testing.assert_allclose(
-        eda.three_site_slack([encoding], 3), 1 - (eda.three_site_conditions(3) @ encoding).max()
+        realisable.three_site_slack([encoding], 3),
+        1 - (three_site_conditions(3) @ encoding).max(),
     )
 
 
 def test_a_third_of_span_2_is_possible():
     """The tetrahedron has a third of the volume of the cube."""
     wishes = np.random.default_rng(1).uniform(-1, 1, (100_000, 3))
-    assert abs(eda.possible(wishes, 2).mean() - 1 / 3) < 0.006
+    assert abs(realisable.possible(wishes, 2).mean() - 1 / 3) < 0.006
 
 
 def test_lattices_of_a_data_set_are_possible():
     """Labels in float32 are not thrown out by rounding, nor those on the border."""
     for setting in (Setting(targets="uniform", start="cold"), Setting(sampler="gaussian")):
         data = generate(3, 16, setting=setting, n_jobs=1, progress=False)
-        assert eda.possible(data.encodings, 3).all()
+        assert realisable.possible(data.encodings, 3).all()
 
 
 @pytest.mark.parametrize("value", [-0.7, 0.0, 0.4])
 def test_region_of_a_slice_is_a_rectangle(value):
     """Span 2, c(1, 1) held: |x + y| <= 1 + z and |x - y| <= 1 - z."""
-    region = eda.possible_region(2, 0, 1, {2: (value, value)})
+    region = realisable.possible_region(2, 0, 1, {2: (value, value)})
     x, y = region.T
     assert len(region) == 4
     np.testing.assert_allclose(sorted(x + y), [-1 - value] * 2 + [1 + value] * 2, atol=1e-6)
@@ -80,69 +88,72 @@ def test_region_of_a_slice_is_a_rectangle(value):
 @pytest.mark.parametrize(("across", "up"), [(0, 1), (0, 2), (3, 7), (4, 5)])
 def test_region_holds_every_small_lattice(small_lattices, across, up):
     """All 4 x 4 lattices of half +1 lie inside."""
-    region = eda.possible_region(3, across, up)
-    assert eda.inside(region, small_lattices[:, [across, up]]).all()
+    region = realisable.possible_region(3, across, up)
+    assert realisable.inside(region, small_lattices[:, [across, up]]).all()
 
 
 def test_small_lattices_reach_the_corners(small_lattices):
     """All alike, every second, two and two along b: the triangle of c(0, 2) against c(0, 1)."""
-    for corner in eda.possible_region(3, 0, 1):
+    for corner in realisable.possible_region(3, 0, 1):
         assert np.abs(small_lattices[:, :2] - corner).max(axis=1).min() < 0.26
 
 
 def test_region_agrees_with_points_drawn_at_random():
     """The shadow of the body, not just the conditions between the two: found by brute force."""
     body = np.random.default_rng(2).uniform(-1, 1, (400_000, 8))
-    body = body[eda.possible(body, 3)]
+    body = body[realisable.possible(body, 3)]
     body = body[np.abs(body[:, 2] - 0.5) < 0.2]
-    region = eda.possible_region(3, 0, 4, {2: (0.3, 0.7)})
-    assert eda.inside(region, body[:, [0, 4]]).all()
+    region = realisable.possible_region(3, 0, 4, {2: (0.3, 0.7)})
+    assert realisable.inside(region, body[:, [0, 4]]).all()
     assert len(body) > 100
 
 
 def test_region_may_be_a_line_or_empty():
     """Perfect order leaves a line; a value that nothing can have leaves nothing."""
-    line = eda.possible_region(2, 0, 1, {2: (1.0, 1.0)})
+    line = realisable.possible_region(2, 0, 1, {2: (1.0, 1.0)})
     np.testing.assert_allclose(np.abs(line), 1, atol=1e-6)
     assert len(line) == 2
-    assert not eda.inside(line, [[0, 0]]).any()
-    assert eda.possible_region(2, 0, 1, {2: (1.2, 1.5)}).shape == (0, 2)
+    assert not realisable.inside(line, [[0, 0]]).any()
+    assert realisable.possible_region(2, 0, 1, {2: (1.2, 1.5)}).shape == (0, 2)
     # c(0, 1) = 1 forces c(1, 0) = c(1, 1)
-    assert eda.possible_region(3, 1, 5, {0: (0.9, 1), 2: (0.9, 1), 3: (-1, -0.9)}).shape == (0, 2)
+    assert realisable.possible_region(3, 1, 5, {0: (0.9, 1), 2: (0.9, 1), 3: (-1, -0.9)}).shape == (
+        0,
+        2,
+    )
 
 
 def test_region_wants_two_components():
     """The same one twice, or one that is not there, is an error in words."""
     for across, up in ((1, 1), (0, 3), (-1, 0)):
         with pytest.raises(ValueError, match="two different components"):
-            eda.possible_region(2, across, up)
+            realisable.possible_region(2, across, up)
 
 
 def test_region_given_away_can_be_changed():
     """What is remembered is safe from the caller."""
-    eda.possible_region(2, 0, 1)[:] = 7
-    assert eda.possible_region(2, 0, 1).max() == 1
+    realisable.possible_region(2, 0, 1)[:] = 7
+    assert realisable.possible_region(2, 0, 1).max() == 1
 
 
 def test_encodings_of_another_span_are_named():
     """The shape that is wanted and the one given."""
     with pytest.raises(ValueError, match=r"\(samples, 8\); this one has shape \(200, 15\)"):
-        eda.possible(ASKED[4], 3)
+        realisable.possible(ASKED[4], 3)
 
 
 def test_pair_density_is_relative_to_even():
     """Its mean is 1; a point goes up with the second component."""
-    density = eda.pair_density([0.9] * 4, [-0.9] * 4, bins=4)
+    density = densities.pair_density([0.9] * 4, [-0.9] * 4, bins=4)
     assert density[0, 3] == 16
     assert density.mean() == 1
-    assert eda.pair_density(*ASKED[2].T[:2], 8, smooth=1).mean() == pytest.approx(1)
-    assert eda.pair_density([], [], 4).max() == 0
+    assert densities.pair_density(*ASKED[2].T[:2], 8, smooth=1).mean() == pytest.approx(1)
+    assert densities.pair_density([], [], 4).max() == 0
 
 
 def test_mosaic_puts_every_pair_in_its_place():
     """First component at the left and at the top, the second set above the diagonal."""
     corner = np.tile([0.9, -0.9, 0.9], (5, 1))
-    mosaic = eda.pair_mosaic(corner, -corner, 2, bins=2)
+    mosaic = densities.pair_mosaic(corner, -corner, 2, bins=2)
     assert mosaic.shape == (8, 8)
     # component 1 up, 0 across, below the diagonal: low and right
     np.testing.assert_array_equal(mosaic[3:5, 0:2], [[0, 4], [0, 0]])
@@ -156,8 +167,8 @@ def test_mosaic_puts_every_pair_in_its_place():
 def test_norm_laws_have_their_moments(n_values):
     """Both integrate to 1; mean squares are n / 3 and n times the variance."""
     r = np.linspace(0, 10, 40001)[1:]
-    cube = eda.cube_norm_density(r, n_values)
-    chi = eda.normal_norm_density(r, n_values, 0.5)
+    cube = densities.cube_norm_density(r, n_values)
+    chi = densities.normal_norm_density(r, n_values, 0.5)
     np.testing.assert_allclose(np.trapezoid(cube, r), 1, atol=0.01 if n_values == 1 else 1e-3)
     np.testing.assert_allclose(np.trapezoid(cube * r**2, r), n_values / 3, rtol=1e-3)
     np.testing.assert_allclose(chi, stats.chi.pdf(r / 0.5, n_values) / 0.5, atol=1e-12)
@@ -169,7 +180,7 @@ def test_cube_law_agrees_with_drawn_points():
     within = np.mean(
         np.linalg.norm(np.random.default_rng(3).uniform(-1, 1, (10**5, 8)), axis=1) < 1.6
     )
-    assert np.trapezoid(eda.cube_norm_density(r, 8), r) == pytest.approx(within, abs=0.006)
+    assert np.trapezoid(densities.cube_norm_density(r, 8), r) == pytest.approx(within, abs=0.006)
 
 
 # Intensities
@@ -179,18 +190,18 @@ def test_cube_law_agrees_with_drawn_points():
 def test_effective_lots_are_those_of_random_crystals(size, lot_size, lots):
     """Relative variance of the intensities of crystals without order."""
     setting = Setting(size=size, lot_size=lot_size, lots=lots)
-    images = eda.repeated_images(Encoding.from_vector([0, 0, 0]), 60, setting, seed=5)
+    images = repeats.repeated_images(Encoding.from_vector([0, 0, 0]), 60, setting, seed=5)
     inner = images[:, 4:28, 4:28]  # away from whole and half h and k, where amplitudes are real
-    expected = eda.effective_lots(size, lot_size, lots)
+    expected = speckle.effective_lots(size, lot_size, lots)
     assert 1 / inner.var() == pytest.approx(expected, rel=0.1)
 
 
 def test_effective_lots_says_what_fits():
     """Two lots must not overlap twice round the periodic lattice."""
     with pytest.raises(ValueError, match="half as wide"):
-        eda.effective_lots(50, 26, 8)
+        speckle.effective_lots(50, 26, 8)
     with pytest.raises(ValueError, match="at least 1"):
-        eda.effective_lots(50, 25, 0)
+        speckle.effective_lots(50, 25, 0)
 
 
 @pytest.mark.parametrize("lots", [1, 4.5, 8])
@@ -199,39 +210,41 @@ def test_speckle_law_is_the_gamma_law(lots):
     x = np.linspace(0.01, 8, 200)
     one = stats.gamma.pdf(x, lots, scale=1 / lots)
     three = stats.gamma.pdf(x, lots, scale=3 / lots)
-    np.testing.assert_allclose(eda.speckle_density(x, lots), one)
-    np.testing.assert_allclose(eda.speckle_density(x, lots, 3.0), three)
-    np.testing.assert_allclose(eda.speckle_density(x, lots, [[1], [3]]), (one + three) / 2)
+    np.testing.assert_allclose(speckle.speckle_density(x, lots), one)
+    np.testing.assert_allclose(speckle.speckle_density(x, lots, 3.0), three)
+    np.testing.assert_allclose(speckle.speckle_density(x, lots, [[1], [3]]), (one + three) / 2)
     log = np.log(np.random.default_rng(6).gamma(lots, size=200_000))
-    assert eda.speckle_contrast(lots) == pytest.approx(log.std(), rel=0.01)
+    assert speckle.speckle_contrast(lots) == pytest.approx(log.std(), rel=0.01)
 
 
 def test_shares_per_decade_add_up():
     """Times the width of the bins they make 1; unmeasured pixels do not count."""
     edges = np.logspace(-2, 2, 21)
     values = np.append(np.random.default_rng(7).lognormal(size=999), np.nan)
-    share = eda.per_decade(values.reshape(10, 100), edges)
+    share = speckle.per_decade(values.reshape(10, 100), edges)
     assert (share * 0.2).sum() == pytest.approx(1)
-    assert eda.per_decade([np.nan], edges).max() == 0
+    assert speckle.per_decade([np.nan], edges).max() == 0
 
 
 def test_contrast_knows_no_scale():
     """Multiplying changes nothing, raising to a power multiplies it; one value for each image."""
-    contrast = eda.log_contrast(SMALL)
+    contrast = speckle.log_contrast(SMALL)
     assert contrast.shape == (3,)
-    np.testing.assert_allclose(eda.log_contrast(300 * SMALL), contrast, rtol=1e-4)
-    np.testing.assert_allclose(eda.log_contrast(SMALL.astype(float) ** 2), 2 * contrast, rtol=1e-4)
+    np.testing.assert_allclose(speckle.log_contrast(300 * SMALL), contrast, rtol=1e-4)
+    np.testing.assert_allclose(
+        speckle.log_contrast(SMALL.astype(float) ** 2), 2 * contrast, rtol=1e-4
+    )
     spoiled = SMALL[0].copy()
     spoiled[:2] = 0
     spoiled[2:4] = np.nan
-    assert eda.log_contrast(spoiled) == pytest.approx(eda.log_contrast(SMALL[0, 4:]))
+    assert speckle.log_contrast(spoiled) == pytest.approx(speckle.log_contrast(SMALL[0, 4:]))
 
 
 def test_images_of_one_encoding_are_a_stable_series():
     """Image i depends on (seed, i) alone; another seed, another series; the mean is S."""
     encoding = Encoding.from_vector([0.5, 0.3, 0.2])
-    np.testing.assert_array_equal(eda.repeated_images(encoding, 2), SMALL[:2])
-    assert not np.array_equal(eda.repeated_images(encoding, 2, seed=1), SMALL[:2])
+    np.testing.assert_array_equal(repeats.repeated_images(encoding, 2), SMALL[:2])
+    assert not np.array_equal(repeats.repeated_images(encoding, 2, seed=1), SMALL[:2])
     assert SMALL[:, :-1, :-1].mean() == pytest.approx(1, abs=0.02)
 
 
@@ -253,7 +266,9 @@ def figures():
         "speckle": eda_plots.speckle_figure(SMALL[0], SMALL[1], {"8 lots": ratio}, {"law": 4.5}),
         "intensities": eda_plots.intensities_figure({"a": ({"data": SMALL}, law)}),
         "log": eda_plots.intensities_figure({"a": ({"data": SMALL}, law)}, log_share=True),
-        "contrast": eda_plots.contrast_figure({"set": eda.log_contrast(SMALL)}, {"x": 0.3}, 0.5),
+        "contrast": eda_plots.contrast_figure(
+            {"set": speckle.log_contrast(SMALL)}, {"x": 0.3}, 0.5
+        ),
     }
 
 
@@ -309,7 +324,7 @@ def test_view_takes_a_slice():
     assert view.total == 200
     np.testing.assert_allclose(view.marginals.sum(axis=1) * 2 / eda_widgets.BINS, 1)
     assert view.density.mean() == pytest.approx(1)
-    assert view.outside == len(view.points) - eda.inside(view.border, view.points).sum()
+    assert view.outside == len(view.points) - realisable.inside(view.border, view.points).sum()
     assert view.correlation == pytest.approx(np.corrcoef(view.points.T)[0, 1])
 
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xrlab import Encoding, simulate
-from xrlab.encoding import component_names, vector_length
-from xrlab.lattice import realised_correlations
-from xrlab.spectrum import NotRealisableError, maximum_entropy
+from xrlab.crystal.encoding import component_names, vector_length
+from xrlab.crystal.lattice import realised_correlations
+from xrlab.crystal.spectrum import NotRealisableError, maximum_entropy
 
 vectors = st.integers(2, 8).flatmap(
     lambda span: arrays(np.float64, span**2 - 1, elements=st.floats(-1, 1))

@@ -10,7 +10,7 @@ import contextlib
 import pytest
 from test_lessons import cells, check_call, every_notebook, solution_code, tagged
 
-from xrlab.data import DataUnavailableError
+from xrlab.io.fetch import DataUnavailableError
 
 # Numbers of images that would make the tests slow; an exercise can be solved with a few.
 SMALL = {"n_fresh": 16, "n_trial": 12}

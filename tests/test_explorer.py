@@ -4,12 +4,14 @@ import ipywidgets as ipw
 import numpy as np
 import pytest
 
-from xrlab import Encoding, delta_pdf, diffraction_image, expected_image, explorer, simulate
-from xrlab.diffraction import STANDARD_GRID
-from xrlab.explorer import LOTS, PATTERNS, REACH, SIZES, State, compute, pattern
-from xrlab.explorer_code import from_code, to_code
-from xrlab.explorer_widgets import OWN, Explorer
-from xrlab.ranges import ranges
+from xrlab import Encoding, delta_pdf, diffraction_image, expected_image, simulate
+from xrlab.course import explorer
+from xrlab.course.explorer import LOTS, REACH, SIZES, State, compute, from_code, to_code
+from xrlab.crystal import patterns
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.patterns import PATTERNS, pattern
+from xrlab.crystal.realisable import ranges
+from xrlab.widgets.explorer import OWN, Explorer
 
 IMPOSSIBLE = (0.9, -0.9, 0.9)
 
@@ -60,7 +62,7 @@ def test_ring_scatters_on_a_ring():
     image = compute(explorer.start_state(5, "ring")).expected
     row, column = np.indices(image.shape) * 2 / 63
     distance = np.hypot(row - 1, column - 1)
-    on = image[abs(distance - explorer.RING) < 0.05]
+    on = image[abs(distance - patterns.RING) < 0.05]
     assert on.mean() > 3 * image[distance < 0.1].mean()
     assert on.mean() > 2 * image[abs(distance - 0.5) < 0.05].mean()
 
@@ -82,7 +84,7 @@ def test_what_no_field_has_is_weakened():
     assert 0.2 < result.part < 1
     rho = np.sin(np.pi / 2 * result.drawn.vector) / np.sin(np.pi / 2 * result.target.vector)
     np.testing.assert_allclose(rho, result.part, rtol=1e-6)
-    again, part = explorer.weaken(result.drawn, 50)
+    again, part = patterns.weaken(result.drawn, 50)
     assert (again, part) == (result.drawn, 1.0)
     words = words_of(result, moved=1)
     assert "|c(0, 1) - c(1, 0)|" in words
@@ -317,7 +319,7 @@ def test_errors_are_shown_in_words(monkeypatch):
     def fail(state):
         raise ValueError("nothing <b>here</b>")
 
-    monkeypatch.setattr("xrlab.explorer_widgets.compute", fail)
+    monkeypatch.setattr("xrlab.course.explorer.compute", fail)
     move(widget, 0, 0.1)
     assert "Not possible" in widget._status.value
     assert "&lt;b&gt;" in widget._status.value

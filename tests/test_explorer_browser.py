@@ -8,7 +8,7 @@ import pytest
 expect = pytest.importorskip("playwright.sync_api", reason="no playwright").expect
 pytestmark = browser.NEEDED
 
-CELL = "from xrlab.explorer_widgets import Explorer\nExplorer(span=3, pattern='ring')"
+CELL = "from xrlab.widgets.explorer import Explorer\nExplorer(span=3, pattern='ring')"
 
 
 @pytest.fixture(scope="module")

@@ -31,12 +31,14 @@ from tests.faults import (
     wait_for,
 )
 from tests.test_store import QUICK, make, n_written, tree
-from xrlab import cli, data, files, generate, load_model, models, open_data_set, small_cnn, store
-from xrlab.checkpoints import Checkpoint
-from xrlab.files import InUseError, alone
-from xrlab.models import import_keras
-from xrlab.report import write
-from xrlab.training import fit
+from xrlab import cli, generate, load_model, open_data_set, small_cnn
+from xrlab.datasets import store
+from xrlab.io import fetch, files
+from xrlab.io.files import InUseError, alone, write
+from xrlab.networks import backend
+from xrlab.networks.backend import import_keras
+from xrlab.training.checkpoints import Checkpoint
+from xrlab.training.fit import fit
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 
@@ -308,7 +310,7 @@ def test_what_libraries_write_is_whole_or_not_there(tmp_path):
 def test_killed_while_a_report_is_written(tmp_path):
     """The old report stays whole; the next one is written as ever."""
     path = write(tmp_path / "box.html", "old")
-    program = f"from xrlab.report import write\nwrite({str(path)!r}, 'new' * 10**6)"
+    program = f"from xrlab.interpretation.report import write\nwrite({str(path)!r}, 'new' * 10**6)"
     with python(DIE_IN_WRITE.format(n=1) + program) as killed:
         assert killed.wait() == -signal.SIGKILL
     assert path.read_text() == "old"
@@ -341,8 +343,8 @@ def test_reports_in_a_read_only_folder(read_only_folder):
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """The file of the smallest network in a folder of its own, to be damaged."""
-    shutil.copy(models.WEIGHTS / "cfs2.keras", tmp_path)
-    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    shutil.copy(backend.WEIGHTS / "cfs2.keras", tmp_path)
+    monkeypatch.setattr(backend, "WEIGHTS", tmp_path)
     return tmp_path / "cfs2.keras"
 
 
@@ -374,7 +376,7 @@ def test_damaged_weights_are_named(weights, damage):
 def test_damaged_card_is_named(weights, content):
     weights.with_suffix(".json").write_bytes(content)
     with pytest.raises(ValueError, match=r"cfs2\.json is damaged.*install xrlab anew"):
-        models.model_card("cfs2")
+        backend.model_card("cfs2")
 
 
 def test_weights_that_hold_code_are_refused(weights, tmp_path):
@@ -397,32 +399,32 @@ def test_weights_that_hold_code_are_refused(weights, tmp_path):
 def no_network(monkeypatch, tmp_path):
     """An empty cache and a network that refuses; the cache."""
     monkeypatch.setenv("XRLAB_DATA", str(tmp_path / "cache"))
-    monkeypatch.delenv(data.LOCAL_DATA, raising=False)
-    monkeypatch.setattr(data.pooch.HTTPDownloader, "__call__", _raise(ConnectionError("none")))
+    monkeypatch.delenv(fetch.LOCAL_DATA, raising=False)
+    monkeypatch.setattr(fetch.pooch.HTTPDownloader, "__call__", _raise(ConnectionError("none")))
     return tmp_path / "cache"
 
 
 def test_half_a_copy_in_the_cache_is_mended(no_network, local_data, monkeypatch):
     """A copy that was killed on the way is made anew, without a network."""
-    monkeypatch.setenv(data.LOCAL_DATA, str(local_data))
-    path = data.fetch("box1")
+    monkeypatch.setenv(fetch.LOCAL_DATA, str(local_data))
+    path = fetch.fetch("box1")
     content = path.read_bytes()
     path.write_bytes(content[:999])
-    assert data.fetch("box1") == path
+    assert fetch.fetch("box1") == path
     assert path.read_bytes() == content
     path.write_bytes(content[:999])
-    monkeypatch.delenv(data.LOCAL_DATA)
-    with pytest.raises(data.DataUnavailableError, match="XRLAB_LOCAL_DATA"):
-        data.fetch("box1")
+    monkeypatch.delenv(fetch.LOCAL_DATA)
+    with pytest.raises(fetch.DataUnavailableError, match="XRLAB_LOCAL_DATA"):
+        fetch.fetch("box1")
 
 
 def test_a_cache_that_cannot_be_written_is_gone_round(no_network, local_data, monkeypatch):
     """The copy in the local folder is as good; without one, the message names the cache."""
     no_network.write_text("a file where the folder should be")
-    with pytest.raises(data.DataUnavailableError, match=f"to {no_network}"):
-        data.fetch("box1")
-    monkeypatch.setenv(data.LOCAL_DATA, str(local_data))
-    assert data.fetch("box1").parent == local_data
+    with pytest.raises(fetch.DataUnavailableError, match=f"to {no_network}"):
+        fetch.fetch("box1")
+    monkeypatch.setenv(fetch.LOCAL_DATA, str(local_data))
+    assert fetch.fetch("box1").parent == local_data
 
 
 # The notebook series

@@ -11,14 +11,17 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from skimage import transform
 
-from xrlab import cleaning, correction_bias, filters, gaps
-from xrlab.corrections import FILTERS, RECOMMENDED
-from xrlab.data import read_image
-from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid, correlation_image
-from xrlab.encoding import Encoding
-from xrlab.form_factor import Cell, FormFactor, dichlorodinitrobenzene
-from xrlab.inversion import delta_pdf
-from xrlab.trial import trials
+from xrlab.course import checks
+from xrlab.crystal.diffraction import correlation_image
+from xrlab.crystal.encoding import Encoding
+from xrlab.crystal.form_factor import Cell, FormFactor, dichlorodinitrobenzene
+from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
+from xrlab.inference.delta_pdf import delta_pdf
+from xrlab.io.read import read_image
+from xrlab.measurement import cleaning, filling, filters, resample
+from xrlab.measurement.pipeline import FILTERS, RECOMMENDED
+from xrlab.trials import correction_bias
+from xrlab.trials.trial import trials
 
 STANDARD = correction_bias.standard_corrections()
 FILLERS = ("fill_unmeasured", "fill_biharmonic", "fill_symmetric", "fill_periodic")
@@ -123,7 +126,7 @@ def test_harmful_filters_do_harm(clean):
         (filters.smooth_nonlocal, {"patch": 2}, "patch of smooth_nonlocal"),
         (filters.smooth_total_variation, {"weight": True}, "weight.*got True"),
         (filters.sharpen_richardson_lucy, {"iterations": 0}, "iterations.*got 0"),
-        (filters.average_down, {"rows": 65}, "from 1 to these; got .65, 64."),
+        (resample.average_down, {"rows": 65}, "from 1 to these; got .65, 64."),
         (cleaning.mask_range, {"lowest": 3, "highest": 2}, "got 3 and 2"),
         (cleaning.mask_range, {"lowest": 1e6}, "no pixel of this image lies between"),
         (cleaning.subtract_rolling_ball, {"radius": 0}, "radius.*got 0"),
@@ -131,16 +134,16 @@ def test_harmful_filters_do_harm(clean):
         (cleaning.remove_outliers, {"threshold": 0}, "threshold.*got 0"),
         (cleaning.remove_hot_pixels, {"contrast": 0.5}, "contrast.*got 0.5"),
         (cleaning.remove_hot_pixels, {"group": "3"}, "one of 1, 2, 2mm.*got '3'"),
-        (gaps.punch_bragg, {"radius": 0.8}, "radius of punch_bragg.*got 0.8"),
-        (gaps.punch_bragg, {"radius": 0.7, "h": (0, 0.1), "k": (0, 0.1)}, "leaves no measured"),
-        (gaps.punch_bragg, {"h": 3}, "two numbers each.*got 3"),
-        (gaps.punch_and_fill, {"ring": 0}, "ring.*got 0"),
-        (gaps.fill_biharmonic, {"largest": 0}, "largest.*got 0"),
-        (gaps.fill_periodic, {"k": (2, 0)}, "k runs from a smaller to a larger"),
-        (gaps.symmetrise, {"group": 2}, "one of 1, 2, 2mm.*got 2"),
-        (gaps.divide_form_factor, {"form_factor": np.ones((3, 3))}, r"64 x 64.*shape \(3, 3\)"),
-        (gaps.divide_form_factor, {"form_factor": np.zeros((64, 64))}, "lowest value of 0"),
-        (gaps.divide_polarisation, {"a": 1.0, "wavelength": 5}, "nothing is seen beyond"),
+        (cleaning.punch_bragg, {"radius": 0.8}, "radius of punch_bragg.*got 0.8"),
+        (cleaning.punch_bragg, {"radius": 0.7, "h": (0, 0.1), "k": (0, 0.1)}, "leaves no measured"),
+        (cleaning.punch_bragg, {"h": 3}, "two numbers each.*got 3"),
+        (cleaning.punch_and_fill, {"ring": 0}, "ring.*got 0"),
+        (filling.fill_biharmonic, {"largest": 0}, "largest.*got 0"),
+        (filling.fill_periodic, {"k": (2, 0)}, "k runs from a smaller to a larger"),
+        (filling.symmetrise, {"group": 2}, "one of 1, 2, 2mm.*got 2"),
+        (cleaning.divide_form_factor, {"form_factor": np.ones((3, 3))}, r"64 x 64.*shape \(3, 3\)"),
+        (cleaning.divide_form_factor, {"form_factor": np.zeros((64, 64))}, "lowest value of 0"),
+        (cleaning.divide_polarisation, {"a": 1.0, "wavelength": 5}, "nothing is seen beyond"),
     ],
 )
 def test_bad_parameters_are_refused(function, parameters, message, image):
@@ -261,7 +264,7 @@ def test_richardson_lucy_undoes_a_blur(pattern):
 def test_area_average_agrees_with_scikit_image(shape, factor):
     """For whole factors the means are skimage's local means, the errors sqrt(counts) / pixels."""
     counts = np.random.default_rng(1).poisson(5, np.multiply(shape, factor))
-    mean, error = filters.area_average(counts, shape)
+    mean, error = resample.area_average(counts, shape)
     expected = transform.downscale_local_mean(counts.astype(float), factor)
     np.testing.assert_allclose(mean, expected)
     np.testing.assert_allclose(error, np.sqrt(expected / np.prod(factor)))
@@ -279,7 +282,7 @@ def test_area_average_conserves_what_was_measured(image, missing, rows, columns)
     image = np.where(missing, np.nan, image)
     if np.isnan(image).all() or np.nanmin(image) == np.nanmax(image):
         return
-    mean, error = filters.area_average(image, (rows, columns))
+    mean, error = resample.area_average(image, (rows, columns))
     fine = np.repeat(np.repeat(image, rows, 0), columns, 1)  # each new pixel is 7 x 5 of these
     area = (~np.isnan(fine)).reshape(rows, 7, columns, 5).sum((1, 3)) / (rows * columns)
     assert np.nansum(mean * area) == pytest.approx(np.nansum(image), abs=1e-9)
@@ -293,18 +296,18 @@ def test_area_average_errors_are_those_of_many_counts():
     truth = rng.uniform(20, 60, (9, 7))
     truth[2:4, 3] = np.nan
     stack = np.where(np.isnan(truth), np.nan, rng.poisson(np.nan_to_num(truth), (2000, 9, 7)))
-    means = np.array([filters.area_average(each, (4, 3))[0] for each in stack])
-    _, error = filters.area_average(truth, (4, 3))
+    means = np.array([resample.area_average(each, (4, 3))[0] for each in stack])
+    _, error = resample.area_average(truth, (4, 3))
     np.testing.assert_allclose(means.std(axis=0), error, rtol=0.06)
 
 
 def test_area_average_of_the_same_shape_changes_nothing(holed):
     """A given variance is taken instead of the counts; bad ones are refused."""
-    mean, error = filters.area_average(holed, holed.shape, np.full(holed.shape, 4.0))
+    mean, error = resample.area_average(holed, holed.shape, np.full(holed.shape, 4.0))
     np.testing.assert_allclose(mean, holed)
     assert np.nanmin(error) == np.nanmax(error) == 2
     with pytest.raises(ValueError, match=r"variance is 0 or more.*lowest value of -1"):
-        filters.area_average(holed, (8, 8), np.full(holed.shape, -1.0))
+        resample.area_average(holed, (8, 8), np.full(holed.shape, -1.0))
 
 
 # Backgrounds and bad pixels
@@ -368,9 +371,9 @@ def test_mask_hides_what_is_out_of_range():
 
 def test_punch_takes_exactly_the_discs(image):
     """The pixels nearer than the radius to a whole h and k, on any part of reciprocal space."""
-    punched = gaps.punch_bragg(image, 0.15)
+    punched = cleaning.punch_bragg(image, 0.15)
     np.testing.assert_array_equal(np.isnan(punched), STANDARD_GRID.distance_to_bragg() < 0.15)
-    elsewhere = gaps.punch_bragg(image, 0.15, h=(0.3, 0.7))
+    elsewhere = cleaning.punch_bragg(image, 0.15, h=(0.3, 0.7))
     assert not np.isnan(elsewhere).any()
 
 
@@ -379,30 +382,30 @@ def test_punch_and_fill_cuts_peaks_down_to_their_ring():
     rng = np.random.default_rng(1)
     floor = 5 + rng.normal(0, 0.01, (64, 64))
     peaks = 100 * (STANDARD_GRID.distance_to_bragg() < 0.08)
-    filled = gaps.punch_and_fill(floor + peaks)
+    filled = cleaning.punch_and_fill(floor + peaks)
     assert np.abs(filled - 5).max() < 0.06
     isolated = np.where(STANDARD_GRID.distance_to_bragg() < 0.2, np.nan, floor)
     isolated[0, 0] = 50  # all around it unmeasured
-    assert np.isnan(gaps.punch_and_fill(isolated)[0, 0])
+    assert np.isnan(cleaning.punch_and_fill(isolated)[0, 0])
 
 
 def test_biharmonic_fills_only_small_gaps(holed):
     """A lone pixel and gaps up to the limit are filled, the larger stay; values within range."""
-    filled = gaps.fill_biharmonic(holed, largest=60)
+    filled = filling.fill_biharmonic(holed, largest=60)
     assert np.isfinite(filled[30, 47])
     assert np.isnan(filled[18, :10]).all()
     near = holed[27:34, 44:51]
     assert np.nanmin(near) <= filled[30, 47] <= np.nanmax(near)
 
 
-@pytest.mark.parametrize("fill", [gaps.fill_symmetric, gaps.fill_periodic])
+@pytest.mark.parametrize("fill", [filling.fill_symmetric, filling.fill_periodic])
 def test_symmetry_and_periodicity_bring_back_what_was_cut(fill, pattern):
     """The exact image has both, so what is filled is what was there."""
     encoding, image = pattern
     cut = correction_bias.cut_gaps(image)
     filled = fill(cut)
     assert np.abs(filled - image)[~np.isnan(filled)].max() < (
-        1e-9 if fill is gaps.fill_symmetric else 0.02  # linear interpolation
+        1e-9 if fill is filling.fill_symmetric else 0.02  # linear interpolation
     )
     assert np.isnan(filled).sum() < 0.1 * np.isnan(cut).sum()
     np.testing.assert_allclose(delta_pdf(filled).vector, encoding.vector, atol=1e-3)
@@ -415,7 +418,7 @@ def test_periodicity_holds_off_the_standard_window(pattern):
     image = correlation_image(np.outer(0.3 ** abs(reach), (-0.4) ** abs(reach)), grid)
     cut = image.copy()
     cut[20:30], cut[:, 40:44] = np.nan, np.nan
-    filled = gaps.fill_periodic(cut, grid.h, grid.k)
+    filled = filling.fill_periodic(cut, grid.h, grid.k)
     assert np.nanmax(np.abs(filled - image)) < 0.02 * image.max()  # linear interpolation
     assert np.isfinite(filled[25]).mean() > 0.9
 
@@ -427,7 +430,7 @@ def test_symmetrised_image_has_the_symmetry(group, image):
     """Averaging over a group gives what every operation of it leaves alone, mean included."""
     if image.min() == image.max():
         return
-    average = gaps.symmetrise(image, group)
+    average = filling.symmetrise(image, group)
     for each in filters.equivalents(average, group):
         np.testing.assert_allclose(each, average, atol=1e-12)
     assert average.mean() == pytest.approx(image.mean())
@@ -437,7 +440,7 @@ def test_symmetrised_image_has_the_symmetry(group, image):
 def test_quarter_turns_need_a_square():
     """A group that does not fit the image is refused by name."""
     with pytest.raises(ValueError, match=r"group 4 needs a square image.*\(3, 4\)"):
-        gaps.symmetrise(np.arange(12.0).reshape(3, 4), "4")
+        filling.symmetrise(np.arange(12.0).reshape(3, 4), "4")
 
 
 def test_round_trip_through_gaps(clean):
@@ -455,7 +458,7 @@ def test_form_factor_is_divided_out(image):
     molecule = dichlorodinitrobenzene()
     cell = Cell(10, 12, 8)
     factor = FormFactor(molecule, molecule.rotated(180), cell).on(STANDARD_GRID)
-    divided = gaps.divide_form_factor(image * factor, factor, floor=0.1)
+    divided = cleaning.divide_form_factor(image * factor, factor, floor=0.1)
     known = ~np.isnan(divided)
     np.testing.assert_allclose(divided[known], image[known], rtol=1e-9)
     np.testing.assert_array_equal(known, factor >= 0.1 * factor.mean())
@@ -465,7 +468,7 @@ def test_polarisation_at_known_angles():
     """At 2 theta = 90 degrees half is lost, at 0 nothing: sin 45 = wavelength |q| / 2."""
     edge = np.sqrt(2)  # |q| = sqrt 2 / wavelength at h = 1 with a cell of a = wavelength / sqrt 2
     image = np.array([[2.0, 3.0], [2.0, 3.0]])
-    corrected = gaps.divide_polarisation(image, 1.0 * edge, 1.0, 1e3, h=(0, 1), k=(0, 0.001))
+    corrected = cleaning.divide_polarisation(image, 1.0 * edge, 1.0, 1e3, h=(0, 1), k=(0, 0.001))
     np.testing.assert_allclose(corrected, [[2, 3], [4, 6]], rtol=1e-6)
 
 
@@ -543,4 +546,4 @@ def test_whole_detector_image_takes_seconds(local_data):
 )
 def test_exercise_4(answer, reply):
     """Each typical mistake gets its own hint."""
-    assert re.search(reply, correction_bias.check_shrinkage(answer))
+    assert re.search(reply, checks.check_shrinkage(answer))

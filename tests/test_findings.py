@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from xrlab import Encoding, ReciprocalGrid
-from xrlab.diffraction import STANDARD_GRID
-from xrlab.findings import SKILL, STRUCTURE, UNMEASURED, Finding, examine, missed_structure, repeats
-from xrlab.fit import PhysicalFit
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.inference.physical_fit import PhysicalFit
+from xrlab.interpretation.findings import (
+    SKILL,
+    STRUCTURE,
+    UNMEASURED,
+    Finding,
+    examine,
+    missed_structure,
+    repeats,
+)
 
 X, Y = np.meshgrid(STANDARD_GRID.h_values - 1, STANDARD_GRID.k_values - 1, indexing="ij")
 NAMES = [

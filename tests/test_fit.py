@@ -15,9 +15,9 @@ from scipy.special import iv
 from scipy.stats import t as student
 
 from xrlab import Encoding, ReciprocalGrid
-from xrlab.diffraction import STANDARD_GRID
-from xrlab.fit import FREEDOM, _Problem, physical_fit
-from xrlab.instrument import bragg_peaks
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.inference.physical_fit import FREEDOM, _Problem, physical_fit
+from xrlab.measurement.effects import bragg_peaks
 
 U, V = 0.9, -0.7
 AWAY = STANDARD_GRID.distance_to_bragg() >= 0.13

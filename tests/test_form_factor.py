@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrlab import ReciprocalGrid
-from xrlab.form_factor import (
+from xrlab.crystal.form_factor import (
     Cell,
     FormFactor,
     Molecule,
@@ -252,7 +252,7 @@ def test_half_a_turn_of_the_example_exchanges_its_groups(groups):
 
 def test_importing_the_module_leaves_the_table_alone():
     """Periodictable takes 0.1 s to import, so it is loaded only when a molecule is made."""
-    code = "import sys, xrlab.form_factor; sys.exit('periodictable' in sys.modules)"
+    code = "import sys, xrlab.crystal.form_factor; sys.exit('periodictable' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

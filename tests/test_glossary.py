@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import xrlab
-from xrlab import Encoding, glossary, noise, trial
-from xrlab.encoding import vector_length
-from xrlab.samplers import GAIN, SAMPLERS
+from xrlab import Encoding
+from xrlab.course import glossary
+from xrlab.crystal import speckle
+from xrlab.crystal.encoding import vector_length
+from xrlab.crystal.samplers import GAIN, SAMPLERS
+from xrlab.trials import trial
 
 ROOT = Path(__file__).parent.parent
 TERMS = glossary.terms()
@@ -96,7 +99,7 @@ def test_formulas_agree_with_the_code():
     assert "gains ½" in glossary.look_up("monte_carlo").formula
     samplers = {term.term for term in TERMS if term.group == "Samplers"}
     assert set(SAMPLERS) < samplers
-    assert noise.expected_grain(96, 48, 64) ** 2 == pytest.approx(
+    assert speckle.expected_grain(96, 48, 64) ** 2 == pytest.approx(
         1 / 64 + (1 - 1 / 64) * 4 / 9 * (48 / 96) ** 2, rel=0.01
     )
 

@@ -6,13 +6,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from xrlab import holdout, holdout_plots, holdout_widgets, study
-from xrlab.checkpoints import History
-from xrlab.dataset import STUDY, Setting, generate
-from xrlab.encoding import Encoding
-from xrlab.instrument import preset
-from xrlab.metrics import image_r2
-from xrlab.trial import Score
+from xrlab.course import study
+from xrlab.course.figures import holdout as holdout_plots
+from xrlab.crystal.encoding import Encoding
+from xrlab.crystal.setting import STUDY, Setting
+from xrlab.datasets.dataset import generate
+from xrlab.inference.metrics import image_r2
+from xrlab.measurement.instrument import preset
+from xrlab.training.checkpoints import History
+from xrlab.trials import degradation, holdout
+from xrlab.trials.trial import Score
+from xrlab.widgets import holdout as holdout_widgets
 
 LARGE = Setting(size=96, lot_size=48, lots=64)
 
@@ -28,7 +32,7 @@ def decoded():
 def curve():
     """The decline of four images."""
     data = generate(4, 4, 22, LARGE, progress=False)
-    return holdout.degradation_curve(data, (0, 0.5, 1), seed=1, progress=False)
+    return degradation.degradation_curve(data, (0, 0.5, 1), seed=1, progress=False)
 
 
 def test_larger_spans_are_nearer_and_the_truth_is_the_ceiling(decoded):
@@ -72,16 +76,16 @@ def test_small_spans_are_part_of_large_ones():
 
 def test_degradation_ends_are_the_presets(image):
     """Nothing at 0, exactly the bad day of that seed at 1."""
-    np.testing.assert_array_equal(holdout.degradation(image, 0, seed=3), image)
+    np.testing.assert_array_equal(degradation.degradation(image, 0, seed=3), image)
     worst = preset("bad day").measure(image, seed=3).image
-    np.testing.assert_allclose(holdout.degradation(image, 1, seed=3), worst)
+    np.testing.assert_allclose(degradation.degradation(image, 1, seed=3), worst)
     with pytest.raises(ValueError, match="from 0"):
-        holdout.degradation(image, 1.1)
+        degradation.degradation(image, 1.1)
 
 
 def test_degradation_is_one_bad_day_that_grows(image):
     """What is unmeasured stays so as t grows, and the image moves away from the clean one."""
-    several = [holdout.degradation(image, t, seed=5) for t in (0.05, 0.25, 0.5, 1)]
+    several = [degradation.degradation(image, t, seed=5) for t in (0.05, 0.25, 0.5, 1)]
     for milder, worse in pairwise(several):
         assert np.isnan(milder).sum() <= np.isnan(worse).sum()
     changes = [np.nanmedian(abs(each - image)) for each in several]
@@ -92,19 +96,19 @@ def test_degradation_is_one_bad_day_that_grows(image):
 def test_curve_has_every_method_and_degrades(curve):
     """The network for clean images falls at once; that for measured ones holds out."""
     assert curve.places == [0, 0.5, 1]
-    assert set(curve.rms) == set(holdout.METHODS)
+    assert set(curve.rms) == set(degradation.METHODS)
     network, clean = (curve.rms[f"network for {kind} images"] for kind in ("measured", "clean"))
     assert clean[0] < 0.1 < clean[2]
     assert network[2] < clean[2]
     assert ((curve.coverage >= 0) & (curve.coverage <= 1)).all()
     with pytest.raises(ValueError, match="the data have 2"):
-        holdout.degradation_curve(generate(2, 2, 0, n_jobs=1, progress=False))
+        degradation.degradation_curve(generate(2, 2, 0, n_jobs=1, progress=False))
 
 
 def test_effects_come_one_by_one():
     """Every effect of the bad day alone, between nothing and all of them."""
     data = generate(4, 2, 23, LARGE, progress=False)
-    found = holdout.effect_by_effect(
+    found = degradation.effect_by_effect(
         data, methods={"mean": lambda images: np.zeros((len(images), 15))}, progress=False
     )
     assert found.places[0] == "none"

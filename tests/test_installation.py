@@ -6,8 +6,9 @@ import numpy as np
 import psutil
 import pytest
 
-from xrlab import Encoding, installation, simulate
-from xrlab.installation import Line, check, report
+from xrlab import Encoding, simulate
+from xrlab.course import installation
+from xrlab.course.installation import Line, check, report
 
 
 def test_all_is_well_here():
@@ -60,7 +61,7 @@ def test_packages(monkeypatch, wanted, says):
 
 def test_weights(monkeypatch, tmp_path):
     """A missing file and one that was cut short are told apart."""
-    monkeypatch.setattr("xrlab.models.WEIGHTS", tmp_path)
+    monkeypatch.setattr("xrlab.networks.backend.WEIGHTS", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no cfs2\.keras"):
         installation._weights()
     (tmp_path / "cfs2.keras").write_bytes(b"version https://git-lfs")
@@ -93,11 +94,13 @@ def test_free_memory_knows_control_groups(monkeypatch, tmp_path):
 
 def test_a_wrong_answer_of_network_or_kernel_is_a_failure(monkeypatch):
     """Not only exceptions: what they compute is looked at."""
-    interpret = import_module("xrlab.interpret")  # the package's own name is the function
+    interpret = import_module(
+        "xrlab.interpretation.interpret"
+    )  # the package's own name is the function
     monkeypatch.setattr(interpret, "predict", lambda *a, **k: (np.zeros((1, 3)), None))
     with pytest.raises(ArithmeticError, match="is true"):
         installation._keras()
     wrong = simulate(Encoding.from_vector([0.0, 0.0, 0.0]), 20, seed=0)
-    monkeypatch.setattr(import_module("xrlab.lattice"), "simulate", lambda *a, **k: wrong)
+    monkeypatch.setattr(import_module("xrlab.crystal.lattice"), "simulate", lambda *a, **k: wrong)
     with pytest.raises(ArithmeticError, match="asked for"):
         installation._numba()

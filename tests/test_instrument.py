@@ -9,11 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xrlab.diffraction import STANDARD_GRID, ReciprocalGrid
-from xrlab.instrument import (
-    PRESETS,
-    Instrument,
-    Range,
+from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
+from xrlab.measurement.effects import (
     background,
     bad_pixels,
     beam_stop,
@@ -22,10 +19,9 @@ from xrlab.instrument import (
     counting,
     envelope,
     gaps,
-    preset,
     saturation,
-    stream,
 )
+from xrlab.measurement.instrument import PRESETS, Instrument, Range, preset, stream
 
 SMALL = ReciprocalGrid(h=(-0.3, 1.1), k=(0.25, 1.8), shape=(7, 9))
 GRIDS = [

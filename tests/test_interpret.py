@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from xrlab import Encoding, ReciprocalGrid, diffraction_image, interpret, predict, simulate
-from xrlab.dataset import STUDY, generate
-from xrlab.diffraction import STANDARD_GRID
-from xrlab.findings import IGNORANCE, NOT_EXPLAINED
-from xrlab.instrument import counting
-from xrlab.interpret import _lattice_with
-from xrlab.lattice import realised_correlations
-from xrlab.metrics import image_r2
-from xrlab.samplers import cut_field
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.lattice import realised_correlations
+from xrlab.crystal.samplers import cut_field
+from xrlab.crystal.setting import STUDY
+from xrlab.datasets.dataset import generate
+from xrlab.inference.metrics import image_r2
+from xrlab.interpretation.findings import IGNORANCE, NOT_EXPLAINED
+from xrlab.interpretation.interpret import _lattice_with
+from xrlab.measurement.effects import counting
 
 
 def test_predictions_have_the_promised_shape_and_spread():

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrlab import Encoding, ReciprocalGrid, delta_pdf, diffraction_image, simulate
-from xrlab.dataset import Setting, generate
-from xrlab.metrics import r2_score
-from xrlab.training import delta_pdf_vectors
+from xrlab.crystal.setting import Setting
+from xrlab.datasets.dataset import generate
+from xrlab.inference.baselines import delta_pdf_vectors
+from xrlab.inference.metrics import r2_score
 
 CELLS = st.sampled_from(
     [

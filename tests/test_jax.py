@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from xrlab import load_model
-from xrlab.models import import_keras, run_model
+from xrlab.networks.backend import import_keras, run_model
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed"
@@ -20,9 +20,10 @@ CODE = """
 import json
 import numpy as np
 from xrlab import load_model, medium_cnn, small_cnn
-from xrlab.dataset import Setting, generate
-from xrlab.models import import_keras, run_model
-from xrlab.training import fit
+from xrlab.crystal.setting import Setting
+from xrlab.datasets.dataset import generate
+from xrlab.networks.backend import import_keras, run_model
+from xrlab.training.fit import fit
 
 setting = Setting(size=20, lot_size=10, lots=4)
 train, validation = generate(2, 60, 1, setting, n_jobs=1, progress=False).split(40, 20)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xrlab import Encoding, simulate
-from xrlab.lattice import realised_correlations
-from xrlab.samplers import _swap_cycles, default_cycles
+from xrlab.crystal.kernels import _swap_cycles
+from xrlab.crystal.lattice import realised_correlations
+from xrlab.crystal.samplers import default_cycles
 
 
 @settings(deadline=None)

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from xrlab import progress
+from xrlab.course import progress
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"

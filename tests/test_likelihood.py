@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 
-from xrlab import (
-    Encoding,
-    ReciprocalGrid,
-    delta_pdf,
-    diffraction_image,
-    expected_image,
-    simulate,
-)
-from xrlab.inversion import trapezoid_weights
-from xrlab.likelihood import cramer_rao, lots_floor, maximum_likelihood
+from xrlab import Encoding, ReciprocalGrid, delta_pdf, diffraction_image, expected_image, simulate
+from xrlab.crystal.grid import trapezoid_weights
+from xrlab.crystal.speckle import lots_floor
+from xrlab.inference.likelihood import cramer_rao, maximum_likelihood
 
 CLUSTERS = Encoding.from_vector([0.3, -0.2, 0.1])
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from xrlab import limit, predict
-from xrlab.instrument import Instrument, background, blur, bragg_peaks, counting, envelope
-from xrlab.limit import LAWS, Law, limits, posterior_covariance
-from xrlab.metrics import r2_score
-from xrlab.trial import trials
+from xrlab import predict
+from xrlab.inference.metrics import r2_score
+from xrlab.measurement.effects import background, blur, bragg_peaks, counting, envelope
+from xrlab.measurement.instrument import Instrument
+from xrlab.trials import photon_limit
+from xrlab.trials.photon_limit import LAWS, Law, limits, posterior_covariance
+from xrlab.trials.trial import trials
 
 RNG = np.random.default_rng(4)
 H = np.linspace(0, 2, 64)
@@ -86,8 +88,8 @@ def test_law_keeps_mean_and_variance_of_its_images():
 
 def test_limits_of_a_preset(monkeypatch):
     """More knowledge, a higher limit; the network's figure is that of the trial of this name."""
-    monkeypatch.setattr(limit, "DRAWS", 300)
-    monkeypatch.setattr(limit, "COMPONENTS", {"S": 100, "E": 30, "A": 40})
+    monkeypatch.setattr(photon_limit, "DRAWS", 300)
+    monkeypatch.setattr(photon_limit, "COMPONENTS", {"S": 100, "E": 30, "A": 40})
     found = limits("bad day", 12, seed=6)
     assert 0.5 < found[LAWS] < found["E and A known"] < 1
     (trial,) = trials(12, 6, ["bad day"])

@@ -15,7 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from xrlab import Encoding, plain_kernels, samplers, simulate, spectrum
+from xrlab import Encoding, simulate
+from xrlab.crystal import kernels, samplers
 
 ROOT = Path(__file__).parent.parent
 
@@ -119,17 +120,17 @@ def test_twins_draw_the_same_lattices():
         coupling = rng.normal(0, 0.2, (span, span))
         start = np.where(rng.permutation(400).reshape(20, 20) < concentration * 400, 1, -1)
         made = []
-        for swap in (samplers._swap_cycles, plain_kernels.swap_cycles):
+        for swap in (kernels._swap_cycles, kernels.plain_swap_cycles):
             sites, learnt = start.astype(np.int8), coupling.copy()
             swap(sites, learnt, target.matrix, 6, 0.5, np.random.default_rng(1))
             made.append((sites, learnt))
         np.testing.assert_array_equal(made[0][0], made[1][0])
         np.testing.assert_array_equal(made[0][1], made[1][1])
     block, uniform = samplers._growth_odds(0.4, -0.3, 0.6), rng.random((30, 30))
-    grown = plain_kernels.grow(block, uniform)
-    np.testing.assert_array_equal(grown, samplers._grow(block, uniform))
+    grown = kernels.plain_grow(block, uniform)
+    np.testing.assert_array_equal(grown, kernels._grow(block, uniform))
     np.testing.assert_array_equal(
-        plain_kernels.pair_means(grown, 4), samplers.pair_means(grown.astype(np.int8), 4)
+        kernels.plain_pair_means(grown, 4), kernels.pair_means(grown.astype(np.int8), 4)
     )
 
 
@@ -137,14 +138,14 @@ def test_twins_draw_the_same_lattices():
 @pytest.mark.parametrize(("size", "n"), [(9, 2), (50, 4)])
 def test_twins_of_the_spectrum_agree(size, n, fixed_mean):
     """Sums over waves differ by rounding only."""
-    rng, turn = np.random.default_rng(size), spectrum._turn(size)
+    rng, turn = np.random.default_rng(size), kernels._turn(size)
     lam = np.append(1.0, rng.uniform(-1, 1, n * n - 1) / n**2 / 2)
-    inverse = spectrum._inverse_spectrum(lam, turn, fixed_mean)
+    inverse = kernels._inverse_spectrum(lam, turn, fixed_mean)
     np.testing.assert_allclose(
-        plain_kernels.inverse_spectrum(lam, turn, fixed_mean), inverse, rtol=1e-12
+        kernels.plain_inverse_spectrum(lam, turn, fixed_mean), inverse, rtol=1e-12
     )
     for ours, theirs in zip(
-        plain_kernels.moments(inverse, n, turn), spectrum._moments(inverse, n, turn), strict=True
+        kernels.plain_moments(inverse, n, turn), kernels._moments(inverse, n, turn), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
 
@@ -184,7 +185,7 @@ def test_explorer_works_with_the_packages_of_the_site(unpacked):
     code = """
 import xrlab
 from xrlab import noise_widgets
-from xrlab.explorer_widgets import Explorer
+from xrlab.widgets.explorer import Explorer
 explorer = Explorer()
 explorer.take(xrlab.Encoding.product(-0.5, 0.5, 2))
 print(explorer.target.vector)
@@ -200,7 +201,7 @@ def test_first_notebook_runs_with_the_packages_of_the_site(unpacked, tmp_path):
     name = LITE_NOTEBOOKS[0]
     notebook = nbformat.read(tmp_path / "files" / f"{name}.ipynb", as_version=4)
     cells = [c.source for c in notebook.cells if c.cell_type == "code" and c.source[0] != "%"]
-    done = in_browser(unpacked, "\n".join(["import xrlab.plots", *cells]))
+    done = in_browser(unpacked, "\n".join(["import xrlab.drawing.plots", *cells]))
     assert "the image says" in done.stdout
 
 
@@ -240,7 +241,7 @@ def test_wheel_of_the_site_has_no_weights_and_asks_for_little(wheel, tmp_path):
         names = archive.namelist()
         record = archive.read("xrlab-0.1.0.dist-info/RECORD").decode()
         asked = archive.read("xrlab-0.1.0.dist-info/METADATA").decode()
-    assert "xrlab/samplers.py" in names
+    assert "xrlab/crystal/samplers.py" in names
     assert not [name for name in names if "weights" in name]
     assert re.findall("Requires-Dist: (.*)", asked) == ["numpy>=2.0", "scipy>=1.14"]
     assert asked.endswith("# xrlab\n\nText.")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from xrlab import Encoding, expected_image, predict
-from xrlab.diffraction import STANDARD_GRID
-from xrlab.encoding import component_names
-from xrlab.lattice import realised_correlations
-from xrlab.measured import (
+from xrlab.crystal.encoding import component_names
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.lattice import realised_correlations
+from xrlab.networks.backend import import_keras, model_card
+from xrlab.networks.measured import (
     ask,
     calibrated,
     cosines,
@@ -18,17 +19,17 @@ from xrlab.measured import (
     unfold,
     with_mask,
 )
-from xrlab.measured_data import (
+from xrlab.training.measured_images import (
     _rearranged,
     clean_images,
     measured_images,
     random_measurement,
     smooth_factor,
 )
-from xrlab.measured_training import batches, calibration, save_model, train
-from xrlab.models import import_keras, model_card
-from xrlab.transfer import _heat_bath, thermal_lattice, unseen_measurement
-from xrlab.trial import cleaned_delta_pdf, score, trials
+from xrlab.training.train_measured import batches, calibration, save_model, train
+from xrlab.trials.independent import _heat_bath, thermal_lattice, unseen_measurement
+from xrlab.trials.rivals import cleaned_delta_pdf
+from xrlab.trials.trial import score, trials
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xrlab.metrics import image_r2, mean_absolute_error, mean_squared_error, r2_score
+from xrlab.inference.metrics import image_r2, mean_absolute_error, mean_squared_error, r2_score
 
 TRUE = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 8.0]])
 

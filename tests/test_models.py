@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from xrlab import large_cnn, load_model, medium_cnn, predict, small_cnn
-from xrlab.baselines import delta_pdf_vectors
-from xrlab.dataset import STUDY, generate
-from xrlab.metrics import mean_squared_error, r2_score
-from xrlab.models import (
-    ARCHITECTURES,
+from xrlab.crystal.setting import STUDY
+from xrlab.datasets.dataset import generate
+from xrlab.inference.baselines import delta_pdf_vectors
+from xrlab.inference.metrics import mean_squared_error, r2_score
+from xrlab.networks.backend import (
     BATCH,
     WEIGHTS,
     import_keras,
@@ -16,6 +16,7 @@ from xrlab.models import (
     run_model,
     shipped_models,
 )
+from xrlab.networks.cnn import ARCHITECTURES
 
 SPANS = (2, 3, 4)
 # R^2 on the test images of the card.

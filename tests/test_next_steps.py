@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from xrlab import ReciprocalGrid, diffraction_image
-from xrlab.lattice import realised_correlations
-from xrlab.next_steps import (
-    check_pixels,
+from xrlab.course.checks import check_pixels
+from xrlab.course.next_steps import (
     information_figure,
     pixels_figure,
     resolutions,
@@ -14,6 +13,7 @@ from xrlab.next_steps import (
     three_site_mean,
     traversal_figure,
 )
+from xrlab.crystal.lattice import realised_correlations
 
 
 def one_cell(pixels):

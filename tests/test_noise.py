@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from xrlab import Encoding, ReciprocalGrid, checks, diffraction_image, noise, noise_plots, simulate
-from xrlab import noise_widgets as widgets
-from xrlab.dataset import Setting
+from xrlab import Encoding, ReciprocalGrid, diffraction_image, simulate
+from xrlab.course import checks
+from xrlab.course.figures import noise as noise_plots
+from xrlab.crystal import speckle
+from xrlab.crystal.setting import Setting
+from xrlab.trials import repeats
+from xrlab.widgets import noise as widgets
 
 RANDOM = Encoding.product(0, 0, 2)
 STRIPES = Encoding.product(-0.4, 0.4, 2)
@@ -14,10 +18,10 @@ STRIPES = Encoding.product(-0.4, 0.4, 2)
 
 def test_lots_that_share_nothing_leave_one_over_root_m():
     """On an endless lattice the grain is 1/sqrt(M); one lot leaves 1 on any lattice."""
-    assert noise.expected_grain(100_000, 25, 64) == pytest.approx(1 / 8, rel=1e-4)
-    assert noise.expected_grain(30, 25, 1) == 1
+    assert speckle.expected_grain(100_000, 25, 64) == pytest.approx(1 / 8, rel=1e-4)
+    assert speckle.expected_grain(30, 25, 1) == 1
     # never less than what two lots share, however many there are
-    assert noise.expected_grain(50, 25, 10**9) == pytest.approx(1 / 3, rel=2e-3)
+    assert speckle.expected_grain(50, 25, 10**9) == pytest.approx(1 / 3, rel=2e-3)
 
 
 def test_shared_part_is_the_mean_overlap():
@@ -30,7 +34,7 @@ def test_shared_part_is_the_mean_overlap():
         for i in range(size)
         for j in range(size)
     ]
-    assert noise.shared(size, lot_size) == pytest.approx(np.mean(np.square(overlap)))
+    assert speckle.shared(size, lot_size) == pytest.approx(np.mean(np.square(overlap)))
 
 
 @pytest.mark.parametrize("encoding", [RANDOM, STRIPES], ids=["random", "stripes"])
@@ -40,15 +44,15 @@ def test_shared_part_is_the_mean_overlap():
 def test_grain_of_grown_lattices_obeys_the_law(encoding, size, lot_size, lots):
     """Within 10 percent, over 60 lattices; small lots of ordered sites are the grainiest."""
     setting = Setting(size, lot_size, lots, "growth")
-    measured = noise.grain_sweep(encoding, [setting], copies=60, seed=2)[0]
-    assert measured == pytest.approx(noise.expected_grain(size, lot_size, lots), rel=0.1)
+    measured = repeats.grain_sweep(encoding, [setting], copies=60, seed=2)[0]
+    assert measured == pytest.approx(speckle.expected_grain(size, lot_size, lots), rel=0.1)
 
 
 def test_pixels_scatter_as_the_law_says():
     """Twice the variance where the amplitude is real, the usual elsewhere."""
     grid = ReciprocalGrid((0, 0.5), (0, 0.5), (3, 3))  # 0, 1/4, 1/2: four points are real
     setting = Setting(40, 20, 8, "growth", grid)
-    law = noise.pixel_variance(setting)
+    law = speckle.pixel_variance(setting)
     assert law[0, 0] == pytest.approx(2 * law[1, 1], rel=0.02)
     images = [
         diffraction_image(
@@ -63,8 +67,8 @@ def test_pixels_scatter_as_the_law_says():
 
 def test_variance_of_the_standard_grid_averages_to_the_grain():
     """The real points are few."""
-    assert noise.pixel_variance().mean() == pytest.approx(
-        noise.expected_grain(50, 25, 8) ** 2, 0.01
+    assert speckle.pixel_variance().mean() == pytest.approx(
+        speckle.expected_grain(50, 25, 8) ** 2, 0.01
     )
 
 
@@ -76,8 +80,8 @@ def test_mean_of_many_grown_lattices_is_the_ensemble_image():
             diffraction_image(simulate(STRIPES, 20, "growth", seed), setting.grid, 18, 4, seed)
             for seed in range(800)
         ]
-    expected = noise.ensemble_image(STRIPES, setting)
-    variance = noise.pixel_variance(setting)
+    expected = speckle.ensemble_image(STRIPES, setting)
+    variance = speckle.pixel_variance(setting)
     z = (np.mean(images, axis=0) / expected - 1) / np.sqrt(variance / len(images))
     # mean removal takes a little more away near whole h and k
     away = setting.grid.distance_to_bragg() > 0.1
@@ -87,13 +91,13 @@ def test_mean_of_many_grown_lattices_is_the_ensemble_image():
 def test_ensemble_image_knows_what_cannot_be():
     """An encoding that no field has gets the nearest one."""
     impossible = Encoding.from_vector([-0.9, -0.9, -0.9])
-    assert np.isfinite(noise.ensemble_image(impossible)).all()
+    assert np.isfinite(speckle.ensemble_image(impossible)).all()
 
 
 def test_lit_sites_are_those_of_the_image():
     """A site that no lot lights can be turned over, and the image stays."""
     lattice = simulate(STRIPES, seed=1)
-    count = noise.lit_sites(50, 20, 3, seed=5)
+    count = speckle.lit_sites(50, 20, 3, seed=5)
     assert count.sum() == 3 * 20**2
     changed = lattice.sites.copy()
     dark = np.argwhere(count == 0)
@@ -112,7 +116,7 @@ def test_predicted_r2_of_made_up_speckle():
     rng = np.random.default_rng(3)
     mean = np.exp(rng.normal(0, 1, 200_000))
     first, second = (mean * rng.gamma(8, 1 / 8, mean.size) for _ in range(2))
-    law = [noise.predicted_r2(mean, 1 / 8, copies) for copies in (1, np.inf)]
+    law = [speckle.predicted_r2(mean, 1 / 8, copies) for copies in (1, np.inf)]
     measured = [1 - ((guess - first) ** 2).mean() / first.var() for guess in (second, mean)]
     assert measured == pytest.approx(law, abs=0.02)
     assert 1 - law[0] == pytest.approx(2 * (1 - law[1]))
@@ -121,12 +125,12 @@ def test_predicted_r2_of_made_up_speckle():
 @pytest.fixture(scope="module")
 def several():
     """Four grown realisations of 24 encodings."""
-    return noise.realisations(2, 24, 4, 1, Setting(sampler="growth"), progress=False)
+    return repeats.realisations(2, 24, 4, 1, Setting(sampler="growth"), progress=False)
 
 
 def test_r2_between_realisations_is_as_predicted(several):
     """For two realisations, the mean of three others and the expected image."""
-    scores = noise.image_scores(several)
+    scores = repeats.image_scores(several)
     for guess in ("another", "mean", "expected"):
         difference = getattr(scores, guess) - getattr(scores, f"law_{guess}")
         assert abs(np.mean(difference)) < 0.05
@@ -135,7 +139,7 @@ def test_r2_between_realisations_is_as_predicted(several):
 
 def test_realisations_do_not_depend_on_the_workers(several):
     """Nor on how many encodings follow."""
-    again = noise.realisations(2, 3, 2, 1, Setting(sampler="growth"), n_jobs=1, progress=False)
+    again = repeats.realisations(2, 3, 2, 1, Setting(sampler="growth"), n_jobs=1, progress=False)
     np.testing.assert_array_equal(again.images, several.images[:3, :2])
     np.testing.assert_array_equal(again.labels, several.labels[:3, :2])
 
@@ -144,8 +148,8 @@ def test_realisations_do_not_depend_on_the_workers(several):
 def test_simulating_again_keeps_correlations_not_images(sampler):
     """R^2 near 1 for correlations, far below for images: the published observation."""
     setting = Setting(sampler=sampler)
-    pairs = noise.realisations(2, 40, 2, 4, setting, relabel=True, progress=False)
-    found = noise.agreement(pairs)
+    pairs = repeats.realisations(2, 40, 2, 4, setting, relabel=True, progress=False)
+    found = repeats.agreement(pairs)
     assert found["correlations"]["R²"] > 0.97
     assert found["images"]["R²"] < 0.85
     assert found["images"]["MSE"] > 10 * found["correlations"]["MSE"]
@@ -155,21 +159,21 @@ def test_readings_reach_the_bound_of_independent_lots():
     """On crystals so large that lots hardly overlap, both methods are near the Cramer-Rao bound."""
     stripes = Encoding.product(0.3, -0.3, 2)
     setting = Setting(150, 25, 8, "gaussian")
-    found = noise.readings(2, 60, 0, setting, encoding=stripes, progress=False)
+    found = repeats.readings(2, 60, 0, setting, encoding=stripes, progress=False)
     for estimate in (found.delta_pdf, found.likelihood):
-        ratio = noise.rms(estimate - found.ensemble) / noise.rms(found.bound)
+        ratio = repeats.rms(estimate - found.ensemble) / repeats.rms(found.bound)
         assert (ratio > 0.7).all()
         assert (ratio < 1.4).all()
     assert found.images.shape == (60, 64, 64)
     with pytest.raises(ValueError, match="span 2"):
-        noise.readings(3, 1, encoding=stripes)
+        repeats.readings(3, 1, encoding=stripes)
 
 
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        (noise.shared, (20, 25), "fits? a lattice|as many as the lattice, 20"),
-        (noise.expected_grain, (50, 25, 0), "at least 1 lot"),
+        (speckle.shared, (20, 25), "fits? a lattice|as many as the lattice, 20"),
+        (speckle.expected_grain, (50, 25, 0), "at least 1 lot"),
         (widgets.compute, ("plaid",), "no pattern"),
         (widgets.compute, ("random", 20, 30), "does not fit"),
     ],
@@ -183,7 +187,7 @@ def test_bad_arguments_are_refused(function, arguments, message):
 def test_figures_survive_json(several):
     """Each can be sent to a browser."""
     setting = Setting(sampler="growth")
-    scores = noise.image_scores(several)
+    scores = repeats.image_scores(several)
     for figure in (
         noise_plots.lots_figure(simulate(STRIPES, 50, "growth"), [1, 8], setting, 0),
         noise_plots.lot_sizes_figure(STRIPES, [setting], 0),
@@ -203,7 +207,7 @@ def test_widget_follows_its_sliders_and_comes_back():
         explorer._controls[name].value = value
         assert explorer._pictures["image"].value != before
     assert f"{explorer.result.grain:.2f}" in explorer._status.value
-    assert explorer.result.law == noise.expected_grain(80, 40, 64)
+    assert explorer.result.law == speckle.expected_grain(80, 40, 64)
     explorer._controls["pattern"].value = "random"
     assert "no signal" in explorer._status.value
     explorer._reset.click()

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from xrlab import cli, interpret, own_image
-from xrlab.corrections import RECOMMENDED
-from xrlab.data import simulated_measurement
-from xrlab.diffraction import STANDARD_GRID
-from xrlab.own_image_widgets import FilePicker, OwnImage
-from xrlab.section import Section
+from xrlab import cli, interpret
+from xrlab.course import checks, own_image
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.io.fetch import simulated_measurement
+from xrlab.io.section import Section
+from xrlab.measurement.pipeline import RECOMMENDED
+from xrlab.widgets.own_image import FilePicker, OwnImage
 
 HOSTILE = "../../etc/<img src=x onerror=alert(1)>.tif"
 
@@ -186,7 +187,7 @@ def test_the_page_takes_a_section_to_a_window(monkeypatch):
     """Upload, h and k, window: what is read is that part; the command line reads the same."""
     read = []
     monkeypatch.setattr(
-        "xrlab.own_image_widgets.read_window", lambda *given: read.append(given) or 1 / 0
+        "xrlab.course.own_image.read_window", lambda *given: read.append(given) or 1 / 0
     )
     image, content = large()
     page = OwnImage()
@@ -232,11 +233,11 @@ def test_the_command_reads_the_same_window(tmp_path):
 def test_check_of_the_exercise():
     """Right, close and wrong answers, each with its own words; never an error."""
     values, errors = np.array([0.5, -0.4, 0.15, 0.01]), np.full(4, 0.1)
-    assert own_image.check_seen(2, values, errors).startswith("Right")
-    assert "positive" in own_image.check_seen(1, values, errors)
-    assert "one standard error" in own_image.check_seen(3, values, errors)
-    assert own_image.check_seen(..., values, errors).startswith("Not yet")
-    assert own_image.check_seen("many", values, errors).startswith("Not yet")
+    assert checks.check_seen(2, values, errors).startswith("Right")
+    assert "positive" in checks.check_seen(1, values, errors)
+    assert "one standard error" in checks.check_seen(3, values, errors)
+    assert checks.check_seen(..., values, errors).startswith("Not yet")
+    assert checks.check_seen("many", values, errors).startswith("Not yet")
 
 
 def test_a_name_is_never_an_option_of_the_command():

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xrlab import explorer, interpret, plots, widgets
-from xrlab.training import History
+from xrlab import interpret, widgets
+from xrlab.course import explorer
+from xrlab.course.figures import training
+from xrlab.crystal import patterns
+from xrlab.drawing import plots
+from xrlab.drawing.png import picture
+from xrlab.training.checkpoints import History
 
 
 def test_interpretation_has_its_four_panels(image):
@@ -32,8 +37,8 @@ def test_every_figure_survives_json(clusters, image):
     for figure in (
         plots.lattice_figure(clusters, image),
         plots.images_figure({"a": image, "b": image}),
-        plots.history_figure(history),
-        plots.parity_figure(true, {"one": true, "two": -true}),
+        training.history_figure(history),
+        training.parity_figure(true, {"one": true, "two": -true}),
     ):
         assert len(figure.to_json()) > 1000
 
@@ -41,7 +46,7 @@ def test_every_figure_survives_json(clusters, image):
 def test_picture_is_the_array_in_colour():
     """Row 0 at the bottom, lowest value dark, every value a square of equal pixels."""
     values = np.array([[0.0, 1.0], [0.5, 1.0]])
-    png = Image.open(BytesIO(plots.picture(values, limits=(0, 1), pixels=8))).convert("RGB")
+    png = Image.open(BytesIO(picture(values, limits=(0, 1), pixels=8))).convert("RGB")
     assert png.size == (8, 8)
     pixels = np.asarray(png)
     assert tuple(pixels[-1, 0]) == (68, 1, 84)  # first colour of Viridis
@@ -54,12 +59,12 @@ def test_patterns_scatter_where_their_names_say():
     places = {"clusters": (0, 0), "stripes": (16, 0), "checkerboard": (16, 16)}
     for name, (row, column) in places.items():
         image = explorer.compute(
-            explorer.State(tuple(explorer.pattern(name, 3).vector), "monte_carlo")
+            explorer.State(tuple(patterns.pattern(name, 3).vector), "monte_carlo")
         ).image
         near = image[row : row + 2, column : column + 2].mean()
         assert near > 5 * image.mean()
     with pytest.raises(ValueError, match="no pattern"):
-        explorer.pattern("plaid", 2)
+        patterns.pattern("plaid", 2)
 
 
 def test_prediction_is_asked_before_the_answer():

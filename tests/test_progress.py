@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from xrlab import checks, progress
-from xrlab.progress import Entry, read, record, summary
+from xrlab.course import checks, progress
+from xrlab.course.progress import Entry, read, record, summary
 
 
 def test_the_best_reply_counts(tmp_path):
@@ -73,6 +73,8 @@ def test_only_notebooks_leave_a_file(tmp_path, monkeypatch):
 
 def test_progress_is_light():
     """Reading it starts nothing large."""
-    code = "import sys, xrlab.progress; print('numpy' in sys.modules, 'keras' in sys.modules)"
+    code = (
+        "import sys, xrlab.course.progress; print('numpy' in sys.modules, 'keras' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from xrlab import delta_pdf, load_model
-from xrlab.baselines import delta_pdf_vectors, evaluate
-from xrlab.batches import Symmetries
-from xrlab.dataset import STUDY, Setting, generate
-from xrlab.diffraction import STANDARD_GRID
-from xrlab.models import WEIGHTS, import_keras, model_card, run_model
-from xrlab.projection import draw_lots, fit_correction, main, projection_net, train_and_save
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.setting import STUDY, Setting
+from xrlab.datasets.dataset import generate
+from xrlab.inference.baselines import delta_pdf_vectors, evaluate
+from xrlab.networks.backend import WEIGHTS, import_keras, model_card, run_model
+from xrlab.networks.corrected_delta_pdf import projection_net
+from xrlab.training.batches import Symmetries
+from xrlab.training.train_corrected import draw_lots, fit_correction, main, train_and_save
 
 SPANS = (2, 3, 4)
 # R^2 on the 1000 test images of the card; the bars for spans 3 and 4, 0.991 and 0.981, are not met.

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from xrlab import interpret
-from xrlab.findings import IGNORANCE, NOT_EXPLAINED
-from xrlab.proving import known_measurements, smooth_measurement, unexplained_images
-from xrlab.trial import NINETY
+from xrlab.interpretation.findings import IGNORANCE, NOT_EXPLAINED
+from xrlab.trials.strangers import known_measurements, smooth_measurement, unexplained_images
+from xrlab.trials.trial import NINETY
 
 KNOWN, SEED = 6, 501  # no seed that any limit was chosen on
 

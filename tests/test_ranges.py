@@ -5,9 +5,8 @@ import pytest
 from scipy.optimize import linprog
 
 from xrlab import Encoding
-from xrlab.eda import three_site_slack
-from xrlab.ranges import PUSH, ranges
-from xrlab.spectrum import (
+from xrlab.crystal.realisable import PUSH, ranges, three_site_slack
+from xrlab.crystal.spectrum import (
     NotRealisableError,
     field_correlation,
     lattice_correlation,

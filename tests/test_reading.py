@@ -24,8 +24,8 @@ from PIL import Image
 from scipy import ndimage
 
 from xrlab import read_image
-from xrlab.image_formats import MAX_PIXELS
-from xrlab.reading import MAX_BYTES, read_image_bytes, read_stored, zeros_beyond_chance
+from xrlab.io.formats import MAX_PIXELS
+from xrlab.io.read import MAX_BYTES, read_image_bytes, read_stored, zeros_beyond_chance
 
 SCRIPT = Path(__file__).parent.parent / "tools" / "fuzz_readers.py"
 specification = importlib.util.spec_from_file_location("fuzz_readers", SCRIPT)
@@ -597,7 +597,7 @@ HUGE = {
 MEASURE = """
 import json, os, resource, sys
 import numpy, scipy.ndimage, h5py, tifffile, fabio, PIL.Image
-from xrlab.reading import read_image
+from xrlab.io.read import read_image
 for name in sys.argv[1:]:
     begun = sum(os.times()[:4])
     try:

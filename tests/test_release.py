@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 import xrlab
-from xrlab.models import shipped_models
+from xrlab.networks.backend import shipped_models
 
 ROOT = Path(__file__).parent.parent
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -162,7 +162,11 @@ def test_wheel_has_the_package_and_nothing_else(wheel):
     assert {name for name in names if not name.startswith("xrlab-")} == package
     for model in shipped_models():
         assert {f"xrlab/weights/{model}.keras", f"xrlab/weights/{model}.json"} <= names
-    assert {"xrlab/report.css", "xrlab/glossary.yaml", "xrlab/__init__.pyi"} <= names
+    assert {
+        "xrlab/interpretation/report.css",
+        "xrlab/course/glossary.yaml",
+        "xrlab/__init__.pyi",
+    } <= names
     assert any(name.endswith("dist-info/licenses/LICENSE") for name in names)
 
 
@@ -230,9 +234,9 @@ def clean(wheel, tmp_path_factory):
 def test_installed_package_works_without_the_checkout(clean):
     """It is the installed one, and loads every weight, the glossary and the style of reports."""
     program = """
-import xrlab, xrlab.glossary, xrlab.report
-from xrlab.models import load_model, model_card, shipped_models
-assert xrlab.glossary.glossary_markdown() and xrlab.report.STYLE
+import xrlab, xrlab.course.glossary, xrlab.interpretation.report
+from xrlab.networks.backend import load_model, model_card, shipped_models
+assert xrlab.course.glossary.glossary_markdown() and xrlab.interpretation.report.STYLE
 for name in shipped_models():
     assert load_model(name).count_params() == model_card(name)["parameters"], name
 print(len(shipped_models()), xrlab.__version__, xrlab.__file__)

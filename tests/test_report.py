@@ -18,19 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from xrlab import (
-    Encoding,
-    delta_pdf,
-    diffraction_image,
-    evidence,
-    expected_image,
-    plots,
-    report,
-    simulate,
-    svg,
-)
-from xrlab.corrections import Pipeline
-from xrlab.diffraction import STANDARD_GRID
+from xrlab import Encoding, delta_pdf, diffraction_image, expected_image, simulate
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.drawing import svg
+from xrlab.interpretation import evidence, evidence_figure, report
+from xrlab.interpretation import result as result_module
+from xrlab.io import files
+from xrlab.measurement.pipeline import Pipeline
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)> & \u202e.tif"
 
@@ -328,14 +322,14 @@ def test_provenance_repeats(tmp_path):
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_report_is_whole_or_not_there(tmp_path, monkeypatch, failure):
     """A full disk or a kill on the way leaves the old report and nothing else."""
-    path = report.write(tmp_path / "r.html", "old")
+    path = files.write(tmp_path / "r.html", "old")
 
     def fail(_):
         raise failure
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(type(failure)):
-        report.write(path, "new" * 1000)
+        files.write(path, "new" * 1000)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["r.html"]
 
@@ -350,7 +344,7 @@ def test_reports_are_saved_by_their_ending(result, tmp_path):
     with pytest.raises(ValueError, match=r"r\.pdf"):
         report.save_report(result, tmp_path / "r.pdf")
     (tmp_path / "link.csv").symlink_to(tmp_path / "r.csv")
-    report.write(tmp_path / "link.csv", "through")
+    files.write(tmp_path / "link.csv", "through")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "r.csv").read_text() == "through"
 
@@ -372,7 +366,7 @@ def test_ticks_are_few_round_and_inside(low, length, most):
 def test_evidence_figure_shows_the_evidence(kind):
     """Residual | cuts | values of every method there is, with their errors."""
     result = interpretation(kind)
-    figure = plots.evidence_figure(result)
+    figure = evidence_figure.evidence_figure(result)
     assert len(figure.to_json()) > 1000
     traces = {trace.name: trace for trace in figure.data if trace.xaxis == "x4"}
     assert list(traces) == (
@@ -398,7 +392,7 @@ def test_an_error_made_wider_is_shown_beside_the_networks_own():
     ]
     page = report.to_html(result)
     assert "<td>0.512 ± 0.500</td><td>± 0.010</td>" in page
-    traces = {trace.name: trace for trace in plots.evidence_figure(result).data}
+    traces = {trace.name: trace for trace in evidence_figure.evidence_figure(result).data}
     np.testing.assert_array_equal(traces["network, its own error"].error_y.array, own)
     np.testing.assert_array_equal(traces["network"].error_y.array, [0.5, 0.02, 0.6])
     assert "its own error" not in report.to_html(interpretation())
@@ -406,11 +400,11 @@ def test_an_error_made_wider_is_shown_beside_the_networks_own():
 
 def test_four_panels_show_the_measurement_where_there_is_a_fit(result):
     """Measured and simulated are then both E S + B; without one both are S."""
-    shown = plots.interpretation_figure(result).data[0].z
+    shown = result_module.interpretation_figure(result).data[0].z
     np.testing.assert_allclose(shown, result.measured.astype("f4"))
-    figure = plots.interpretation_figure(result)
-    away = np.where(evidence.counts(result), result.measured, np.nan)
+    figure = result_module.interpretation_figure(result)
+    away = np.where(result_module.counts(result), result.measured, np.nan)
     assert figure.data[0].zmax == figure.data[2].zmax == np.nanpercentile(away, 99)
-    without = plots.interpretation_figure(interpretation(fit=None))
+    without = result_module.interpretation_figure(interpretation(fit=None))
     np.testing.assert_allclose(without.data[0].z, result.corrected.astype("f4"))
     assert without.layout.annotations[0].text == "measured, corrected"

@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from xrlab.plots import describe
+from xrlab.drawing.plots import describe
 
 SCRIPT = Path(__file__).parent.parent / "tools" / "run_notebooks.py"
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from xrlab import Encoding, diffraction_image, simulate
-from xrlab.lattice import realised_correlations
-from xrlab.samplers import WARM_SAVES, _growth_odds, default_cycles
-from xrlab.spectrum import NotRealisableError, field_correlation, maximum_entropy
+from xrlab.crystal.lattice import realised_correlations
+from xrlab.crystal.samplers import WARM_SAVES, _growth_odds, default_cycles
+from xrlab.crystal.spectrum import NotRealisableError, field_correlation, maximum_entropy
 
 
 def test_gaussian_lattices_meet_their_targets():

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xrlab import Encoding, ReciprocalGrid, Section, diffraction_image, expected_image, simulate
-from xrlab.diffraction import STANDARD_GRID
-from xrlab.section import read_section
-from xrlab.section_widgets import WindowPicker, pick, place_to_corner, whole_section
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.io.section import read_section
+from xrlab.widgets.section import WindowPicker, pick, place_to_corner, whole_section
 
 ENCODING = Encoding.from_vector([0.5, 0.3, 0.2])
 

@@ -15,9 +15,10 @@ import nbformat
 import numpy as np
 import pytest
 
-from xrlab import own_image, report
-from xrlab.own_image_widgets import OwnImage
-from xrlab.reading import read_image_bytes
+from xrlab.course import own_image
+from xrlab.interpretation import report
+from xrlab.io.read import read_image_bytes
+from xrlab.widgets.own_image import OwnImage
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [p for d in ("xrlab", "tools", "benchmarks") for p in sorted((ROOT / d).rglob("*.py"))]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal, norm
 
 from xrlab import Encoding
-from xrlab.spectrum import (
+from xrlab.crystal.spectrum import (
     NotRealisableError,
     extend,
     field_correlation,

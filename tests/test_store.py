@@ -19,9 +19,11 @@ import psutil
 import pytest
 import zarr
 
-from xrlab import ReciprocalGrid, generate, store
-from xrlab.dataset import Setting, make_sample
-from xrlab.store import NotEnoughSpaceError, estimate, generate_to, open_data_set
+from xrlab import ReciprocalGrid, generate
+from xrlab.crystal.setting import Setting
+from xrlab.datasets import dataset, layout
+from xrlab.datasets.dataset import make_sample
+from xrlab.datasets.store import NotEnoughSpaceError, estimate, generate_to, open_data_set
 
 QUICK = Setting(size=12, lot_size=8, lots=2, grid=ReciprocalGrid(shape=(16, 16)))
 N, CHUNK, SEED = 60, 8, 3  # the last chunk is not full
@@ -36,7 +38,7 @@ def make(path, n_samples=N, span=2, seed=SEED, setting=QUICK, **options):
 
 def slow_down():
     """Let each sample of this process take 20 ms longer, so that a kill comes in the middle."""
-    store.make_sample = slow_sample
+    dataset.make_sample = slow_sample
 
 
 def slow_sample(*arguments):
@@ -160,9 +162,9 @@ def test_image_of_zeros_counts_as_written(tmp_path, monkeypatch):
     """What looks like nothing is something: only NaN marks a sample that was never made."""
     nothing = SimpleNamespace(vector=np.zeros(3))
     sample = np.zeros((16, 16), np.float32), nothing, nothing
-    monkeypatch.setattr(store, "make_sample", lambda *_: sample)
+    monkeypatch.setattr(dataset, "make_sample", lambda *_: sample)
     assert not make(tmp_path)[:].images.any()
-    monkeypatch.setattr(store, "make_sample", None)
+    monkeypatch.setattr(dataset, "make_sample", None)
     make(tmp_path)
 
 
@@ -375,7 +377,7 @@ def test_changed_code_is_noticed(copy, monkeypatch):
         image, *encodings = make_sample(*arguments)
         return image + 0.1, *encodings
 
-    monkeypatch.setattr(store, "make_sample", brighter)
+    monkeypatch.setattr(dataset, "make_sample", brighter)
     make(copy)
     (copy / "images" / "c.2.0.0").unlink()
     with pytest.raises(ValueError, match=r"begun with xrlab .* sample 0 comes out otherwise"):
@@ -393,7 +395,7 @@ def test_setting_of_an_older_or_newer_version(copy):
     (copy / "zarr.json").write_text(json.dumps(attributes))
     with pytest.raises(ValueError, match="newer xrlab: twist of its Setting"):
         make(copy)
-    attributes["attributes"][store.MARK] += 1
+    attributes["attributes"][layout.MARK] += 1
     (copy / "zarr.json").write_text(json.dumps(attributes))
     with pytest.raises(ValueError, match="newer xrlab"):
         open_data_set(copy)
@@ -405,7 +407,7 @@ def test_setting_of_an_older_or_newer_version(copy):
 def test_estimate(whole, monkeypatch):
     """Size is an upper bound, time that of a sample shared among workers."""
     on_disk = sum(4096 * -(-f.stat().st_size // 4096) for f in whole.rglob("c.*"))
-    monkeypatch.setattr(store, "make_sample", slow_sample)
+    monkeypatch.setattr(dataset, "make_sample", slow_sample)
     cost = estimate(2, N, QUICK, n_jobs=2, chunk=CHUNK)
     assert on_disk <= cost.n_bytes < 2 * on_disk
     assert (cost.n_samples, cost.workers) == (N, 2)
@@ -422,7 +424,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
         used.append(psutil.Process().memory_info().rss)
         return rng.random((64, 64), np.float32), vector, vector
 
-    monkeypatch.setattr(store, "make_sample", fast)
+    monkeypatch.setattr(dataset, "make_sample", fast)
     make(tmp_path / "short", 800, setting=Setting(), chunk=64, n_jobs=2)
     before = max(used)
     make(tmp_path / "long", 8000, setting=Setting(), chunk=64, n_jobs=2)

@@ -9,27 +9,16 @@ import time
 import numpy as np
 import pytest
 
-from xrlab import (
-    Encoding,
-    ReciprocalGrid,
-    delta_pdf,
-    diffraction_image,
-    simulate,
-    small_cnn,
-)
-from xrlab.batches import Symmetries, half_cell_shift, make_batches
-from xrlab.checkpoints import Checkpoint
-from xrlab.dataset import STUDY, Setting, Simulated, generate
-from xrlab.metrics import mean_squared_error
-from xrlab.models import import_keras, run_model
-from xrlab.training import (
-    History,
-    fit,
-    fit_incremental,
-    main,
-    refit_last_layer,
-    train_and_save,
-)
+from xrlab import Encoding, ReciprocalGrid, delta_pdf, diffraction_image, simulate, small_cnn
+from xrlab.crystal.setting import STUDY, Setting
+from xrlab.datasets.dataset import Simulated, generate
+from xrlab.inference.metrics import mean_squared_error
+from xrlab.networks.backend import import_keras, run_model
+from xrlab.training.batches import Symmetries, half_cell_shift, make_batches
+from xrlab.training.checkpoints import Checkpoint, History
+from xrlab.training.fit import fit, fit_incremental
+from xrlab.training.last_layer import refit_last_layer
+from xrlab.training.train_clean import main, train_and_save
 
 QUICK = Setting(size=20, lot_size=10, lots=4)
 
@@ -224,7 +213,17 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(parts, tmp_p
 
 def test_a_killed_training_goes_on(tmp_path):
     """SIGKILL in the middle of a run of the command; the same command again finishes it."""
-    command = [sys.executable, "-m", "xrlab.training", "--span", "2", "--samples", "32", "9", "9"]
+    command = [
+        sys.executable,
+        "-m",
+        "xrlab.training.fit",
+        "--span",
+        "2",
+        "--samples",
+        "32",
+        "9",
+        "9",
+    ]
     command += ["--architecture", "medium", "--epochs", "30", "--card-only"]
     command += ["--checkpoint", "state.npz", "--out", str(tmp_path)]
     path = tmp_path / "state.npz"
@@ -312,7 +311,7 @@ def test_refitted_layer_is_the_ridge_regression_of_its_inputs():
 
 def test_training_command_writes_model_and_card(tmp_path, capsys, monkeypatch):
     """The command that makes the shipped weights, on a small scale and without its last step."""
-    monkeypatch.setattr("xrlab.training.refit_last_layer", lambda *_, **__: 1.0)
+    monkeypatch.setattr("xrlab.training.last_layer.refit_last_layer", lambda *_, **__: 1.0)
     main(["--span", "2", "--samples", "40", "10", "10", "--epochs", "1", "--out", str(tmp_path)])
     card = json.loads((tmp_path / "cfs2.json").read_text())
     assert card["command"].endswith("--span 2 --samples 40 10 10 --epochs 1 --seed 2023")

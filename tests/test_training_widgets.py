@@ -8,30 +8,34 @@ import ipywidgets as ipw
 import numpy as np
 import pytest
 
-from xrlab import training_plots, training_widgets
-from xrlab.checkpoints import History
-from xrlab.dataset import Setting
-from xrlab.models import import_keras, run_model, small_cnn
-from xrlab.training import fit
-from xrlab.training_widgets import Plan, Trained, TrainingExplorer, compute, rms
+from xrlab.course.figures import training as training_plots
+from xrlab.crystal.setting import Setting
+from xrlab.networks import backend
+from xrlab.networks.backend import import_keras, run_model
+from xrlab.networks.cnn import small_cnn
+from xrlab.training import fit as fit_module
+from xrlab.training.checkpoints import History
+from xrlab.training.fit import fit
+from xrlab.widgets import training as training_module
+from xrlab.widgets.training import Plan, Trained, TrainingExplorer, compute, rms
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Small lattices and few images: a training takes seconds."""
     quick = Setting(size=20, lot_size=10, lots=4, sampler="gaussian")
-    monkeypatch.setattr(training_widgets, "SETTING", quick)
-    monkeypatch.setattr(training_widgets, "PIECE", 20)
-    training_widgets._piece.cache_clear()
+    monkeypatch.setattr(training_module, "SETTING", quick)
+    monkeypatch.setattr(training_module, "PIECE", 20)
+    training_module._piece.cache_clear()
     yield
-    training_widgets._piece.cache_clear()
+    training_module._piece.cache_clear()
 
 
 @pytest.fixture
 def weights(monkeypatch):
     """Weights after every epoch, written down beside the training."""
     kept = []
-    fit = training_widgets.fit
+    fit = fit_module.fit
 
     class Witness(import_keras().callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -40,7 +44,7 @@ def weights(monkeypatch):
     def watched(*arguments, callbacks, **options):
         return fit(*arguments, callbacks=[*callbacks, Witness()], **options)
 
-    monkeypatch.setattr(training_widgets, "fit", watched)
+    monkeypatch.setattr(fit_module, "fit", watched)
     return kept
 
 
@@ -61,7 +65,7 @@ def test_stop_keeps_the_weights_of_the_best_epoch(weights):
         np.testing.assert_array_equal(kept, wanted)
     others = [each for each in weights if each is not best]
     assert all(np.abs(best[0] - other[0]).max() > 0 for other in others)
-    validation = training_widgets._piece(2, 0)
+    validation = training_module._piece(2, 0)
     error = rms(validation.encodings, run_model(result.model, validation.images))
     assert error == pytest.approx(np.sqrt(min(result.history.validation_loss)), rel=1e-3)
     assert news[0] == "Simulating images: 0 of 100."
@@ -71,15 +75,15 @@ def test_stop_keeps_the_weights_of_the_best_epoch(weights):
 def test_network_and_inversion_are_tried_on_images_that_nothing_saw(monkeypatch):
     """Their seeds are others than those of training and validation; ΔPDF is no worse than said."""
     trained_on = []
-    monkeypatch.setattr(training_widgets, "run_model", lambda model, images: images[:, 0, :3])
+    monkeypatch.setattr(backend, "run_model", lambda model, images: images[:, 0, :3])
 
     def fit(model, train, validation, **options):
         trained_on.extend([*train.images, *validation.images])
         return History([0.2], [0.1])
 
-    monkeypatch.setattr(training_widgets, "fit", fit)
+    monkeypatch.setattr(fit_module, "fit", fit)
     result = compute(Plan(images=40, epochs=1))
-    test = training_widgets._piece(2, 1)
+    test = training_module._piece(2, 1)
     assert len(trained_on) == 60
     assert not any((image == seen).all() for image in test.images for seen in trained_on)
     assert result.figures["ΔPDF"]["r2"] > 0.9
@@ -90,10 +94,10 @@ def test_a_stop_ends_an_incremental_training_too():
     """The stages that were to come are left out; the best epoch so far is kept."""
     stop = Event()
     stop.set()
-    reporter = training_widgets._reporter(
+    reporter = training_module._reporter(
         Trained(Plan(), History(), 0.1), lambda words, so_far: None, stop
     )
-    validation, *parts = (training_widgets._piece(2, n) for n in range(3))
+    validation, *parts = (training_module._piece(2, n) for n in range(3))
     model = small_cnn(3)
     history = fit(model, parts, validation, epochs=3, batch_size=5, callbacks=[reporter])
     assert (history.stages, len(history.loss)) == ([0], 1)
@@ -148,7 +152,7 @@ def test_what_goes_wrong_is_said(monkeypatch):
     def fail(*arguments):
         raise ValueError("the error is infinite at a learning rate of <b>")
 
-    monkeypatch.setattr(training_widgets, "compute", fail)
+    monkeypatch.setattr(training_module, "compute", fail)
     explorer = TrainingExplorer()
     explorer._on_train(ipw.Button())
     explorer._thread.join()
@@ -164,7 +168,7 @@ def test_what_goes_wrong_is_said(monkeypatch):
 def test_a_training_without_a_finite_error_is_refused(monkeypatch):
     """Instead of a network that answers NaN."""
     never = History([np.nan], [np.nan])
-    monkeypatch.setattr(training_widgets, "fit", lambda *data, **options: never)
+    monkeypatch.setattr(fit_module, "fit", lambda *data, **options: never)
     with pytest.raises(ValueError, match=r"infinite at a learning rate of 0\.01"):
         compute(Plan(images=20, epochs=1, learning_rate=1e-2))
 
@@ -173,7 +177,7 @@ def test_reset_and_names():
     """Reset brings the start back; every control has a name and a tooltip."""
     explorer = TrainingExplorer()
     start = explorer.plan
-    assert start == Plan(**training_widgets.START)
+    assert start == Plan(**training_module.START)
     explorer._controls["epochs"].value = 3
     explorer._controls["architecture"].value = "large"
     explorer._reset.click()
@@ -228,8 +232,8 @@ def test_table_and_picture_are_shown_together():
     assert [cell.text for cell in page.iter("td")][3:] == (
         ["3 of 8", "0.001", "epoch 2", "0.900", "0.990"]
     )
-    assert "Stopped in epoch 3; kept: the weights of epoch 2" in training_widgets.verdict(done)
-    assert "not as good as ΔPDF with 0.990" in training_widgets.verdict(done)
+    assert "Stopped in epoch 3; kept: the weights of epoch 2" in training_module.verdict(done)
+    assert "not as good as ΔPDF with 0.990" in training_module.verdict(done)
 
 
 @pytest.mark.notebook
@@ -240,7 +244,7 @@ def test_stop_button_in_a_real_browser():
     with browser.chromium() as driver:
         page = browser.open_page(driver)
         (output,) = browser.run_in_lab(
-            page, "from xrlab.training_widgets import TrainingExplorer; TrainingExplorer()"
+            page, "from xrlab.widgets.training import TrainingExplorer; TrainingExplorer()"
         )
         epochs = output.get_by_role("slider").nth(1)
         epochs.focus()

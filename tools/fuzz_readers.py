@@ -147,7 +147,7 @@ def _by_fabio(kind: type, pixels: np.ndarray, name: str) -> bytes:
 
 
 def _work(numbers: range, answers: Connection) -> None:
-    from xrlab.reading import read_image_bytes
+    from xrlab.io.read import read_image_bytes
 
     files = seeds()
     for number in numbers:

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from xrlab.glossary import link_symbols
+from xrlab.course.glossary import link_symbols
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 

@@ -32,9 +32,10 @@ from papermill.exceptions import PapermillExecutionError
 from PIL import Image, ImageDraw
 from plotly.offline import get_plotlyjs
 
-from xrlab.files import InUseError, alone, write
-from xrlab.glossary import cheat_sheet_html, glossary_html
-from xrlab.plots import COLOURS, INTENSITY, description, picture
+from xrlab.course.glossary import cheat_sheet_html, glossary_html
+from xrlab.drawing.plots import description
+from xrlab.drawing.png import COLOURS, INTENSITY, picture
+from xrlab.io.files import InUseError, alone, write
 
 ROOT = Path(__file__).parent.parent
 PLOTLY = "application/vnd.plotly.v1+json"

@@ -1,8 +1,8 @@
-"""Write docs/glossary.md and docs/cheat_sheet.md from xrlab/glossary.yaml."""
+"""Write docs/glossary.md and docs/cheat_sheet.md from xrlab/course/glossary.yaml."""
 
 from pathlib import Path
 
-from xrlab.glossary import cheat_sheet_markdown, glossary_markdown
+from xrlab.course.glossary import cheat_sheet_markdown, glossary_markdown
 
 DOCS = Path(__file__).parent.parent / "docs"
 

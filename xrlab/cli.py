@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from xrlab.corrections import Pipeline
-    from xrlab.interpret import Interpretation
+    from xrlab.interpretation.result import Interpretation
+    from xrlab.measurement.pipeline import Pipeline
+
 
 FINE, NOT_EXPLAINED, REFUSED, BUG, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -216,7 +217,7 @@ def _interpret(chosen: argparse.Namespace) -> int:
     _say("interpreting: network, lattice and image from its answer (some seconds)")
     from threadpoolctl import threadpool_limits
 
-    from xrlab.interpret import interpret
+    from xrlab.interpretation.interpret import interpret
 
     # The matrices are small. On a busy machine, threads that wait for each other made the fit take
     # 66 s rather than 2.
@@ -224,16 +225,17 @@ def _interpret(chosen: argparse.Namespace) -> int:
         result = interpret(image, chosen.span, kind=chosen.kind, seed=chosen.seed)
     for warning in result.warnings:
         _say(f"warning: {warning}")
-    from xrlab import report
+    from xrlab.interpretation import report
+    from xrlab.io import files
 
     origin = report.provenance(chosen.file, pipeline, chosen.seed, chosen.command)
     origin["window"] = window
     if chosen.report:
         report.save_report(result, chosen.report, origin)
     if chosen.json and chosen.json != "-":
-        report.write(chosen.json, report.to_json(result, origin))
+        files.write(chosen.json, report.to_json(result, origin))
     if chosen.csv and chosen.csv != "-":
-        report.write(chosen.csv, report.to_csv(result))
+        files.write(chosen.csv, report.to_csv(result))
     if chosen.json == "-":
         sys.stdout.write(report.to_json(result, origin))
     elif chosen.csv == "-":
@@ -247,8 +249,8 @@ def _interpret(chosen: argparse.Namespace) -> int:
 
 def _table(result: Interpretation) -> str:
     """Network, fit and inversion side by side, a line for each value."""
-    from xrlab.evidence import components
-    from xrlab.report import answer
+    from xrlab.interpretation.evidence import components
+    from xrlab.interpretation.report import answer
 
     lines = [answer(result), ""]
     fit = result.fit is not None
@@ -272,8 +274,8 @@ def _table(result: Interpretation) -> str:
 
 def _read(chosen: argparse.Namespace) -> tuple[NDArray[np.float64], str | None]:
     """Read the image; if its h and k are known, a window of it, and which one."""
-    from xrlab.reading import read_stored
-    from xrlab.section import read_section
+    from xrlab.io.read import read_stored
+    from xrlab.io.section import read_section
 
     dataset = chosen.dataset
     if dataset is not None and dataset.isdecimal():
@@ -309,7 +311,7 @@ def _read(chosen: argparse.Namespace) -> tuple[NDArray[np.float64], str | None]:
 def _read_pipeline(name: str | None) -> Pipeline | None:
     if name is None:
         return None
-    from xrlab.corrections import RECOMMENDED, Pipeline
+    from xrlab.measurement.pipeline import RECOMMENDED, Pipeline
 
     if name in RECOMMENDED:
         return RECOMMENDED[name]
@@ -326,11 +328,11 @@ def _simulate(chosen: argparse.Namespace) -> int:
     if bool(chosen.values) == bool(chosen.preset):
         raise ValueError("give either the values of c(i, j) or a --preset")
     from xrlab import Encoding, diffraction_image, simulate
-    from xrlab.encoding import component_names
-    from xrlab.report import write
+    from xrlab.crystal.encoding import component_names
+    from xrlab.io.files import write
 
     if chosen.preset:
-        from xrlab.explorer import pattern
+        from xrlab.crystal.patterns import pattern
 
         target = pattern(chosen.preset, chosen.span)
     else:
@@ -352,7 +354,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
 
 def _dataset(chosen: argparse.Namespace) -> int:
     from xrlab import generate_to
-    from xrlab.dataset import Setting
+    from xrlab.crystal.setting import Setting
 
     setting = Setting(
         size=chosen.size,
@@ -374,7 +376,7 @@ def _dataset(chosen: argparse.Namespace) -> int:
 
 
 def _pipelines(chosen: argparse.Namespace) -> int:
-    from xrlab.corrections import RECOMMENDED
+    from xrlab.measurement.pipeline import RECOMMENDED
 
     for name, pipeline in RECOMMENDED.items():
         print(f"# {name}\n{pipeline.to_yaml().rstrip()}\n")
@@ -404,7 +406,7 @@ def _tif(image: NDArray[np.generic]) -> bytes:
 
 
 def _png(image: NDArray[np.generic]) -> bytes:
-    from xrlab.plots import picture
+    from xrlab.drawing.png import picture
 
     return picture(image, pixels=512)
 

@@ -1,0 +1,1 @@
+"""What serves the lessons only: checks, progress, glossary, the business case."""

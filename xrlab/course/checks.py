@@ -1,0 +1,468 @@
+"""Friendly checks of the exercises: each returns a sentence and never raises.
+
+A reply begins with "Not yet", "Close" or "Right": what is wrong in general, which mistake it looks
+like, or what there is to notice beside the answer.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xrlab.course.business import STORIES, Story
+from xrlab.course.progress import record_in_notebook
+from xrlab.crystal.encoding import Encoding, component_names
+from xrlab.crystal.setting import SPAN
+
+
+def _friendly(check: Callable[..., str]) -> Callable[..., str]:
+    """Turn every failure of a check into a sentence, whatever the answer is."""
+
+    @wraps(check)
+    def answer(given: Any = ..., *others: Any, **named: Any) -> str:
+        if given is None or given is ...:
+            return "Not yet: put your answer in place of the dots and run the cell again."
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                _refuse_other_kinds(given)
+                reply = check(given, *others, **named)
+        except Exception as error:
+            reply = f"Not yet: your answer could not be used ({_words(error)})."
+        record_in_notebook(check.__name__, reply)
+        return reply
+
+    return answer
+
+
+def _refuse_other_kinds(answer: Any) -> None:
+    """Raise ValueError for what NumPy would take, or refuse in words that help nobody."""
+    if isinstance(answer, str | bytes):
+        raise ValueError("it is a text; write a number or a formula, without quotation marks")
+    if callable(answer):
+        raise ValueError("it is a function; call it, with its arguments in parentheses")
+    if isinstance(answer, complex | np.complexfloating):
+        raise ValueError("it is a complex number; the answer is a real one")
+
+
+def _words(error: Exception) -> str:
+    """Message of an error on one line; some errors cannot even be written."""
+    try:
+        return shorten(str(error), 200, placeholder=" ...") or type(error).__name__
+    except Exception:
+        return type(error).__name__
+
+
+def _numbers(answer: ArrayLike) -> NDArray[np.float64]:
+    """Return an answer as an array of real numbers, or raise ValueError."""
+    values = np.asarray(answer, dtype=float)
+    if np.isnan(values).any():
+        raise ValueError(
+            "it holds NaN, not a number: was 0 divided by 0, or a root of less than 0?"
+        )
+    return values
+
+
+def _number(answer: ArrayLike) -> float:
+    """Return an answer as one real number, or raise ValueError."""
+    values = _numbers(answer)
+    if values.size != 1:
+        raise ValueError(f"one number is wanted; it is an array of shape {values.shape}")
+    return float(values.reshape(()))
+
+
+NO_SHARE = "Not yet: a share is a number from 0 to 1."
+
+COUNTED = NO_SHARE + " You may have counted: the mean of an array of True and False is a share."
+
+
+@_friendly
+def share_alike(answer: float, correlation: float) -> str:
+    """Check exercise 0: the share of alike pairs that a correlation stands for."""
+    c = float(correlation)
+    expected = (1 + c) / 2
+    value = _number(answer)
+    if np.isclose(value, expected, atol=2e-3):
+        return (
+            f"Right: {expected:.1%} alike, {1 - expected:.1%} unlike, and the difference is the "
+            f"correlation. Notice how little it takes: in a crystal without order it is 50 %, and "
+            f"these few per cent make the whole broad pattern."
+        )
+    if np.isclose(value, c, atol=2e-3):
+        return (
+            "Close: that is the correlation, alike minus unlike. And alike plus unlike is all, 1. "
+            "Two equations, two unknowns."
+        )
+    if np.isclose(value, 1 - expected, atol=2e-3):
+        return "Close: that is the share of the unlike. The others are asked for."
+    if np.isclose(value, 100 * expected, atol=0.2):
+        return "Close: that is a percentage. A share is a number from 0 to 1."
+    if np.isclose(value, 1 + c, atol=2e-3):
+        return "Close: that is twice the share. The two equations added give alike plus alike."
+    if np.isclose(value, 0.5 + c, atol=2e-3):
+        return (
+            "Close: one half is right without order. But a pair that turns from unlike to alike "
+            "changes the difference of the two shares by two pairs."
+        )
+    if not 0 <= value <= 1:
+        return NO_SHARE
+    return (
+        f"Not yet: with {value:.2f} alike and {1 - value:.2f} unlike, the correlation would be "
+        f"{2 * value - 1:+.2f}. It is {c:+.2f}."
+    )
+
+
+@_friendly
+def brightest_at_half(answer: Encoding) -> str:
+    """Check exercise 1: an encoding of span 2 with its maximum at (1/2, 0)."""
+    if not isinstance(answer, Encoding):
+        return "Not yet: the answer is an Encoding, made with Encoding.from_vector([...])."
+    if answer.span != 2:
+        return f"Not yet: take an encoding of span 2 (three values); yours has {answer.span}."
+    c01, c10, c11 = answer.vector
+    # S(h, k) at the four special points, c(1, -1) = c(1, 1) by symmetry of the sketch
+    signs = {"(0, 0)": (1, 1), "(½, 0)": (-1, 1), "(0, ½)": (1, -1), "(½, ½)": (-1, -1)}
+    intensity = {
+        place: 1 + 2 * (b * c01 + a * c10) + 4 * a * b * c11 for place, (a, b) in signs.items()
+    }
+    brightest = max(intensity, key=lambda place: intensity[place])
+    if brightest == "(0, ½)":
+        return "Close: yours is brightest at (0, ½), so the two axes are exchanged. Which is i?"
+    if c10 < 0 < c01 and c11 > 0:
+        return (
+            "Close: the neighbours along a and along b are right. Now the diagonal: a step along "
+            "both meets one change, so which sign has c(1, 1)?"
+        )
+    if brightest != "(½, 0)":
+        pattern = "all neighbours alike" if brightest == "(0, 0)" else "all neighbours different"
+        return (
+            f"Not yet: yours is brightest at {brightest}: {pattern}. Which ones should be alike, "
+            f"and which should differ?"
+        )
+    if intensity[brightest] <= 1.2 * sorted(intensity.values())[-2]:
+        return "Close: (½, 0) is the brightest point, but only just. Make the order stronger."
+    if answer.violations():
+        return (
+            f"Close: it would be brightest at (½, 0), but no lattice can have these numbers: "
+            f"{answer.violations()[0]}."
+        )
+    return (
+        "Right. Neighbours along a differ, so the period along a doubles and the maximum moves "
+        "to h = ½; neighbours along b are alike, so it stays at k = 0. Notice the sign of "
+        "c(1, 1): a step along both axes meets one change, so it is negative."
+    )
+
+
+@_friendly
+def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) -> str:
+    """Check exercise 5: the root mean square error of each component."""
+    off = np.asarray(found, dtype=float) - np.asarray(true, dtype=float)
+    expected = np.sqrt(np.mean(off**2, axis=0))
+    values = _numbers(answer)
+    if values.shape == off.shape[:1] != expected.shape:
+        return (
+            "Close: you took the mean over the components, axis 1, and have one number for each "
+            "sample. Over which axis do the samples run?"
+        )
+    if values.shape != expected.shape:
+        return (
+            f"Not yet: one number for each of the {expected.size} components is wanted, an array "
+            f"of shape {expected.shape}; yours has shape {values.shape}. Over which axis do you "
+            f"take the mean?"
+        )
+    if np.allclose(values, expected, rtol=1e-3):
+        return (
+            "Right. Notice that the farthest correlation is not the easiest: the fewer pairs of "
+            "sites a lot holds at a distance, the noisier its correlation."
+        )
+    if np.allclose(values, expected**2, rtol=1e-3):
+        return "Close: that is the mean square. Its root has the unit of a correlation."
+    if np.allclose(values, np.sqrt(np.sum(off**2, axis=0)), rtol=1e-3):
+        return (
+            f"Close: that is the root of the sum. With twice as many samples it would be larger: "
+            f"divide by their number, {len(off)}, before you take the root."
+        )
+    if np.allclose(values, np.abs(off).mean(axis=0), rtol=1e-3):
+        return (
+            "Close: that is the mean absolute error. It counts a large error less than its square "
+            "does: square, then average, then take the root."
+        )
+    if np.allclose(np.abs(values), np.abs(off.mean(axis=0)), rtol=1e-3):
+        return (
+            "Not yet: that is the mean error. Errors up and down cancel in it: take the square "
+            "first, so that every error counts as positive."
+        )
+    if np.allclose(values, off.std(axis=0), rtol=1e-3):
+        return "Close: a standard deviation takes the mean error away first. Here it counts too."
+    return "Not yet: take found - true, square it, average over the samples, take the root."
+
+
+@_friendly
+def asymmetry(answer: float, image: ArrayLike) -> str:
+    """Check exercise 7: relative root mean square change of an image under inversion."""
+    array = np.asarray(image, dtype=float)
+    value = _number(answer)
+    spread = array.std()
+
+    def change(turned: NDArray[np.float64]) -> float:
+        return float(np.sqrt(np.mean((array - turned) ** 2)))
+
+    expected = change(array[::-1, ::-1]) / spread
+    if np.isclose(value, expected, rtol=1e-3):
+        return (
+            f"Right: {value:.2f}. Short-range order alone would give 0, and 1.41 would mean "
+            f"that the two halves have nothing in common. Notice that one number is proof enough: "
+            f"no encoding makes this image."
+        )
+    if np.isclose(value, expected * spread, rtol=1e-3):
+        return "Close: divide by the standard deviation of the image, so that its scale drops out."
+    if np.isclose(value, expected * spread / array.mean(), rtol=1e-3):
+        return (
+            "Close: you divide by the mean. A constant background would change that, but not the "
+            "pattern: divide by the standard deviation."
+        )
+    if np.isclose(value, expected**2, rtol=1e-3):
+        return "Close: that is the mean square over the variance. Take the root."
+    mirrored = np.array([change(array[::-1]), change(array[:, ::-1])]) / spread
+    if np.isclose(value, mirrored, rtol=1e-3).any():
+        return (
+            "Close: you compare with a mirror image. An inversion turns both axes round, h and k: "
+            "image[::-1, ::-1]."
+        )
+    if array.shape == array.T.shape and np.isclose(value, change(array.T) / spread, rtol=1e-3):
+        return (
+            "Close: you exchange the axes, h with k. An inversion keeps each axis where it is and "
+            "turns it round."
+        )
+    if value < 0:
+        return "Not yet: a root mean square is never below 0. Is there a square missing?"
+    return "Not yet: compare the image with image[::-1, ::-1], the image turned by half round."
+
+
+@_friendly
+def share_possible(answer: float, asked: ArrayLike) -> str:
+    """Check exercise 2: the share of encodings of span 2 that meet the three-site conditions."""
+    x, y, z = np.asarray(asked, dtype=float).T
+    plus, minus = abs(x + y) <= 1 + z, abs(x - y) <= 1 - z
+    expected = float((plus & minus).mean())
+    value = _number(answer)
+    if np.isclose(value, expected, rtol=1e-3):
+        return (
+            f"Right: {value:.3f}, and with ever more of them it would be 1/3. Notice the shape: "
+            f"the conditions cut four corners off the cube, and what stays is a tetrahedron."
+        )
+    if np.isclose(value, 1 - expected, rtol=1e-3):
+        return "Close: that is the share of those that no lattice can have."
+    if np.isclose(value, plus.mean(), rtol=1e-3) or np.isclose(value, minus.mean(), rtol=1e-3):
+        return (
+            "Close: that is the share that meets one of the two conditions. Ask for both, with &."
+        )
+    if np.isclose(value, (plus | minus).mean(), rtol=1e-3):
+        return "Close: you ask for one or the other. Both must hold: & instead of |."
+    if np.isclose(value, 100 * expected, rtol=1e-3):
+        return "Close: that is a percentage. A share is a number from 0 to 1."
+    if not 0 <= value <= 1:
+        return COUNTED
+    return "Not yet: write both conditions for x, y, z = asked.T, join them with &, take the mean."
+
+
+@_friendly
+def large_enough_lattice(answer: float, lots: int = 64, lot_size: int = 25) -> str:
+    """Check exercise 3: smallest N whose grain exceeds that of independent lots by 10 percent."""
+    value = _number(answer)
+    if value < lot_size:
+        return f"Not yet: a lot of {lot_size} × {lot_size} sites does not even fit there."
+    excess = np.sqrt(1 + (lots - 1) * (2 / 3 * lot_size / value) ** 2) - 1
+
+    def needed(variance: float, reach: float = 2 / 3) -> float:
+        return float(reach * lot_size * np.sqrt((lots - 1) / (variance - 1)))
+
+    best = needed(1.1**2)
+    if abs(value - best) <= 10:
+        return (
+            f"Right: {value:.0f} sites, {value**2 / (lots * lot_size**2):.1f} times as many as all "
+            f"lots together hold. Notice why: lots at random places overlap even where they need "
+            f"not."
+        )
+    if abs(value - lot_size * np.sqrt(lots)) < 1:
+        return (
+            f"Close: {value:.0f} × {value:.0f} sites are just enough to lay all lots side by side. "
+            f"At random places they overlap, and the grain is still {excess:.0%} above 1/√M."
+        )
+    if abs(value - best**2) <= 20 * best:
+        return "Close: that is the number of sites. N is the side of the lattice, its root."
+    if abs(value - needed(1.1)) <= 5:
+        return (
+            "Close: that keeps the variance v to 10 %. The grain is its root, so v may be "
+            "1.1² times as large."
+        )
+    if abs(value - needed(1.1**2, 1)) <= 5:
+        return (
+            "Close: you take (L/N)² for the overlap κ. Two lots that meet share a part of "
+            "their sites only: κ ≈ (4/9) (L/N)²."
+        )
+    if value < best:
+        return f"Not yet: with N = {value:.0f} the grain is {excess:.0%} above 1/√M. Larger."
+    return f"Not yet: N = {value:.4g} would do ({excess:.0%} above 1/√M), but less is enough."
+
+
+@_friendly
+def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) -> str:
+    """Check exercise 6: the part of the true values within the 90 % intervals."""
+    distance = np.asarray(mean, dtype=float) - np.asarray(true, dtype=float)
+    off = np.abs(distance) / np.asarray(error, dtype=float)
+    expected = float(np.mean(off < 1.645))
+    values = _numbers(answer)
+    if values.size > 1:
+        return (
+            f"Not yet: one number for all values together is wanted; yours has shape "
+            f"{values.shape}. Take the mean over both axes."
+        )
+    value = _number(values)
+    if np.isclose(value, expected, atol=1e-3):
+        verdict = (
+            "the error bars are cautious"
+            if expected > 0.92
+            else "the error bars promise too much"
+            if expected < 0.88
+            else "the promise of 90 % is kept, to within what so few images can tell"
+        )
+        return f"Right: {value:.1%} lie inside. Notice what it means: {verdict}."
+    if np.isclose(value, 1 - expected, atol=1e-3):
+        return "Close: that is the share outside."
+    if np.isclose(value, np.mean(off < 1), atol=1e-3):
+        return "Close: that is within one standard error. A 90 % interval reaches 1.645 of them."
+    if np.isclose(value, np.mean(distance < 1.645 * np.asarray(error)), atol=1e-3):
+        return (
+            "Close: an answer that is far too small is outside as well. Take the size of the "
+            "difference, without its sign."
+        )
+    if np.isclose(value, 100 * expected, atol=0.1):
+        return "Close: that is a percentage. A share is a number from 0 to 1."
+    if not 0 <= value <= 1:
+        return COUNTED
+    return "Not yet: compare np.abs(mean - true) with 1.645 * error, and take the mean."
+
+
+@_friendly
+def check_break_even(answer: float, story: Story = STORIES["more units"]) -> str:
+    """Check exercise 9: the share of noticed wrong answers that eats up the advantage."""
+    plan, gain = story.network, story.advantage
+    expected = gain / (plan.units * plan.price)
+    value = float(answer)
+    if np.isclose(value, expected, rtol=5e-3):
+        return (
+            f"Right: {expected:.1%}. Every failed measurement loses the price of an answer, and "
+            f"notice that its own costs play no part: they are paid whether it succeeds or not."
+        )
+    if np.isclose(value, 100 * expected, rtol=5e-3):
+        return "Close: that is a percentage. A share is a number from 0 to 1."
+    if np.isclose(
+        value, gain / (plan.units * (plan.price - plan.measurement - plan.analysis)), rtol=5e-3
+    ):
+        return (
+            "Close: you let a failed measurement lose its margin. Its costs are paid all the same, "
+            "so what is lost is the whole price."
+        )
+    if np.isclose(value, gain / (plan.units * (plan.measurement + plan.analysis)), rtol=5e-3):
+        return (
+            "Not yet: you count what the second measurement costs. It also takes the place of a "
+            "crystal that could have been sold."
+        )
+    if not 0 <= value <= 1:
+        return "Not yet: a share is a number from 0 to 1."
+    earned = replace(plan, error_rate=value).net_income
+    word = "more" if earned > story.today.net_income else "less"
+    return (
+        f"Not yet: with a share of {value:.3g} wrong the network earns ${earned:,.0f}, {word} than "
+        f"today's ${story.today.net_income:,.0f}."
+    )
+
+
+@_friendly
+def check_shrinkage(answer: ArrayLike, sigma: float = 1.0) -> str:
+    """Check exercise 4: by what a Gaussian of `sigma` pixels shrinks c(0, 1) and c(3, 3)."""
+    width = sigma * 2 / 63
+    expected = np.exp(-2 * np.pi**2 * width**2 * np.array([1, 18]))
+    values = np.asarray(answer, float)
+    names = f"{component_names(SPAN)[0]} and {component_names(SPAN)[-1]}"
+    if values.shape != (2,):
+        return f"Not yet: two factors are wanted, for {names}; yours has shape {values.shape}."
+    if np.allclose(values, expected, atol=2e-3):
+        return (
+            f"Right: {values[0]:.3f} and {values[1]:.3f}. The far correlation suffers most. Since "
+            f"the loss is known it can be undone: divide by it, as one divides by the lots window."
+        )
+    if np.allclose(values, np.exp(-2 * np.pi**2 * width**2 * np.array([1, 9])), atol=2e-3):
+        return "Close: c(3, 3) lies √18 sites away, so i² + j² is 18."
+    if (values >= 1).any():
+        return "Not yet: smoothing makes correlations smaller, so the factors are below 1."
+    if np.allclose(values, np.exp(-2 * np.pi**2 * sigma**2 * np.array([1, 18])), atol=2e-3):
+        return "Close: s is in r.l.u. One pixel is 2/63 r.l.u. wide."
+    return "Not yet: exp(-2 π² s² (i² + j²)), with s = sigma * 2 / 63 r.l.u."
+
+
+@_friendly
+def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
+    """Check exercise 10: the fewest pixels on one cell from which Delta-PDF loses nothing.
+
+    Waves reach as far as the lots, L - 1. With n = pixels - 1 steps in the cell, the wave i looks
+    like n - i, and must not look like one that is wanted, up to span - 1.
+    """
+    farthest, wanted = lot_size - 1, span - 1
+    expected = farthest + wanted + 2
+    value = int(answer)
+    if value != answer:
+        return f"Not yet: a number of pixels is whole; got {answer}."
+    if value == expected:
+        return (
+            f"Right: {expected} pixels, {expected - 1} steps. The farthest wave, {farthest}, then "
+            f"looks like {expected - 1 - farthest}, just beyond the span. Notice that the image "
+            f"itself is not resolved (that takes {2 * farthest + 2}): its fine waves come out "
+            f"wrong, and none of the wrong ones is asked for."
+        )
+    if value == expected - 1:
+        return (
+            f"Close: {value} pixels make {value - 1} steps, as both ends of the cell are counted "
+            f"and are the same point. Then the wave {farthest} looks like {value - 1 - farthest}."
+        )
+    if value in (2 * farthest + 1, 2 * farthest + 2):
+        return (
+            f"Close: that resolves the whole image, up to the wave {farthest}. But only those up "
+            f"to {wanted} are wanted; the others may come out wrong."
+        )
+    if value in (2 * wanted + 1, 2 * wanted + 2):
+        return (
+            f"Not yet: that would do if there were no waves beyond the span. The lots let waves "
+            f"up to {farthest} through, and they do not vanish because nobody asks for them."
+        )
+    if value < expected:
+        steps = max(value - 1, 1)
+        return f"Not yet: with {steps} steps, some wave up to {farthest} looks like a wanted one."
+    return f"Not yet: {value} pixels lose nothing, but fewer would do."
+
+
+@_friendly
+def check_seen(answer: float, values: ArrayLike, errors: ArrayLike) -> str:
+    """Check exercise 8: how many values lie beyond twice their standard error."""
+    off = np.abs(np.asarray(values)) / np.asarray(errors)
+    number = float(answer)
+    if number == np.count_nonzero(off > 2):
+        return (
+            f"Right: {number:.0f} of {off.size}. Of as many values that are really 0, about one in "
+            f"twenty would be beyond too, by chance."
+        )
+    if number == np.count_nonzero(np.asarray(values) > 2 * np.asarray(errors)):
+        return "Close: those are the positive ones. Sites that prefer to differ count too."
+    if number == np.count_nonzero(off > 1):
+        return "Close: those are beyond one standard error. Ask for two."
+    if number == np.count_nonzero(off <= 2):
+        return "Close: those are the ones that cannot be told from 0."
+    return "Not yet: compare np.abs(values) with 2 * errors and count what is larger."

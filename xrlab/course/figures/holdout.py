@@ -1,0 +1,301 @@
+"""Figures of the hold-out tests: decoded images, scores, decline, error bars, learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+from plotly.subplots import make_subplots
+
+from xrlab.course.figures.training import history_figure
+from xrlab.crystal.encoding import Encoding, component_names
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.drawing.png import COLOURS, INTENSITY, LINES, MARKERS
+from xrlab.training.checkpoints import History
+from xrlab.trials.degradation import Curve
+from xrlab.trials.holdout import TRUTH, Decoded
+from xrlab.trials.trial import NINETY, Score
+
+BELOW = {"orientation": "h", "y": -0.25, "yanchor": "top"}
+
+GREY = "#555"
+
+# Labels spread by about 0.3; what lies above is a network that has not settled.
+HIGHEST_LOSS = 4.0
+
+
+def decoded_figure(decoded: Decoded, index: int = 0) -> go.Figure:
+    """Draw an image and what each span makes of it, on one scale, and the expected image."""
+    panels = {"the image": decoded.images[index]}
+    for name, image, r2 in zip(
+        decoded.names, decoded.simulated[index], decoded.r2[index], strict=True
+    ):
+        panels[f"{name}<br>R² = {r2:.2f}"] = image
+    panels["expected image"] = decoded.expected[index]
+    width = len(panels)
+    figure = make_subplots(1, width, subplot_titles=list(panels), horizontal_spacing=0.025)
+    top = float(np.percentile(decoded.images[index], 99))
+    for column, image in enumerate(panels.values(), start=1):
+        figure.add_heatmap(
+            z=image,
+            x=STANDARD_GRID.k_values,
+            y=STANDARD_GRID.h_values,
+            colorscale=INTENSITY,
+            zmin=0,
+            zmax=top,
+            showscale=False,
+            hovertemplate="h = %{y:.2f}, k = %{x:.2f} r.l.u.: %{z:.3g}<extra></extra>",
+            row=1,
+            col=column,
+        )
+        figure.update_yaxes(
+            scaleanchor="x" if column == 1 else f"x{column}",
+            constrain="domain",
+            showticklabels=column == 1,
+            row=1,
+            col=column,
+        )
+    figure.update_xaxes(title="k (r.l.u.)", title_standoff=4, constrain="domain")
+    figure.update_yaxes(title="h (r.l.u.)", row=1, col=1)
+    return figure.update_layout(
+        width=155 * width, height=265, margin={"l": 50, "r": 10, "t": 60, "b": 45}
+    )
+
+
+def decoded_scores_figure(decoded: Decoded, lowest: float = -1.0) -> go.Figure:
+    """Draw R^2 of every simulated image, against the image and against the expected one.
+
+    Points below `lowest` are drawn there.
+    """
+    titles = ["against the image", "against the expected image"]
+    figure = make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.05)
+    rng = np.random.default_rng(0)
+    for column, scores in enumerate((decoded.r2, decoded.r2_expected), start=1):
+        for n, name in enumerate(decoded.names):
+            figure.add_scatter(
+                x=n + rng.uniform(-0.22, 0.22, len(scores)),
+                y=np.maximum(scores[:, n], lowest),
+                mode="markers",
+                marker={
+                    "color": COLOURS[n % len(COLOURS)],
+                    "symbol": MARKERS[n % len(MARKERS)],
+                    "size": 5,
+                    "opacity": 0.6,
+                },
+                customdata=scores[:, n],
+                hovertemplate=f"{name}: R² = %{{customdata:.2f}}<extra></extra>",
+                row=1,
+                col=column,
+            )
+        figure.add_scatter(
+            x=np.arange(len(decoded.names)),
+            y=np.median(scores, axis=0),
+            mode="markers",
+            marker={"symbol": "line-ew", "size": 44, "line": {"width": 3, "color": "#222"}},
+            hovertemplate="median %{y:.2f}<extra></extra>",
+            row=1,
+            col=column,
+        )
+        figure.update_xaxes(
+            title="encoding that was simulated",
+            tickvals=list(range(len(decoded.names))),
+            ticktext=[name.replace(TRUTH, "true<br>encoding") for name in decoded.names],
+            row=1,
+            col=column,
+        )
+    figure.update_yaxes(range=[lowest - 0.05, 1.02])
+    figure.update_yaxes(title="R² of the simulated image", col=1)
+    return figure.update_layout(
+        title="One point for each image; bars are medians",
+        showlegend=False,
+        width=900,
+        height=420,
+        margin={"t": 80},
+    )
+
+
+def decline_figure(curve: Curve) -> go.Figure:
+    """Draw the error of each method, and the coverage of the error bars, against t."""
+    figure = make_subplots(
+        1,
+        2,
+        subplot_titles=["how far the answers are off", "how often the error bars hold"],
+        horizontal_spacing=0.12,
+    )
+    for n, (name, rms) in enumerate(curve.rms.items()):
+        figure.add_scatter(
+            x=list(curve.places),
+            y=rms,
+            name=name,
+            mode="lines+markers",
+            line={"color": COLOURS[n], "dash": LINES[n]},
+            marker={"symbol": MARKERS[n], "size": 8},
+            row=1,
+            col=1,
+        )
+    figure.add_scatter(
+        x=list(curve.places),
+        y=curve.coverage,
+        mode="lines+markers",
+        line={"color": COLOURS[0]},
+        marker={"symbol": MARKERS[0], "size": 8},
+        showlegend=False,
+        row=1,
+        col=2,
+    )
+    figure.add_hline(0.9, line={"color": GREY, "dash": "dot"}, row=1, col=2)
+    figure.update_xaxes(title="t, from clean (0) to bad day (1)")
+    figure.update_yaxes(
+        title="root mean square error",
+        type="log",
+        tickvals=[0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5],
+        row=1,
+        col=1,
+    )
+    figure.update_yaxes(
+        title="truth in the 90 % interval", tickformat=".0%", range=[0, 1.02], row=1, col=2
+    )
+    return figure.update_layout(
+        title="The same images, worse and worse", legend=BELOW, width=900, height=450
+    )
+
+
+def effects_figure(curve: Curve) -> go.Figure:
+    """Draw the error of each method under one effect at a time."""
+    figure = go.Figure()
+    for n, (name, rms) in enumerate(curve.rms.items()):
+        figure.add_scatter(
+            x=rms,
+            y=list(curve.places),
+            name=name,
+            mode="markers",
+            marker={"color": COLOURS[n], "symbol": MARKERS[n], "size": 10},
+            hovertemplate="%{y}: %{x:.3f}<extra>" + name + "</extra>",
+        )
+    figure.update_xaxes(
+        title="root mean square error of the correlations",
+        type="log",
+        tickvals=[0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5],
+    )
+    figure.update_yaxes(title="effect", autorange="reversed", showgrid=True)
+    return figure.update_layout(
+        title="One effect of the bad day at a time",
+        legend={**BELOW, "y": -0.2},
+        width=900,
+        height=480,
+    )
+
+
+def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
+    """Draw how often the truth lies in the 90 % interval: every component, and all together."""
+    figure = go.Figure()
+    names = component_names(Encoding.from_vector(next(iter(scores.values())).coverage).span)
+    for n, (trial, score) in enumerate(scores.items()):
+        first = n == 0
+        figure.add_scatter(
+            x=score.coverage,
+            y=[trial] * len(score.coverage),
+            text=names,
+            name="each component",
+            showlegend=first,
+            mode="markers",
+            marker={"color": COLOURS[0], "symbol": "circle-open", "size": 8},
+            hovertemplate="%{text}: %{x:.0%}<extra></extra>",
+        )
+        figure.add_scatter(
+            x=[score.coverage.mean()],
+            y=[trial],
+            name="all together",
+            showlegend=first,
+            mode="markers",
+            marker={"color": COLOURS[1], "symbol": "diamond", "size": 12},
+            hovertemplate="all together: %{x:.1%}<extra></extra>",
+        )
+    figure.add_vline(0.9, line={"color": GREY, "dash": "dot"}, annotation_text="promised: 90 %")
+    figure.update_xaxes(title="true values within the 90 % interval", tickformat=".0%")
+    figure.update_yaxes(title="images", autorange="reversed")
+    return figure.update_layout(
+        title="Do the error bars keep their promise?",
+        legend=BELOW,
+        width=900,
+        height=150 + 50 * len(scores),
+    )
+
+
+def readings_figure(
+    readings: Mapping[str, tuple[ArrayLike, ArrayLike | None]], title: str = "", span: int = 4
+) -> go.Figure:
+    """Draw several readings of one encoding side by side, with their 90 % intervals.
+
+    Parameters
+    ----------
+    readings : mapping from a name to (vector, standard errors or None)
+    title : str
+    span : int
+    """
+    figure = go.Figure()
+    place = np.arange(span**2 - 1)
+    for n, (name, (vector, error)) in enumerate(readings.items()):
+        bars = None
+        if error is not None:
+            bars = {"type": "data", "array": NINETY * np.asarray(error)}
+        figure.add_scatter(
+            x=place + 0.18 * (n - (len(readings) - 1) / 2),
+            y=np.asarray(vector),
+            error_y=bars,
+            name=name,
+            mode="markers",
+            marker={"color": COLOURS[n], "symbol": MARKERS[n], "size": 8},
+            hovertemplate=f"{name}: %{{y:.3f}}<extra></extra>",
+        )
+    figure.add_hline(0, line={"color": GREY, "width": 1})
+    figure.update_xaxes(
+        title="component", tickvals=place, ticktext=component_names(span), tickangle=-45
+    )
+    figure.update_yaxes(title="c(i, j)")
+    return figure.update_layout(
+        title=title, legend={**BELOW, "y": -0.35}, width=900, height=420, margin={"t": 60}
+    )
+
+
+def learning_curves_figure(histories: Mapping[str, History]) -> go.Figure:
+    """Draw several learning curves side by side: both losses, best epoch, where stages begin.
+
+    What is above `HIGHEST_LOSS` is cut off.
+    """
+    figure = make_subplots(
+        1,
+        len(histories),
+        subplot_titles=list(histories),
+        shared_yaxes=True,
+        horizontal_spacing=0.04,
+    )
+    for column, history in enumerate(histories.values(), start=1):
+        for trace in history_figure(history).data:
+            trace.showlegend = column == 1
+            figure.add_trace(trace, row=1, col=column)
+        figure.add_vline(
+            history.best_epoch,
+            line={"dash": "dot", "color": GREY},
+            annotation={"text": f"best: {history.best_epoch}", "xanchor": "right"},
+            row=1,
+            col=column,
+        )
+        for stage in history.stages[1:]:
+            figure.add_vline(
+                stage + 0.5,
+                line={"dash": "dash", "color": COLOURS[2]},
+                annotation={"text": "new images", "y": 0.02, "yanchor": "bottom"},
+                row=1,
+                col=column,
+            )
+    figure.update_xaxes(title="epoch")
+    losses = [loss for each in histories.values() for loss in (*each.loss, *each.validation_loss)]
+    limits = np.log10([0.8 * min(losses), 1.2 * min(max(losses), HIGHEST_LOSS)])
+    figure.update_yaxes(type="log", dtick="D2", range=limits.tolist())
+    figure.update_yaxes(title="mean squared error", col=1)
+    return figure.update_layout(
+        legend=BELOW, width=max(520, 360 * len(histories)), height=400, margin={"t": 60}
+    )

@@ -1,0 +1,215 @@
+"""An image of one's own, from the bytes of its file to an answer: what the page of it computes.
+
+An uploaded file is data and nothing else: its bytes go to the readers of `xrlab.io.read`, which run
+nothing that is in them, its name is shown and never used as a path, and it is not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from base64 import b64encode
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
+
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.interpretation import report
+from xrlab.interpretation.interpret import interpret
+from xrlab.interpretation.result import Interpretation
+from xrlab.io.fetch import simulated_measurement
+from xrlab.io.read import read_stored
+from xrlab.io.section import Range, Section, read_section
+from xrlab.measurement.pipeline import RECOMMENDED, Pipeline
+
+# Bytes of the longest file that is taken.
+MAX_UPLOAD = 2**26
+
+# Of the example: the seed of its crystal and instrument, and the correlations of its lattice.
+EXAMPLE_SEED = 0
+
+EXAMPLE_TRUTH = {"c(0, 1)": 0.1, "c(1, 0)": 0.35, "c(1, 1)": -0.1}
+
+NO_CORRECTION = "none"
+
+TYPES = {"html": "text/html", "json": "application/json", "csv": "text/csv"}
+
+
+@dataclass(frozen=True, eq=False)
+class Upload:
+    """An image that came, and where it lies.
+
+    Parameters
+    ----------
+    name, digest : str
+        Name of the file as it was told, and the SHA-256 of its content.
+    shape : (int, int)
+    section : Section or None
+        None when nobody has said its h and k yet.
+    options : tuple of str
+        What the command line needs besides the name to read the same section.
+    whole : bool
+        The image is the standard window itself, so that none needs to be chosen.
+    """
+
+    name: str
+    digest: str
+    shape: tuple[int, ...]
+    section: Section | None
+    options: tuple[str, ...] = ()
+    whole: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """An interpretation and its documents: "html", "json" and "csv"."""
+
+    result: Interpretation
+    documents: dict[str, str]
+
+
+def too_long(name: str, size: int) -> str:
+    """Say that a file is not taken, and what to do."""
+    return (
+        f"{name} has {size / 2**20:,.0f} MiB, and this page takes {MAX_UPLOAD // 2**20} MiB at "
+        f"most: cut out the section that you need, or use the command xrlab interpret"
+    )
+
+
+def read_upload(
+    content: bytes,
+    name: str,
+    dataset: str = "",
+    h: Range | None = None,
+    k: Range | None = None,
+) -> Upload:
+    r"""Read an uploaded file, and place it by its own h and k or by those that were typed.
+
+    Parameters
+    ----------
+    content : bytes
+    name : str
+        For messages only.
+    dataset : str
+        Which data set or frame of a file that holds several; a number is a frame.
+    h, k : (float, float), optional
+        At the first and last row and column. Without them those of the file, and without those
+        either 0 to 2 for an image of 64 x 64 pixels; others come without a section.
+
+    Raises
+    ------
+    ValueError
+        If the file is too long or no image.
+
+    Examples
+    --------
+    >>> rows = "\n".join(" ".join(str(i + j) for j in range(1, 65)) for i in range(64))
+    >>> read_upload(rows.encode(), "image.txt").section.h[[0, -1]].tolist()
+    [0.0, 2.0]
+    """
+    if len(content) > MAX_UPLOAD:
+        raise ValueError(too_long(name, len(content)))
+    chosen: str | int | None = int(dataset) if dataset.isdecimal() else dataset.strip() or None
+    image, axes = read_stored(content, name, dataset=chosen)
+    digest = hashlib.sha256(content).hexdigest()
+    options: tuple[str, ...] = () if chosen is None else ("--dataset", str(chosen))
+    if h is not None and k is not None:
+        section = Section.from_range(image, h, k)
+        options += ("--h", *map(str, h), "--k", *map(str, k))
+    elif axes is not None:
+        section = read_section(content, dataset=chosen)
+    elif image.shape == STANDARD_GRID.shape:
+        section = Section.from_range(image, STANDARD_GRID.h, STANDARD_GRID.k)
+        return Upload(name, digest, image.shape, section, options, whole=True)
+    else:
+        return Upload(name, digest, image.shape, None, options)
+    return Upload(name, digest, image.shape, section, options)
+
+
+def example() -> Upload:
+    """Simulate the measurement that the page begins with."""
+    image = simulated_measurement(EXAMPLE_SEED)
+    section = Section.from_range(image, STANDARD_GRID.h, STANDARD_GRID.k)
+    return Upload("the example (simulated)", "", image.shape, section, whole=True)
+
+
+def origin(upload: Upload, corner: tuple[int, int], correction: str) -> dict[str, Any]:
+    """Collect what a report tells of where its image came from and how to repeat it."""
+    command = None
+    if upload.digest:
+        window = () if upload.whole else ("--window", *map(str, corner))
+        pipeline = ("--pipeline", correction) if correction in RECOMMENDED else ()
+        file = f"./{upload.name}" if upload.name.startswith("-") else upload.name  # no option
+        command = shlex.join(["xrlab", "interpret", file, *upload.options, *window, *pipeline])
+    h, k = corner
+    told = report.provenance(pipeline=RECOMMENDED.get(correction), command=command)
+    window_words = f"h {h} to {h + 2}, k {k} to {k + 2}"
+    return {**told, "file": upload.name, "sha256": upload.digest or None, "window": window_words}
+
+
+def read_window(
+    image: ArrayLike, correction: str = NO_CORRECTION, told: dict[str, Any] | None = None
+) -> Answer:
+    """Correct a window, interpret it as a measured image, and write the documents.
+
+    Parameters
+    ----------
+    image : array, shape (64, 64)
+    correction : str
+        A name in `RECOMMENDED`, or anything else for none.
+    told : dict, optional
+        As `origin` gives it.
+
+    Raises
+    ------
+    ValueError
+        If a correction or the network refuses the image.
+    """
+    with threadpool_limits(1):
+        corrected = RECOMMENDED.get(correction, Pipeline())(image)
+        result = interpret(corrected, kind="measured")
+        documents = {
+            "html": report.to_html(result, told),
+            "json": report.to_json(result, told),
+            "csv": report.to_csv(result),
+        }
+    return Answer(result, documents)
+
+
+def verdict(result: Interpretation) -> str:
+    """Say in one line of HTML whether the answer may be used; the reasons stand in the report."""
+    failed = [finding.name for finding in result.findings if not finding.ok]
+    if not result.explained:
+        words = "⚠ <b>Not explained by this model.</b> Do not use the numbers: see why below."
+    elif result.warnings:
+        words = f"⚠ <b>{escape(result.warnings[0].split(':')[0].capitalize())}.</b> "
+        words += "Read the warnings below before the numbers."
+    else:
+        words = "✓ <b>Nothing speaks against this answer.</b>"
+    tests = len(result.findings)
+    words += f" Tests passed: {tests - len(failed)} of {tests}"
+    return words + (f" (failed: {escape(', '.join(failed))})." if failed else ".")
+
+
+def links(documents: dict[str, str]) -> str:
+    """Write links that save the documents; each holds its document, so no server is asked."""
+    titles = {"html": "report (HTML)", "json": "all numbers (JSON)", "csv": "table (CSV)"}
+    return "Save: " + " ".join(
+        f'<a download="interpretation.{ending}" href="data:{TYPES[ending]};charset=utf-8;base64,'
+        f'{b64encode(text.encode("utf-8", "backslashreplace")).decode()}" style="margin: 0 .4em; '
+        f"padding: .3em .8em; border: 1px solid #0072B2; border-radius: 4px; color: #00507d; "
+        f'text-decoration: none">{titles[ending]}</a>'
+        for ending, text in documents.items()
+    )
+
+
+def embedded(page: str) -> str:
+    """Show a page inside this one, where nothing in it can run; as high as it needs to be."""
+    grow = "this.style.height = this.contentDocument.documentElement.scrollHeight + 40 + 'px'"
+    return (
+        f'<iframe title="report" sandbox="allow-same-origin" srcdoc="{escape(page)}" '
+        f'onload="{grow}" style="width: 100%; height: 1500px; border: 1px solid #bbc"></iframe>'
+    )

@@ -1,0 +1,1 @@
+"""Disordered lattices and their diffraction: encodings, samplers, spectra, grids, form factors."""

@@ -1,0 +1,439 @@
+"""Inner loops, compiled by numba; where there is no numba, as NumPy and Python run them.
+
+A browser, for instance, has no compiler. Random numbers are drawn and rounding errors made in the
+same order either way, so the same seed gives the same lattice. A function ``plain_x`` is the twin
+of the compiled ``x``: the same arguments, results and random numbers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from math import exp
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Newton's steps double the digits at the end; far fewer than these are ever used.
+MAX_STEPS = 200
+
+# 1/S where S is to be 0; its logarithm stays finite.
+NO_SPECTRUM = 1e300
+
+Kernel = Callable[..., Any]
+
+
+try:
+    from numba import njit
+except ImportError as error:  # not installed, or not for this NumPy or Python
+    njit = None  # type: ignore[assignment]
+    warnings.warn(
+        f"simulating without numba ({error}): the same results, but Monte Carlo takes some 40 "
+        "times as long; sampler='gaussian' is quick. Where there is one, `pip install numba`",
+        stacklevel=2,
+    )
+
+
+def compiled(plain: Kernel | None = None) -> Callable[[Kernel], Kernel]:
+    """Compile the decorated function; without numba take its twin `plain`, or leave it as it is.
+
+    Parameters
+    ----------
+    plain : function, optional
+        Does the same in NumPy or plain Python, written for speed there.
+    """
+
+    def choose(kernel: Kernel) -> Kernel:
+        if njit is None:
+            return plain or kernel
+        return njit(cache=True, nogil=True)(kernel)
+
+    return choose
+
+
+Floats = NDArray[np.float64]
+
+Sites = NDArray[np.int8]
+
+Waves = NDArray[np.complex128]
+
+
+def plain_grow(block: Floats, uniform: Floats) -> Sites:
+    """Sites of a lattice from a uniform random number for each and the odds of 2 x 2 blocks."""
+    size = len(uniform)
+    after_a, after_b = block.sum(axis=0).sum(axis=1).tolist(), block.sum(axis=(0, 1)).tolist()
+    one, odds = block.sum(axis=(0, 1, 2)).tolist(), block.tolist()
+    chance, sites = uniform.tolist(), [[0] * size for _ in range(size)]
+    for x, row in enumerate(sites):
+        above = sites[x - 1]
+        for y in range(size):
+            if x and y:
+                minus, plus = odds[above[y - 1]][above[y]][row[y - 1]]
+            elif x:
+                minus, plus = after_a[above[y]]
+            else:
+                minus, plus = after_b[row[y - 1]] if y else one
+            row[y] = int(chance[x][y] * (minus + plus) < plus)
+    return 2 * np.array(sites, np.int8) - 1
+
+
+def plain_swap_cycles(
+    sites: Sites,
+    coupling: Floats,
+    target: Floats,
+    cycles: int,
+    gain: float,
+    rng: np.random.Generator,
+) -> None:
+    """Run Monte Carlo cycles; `sites` and `coupling` change in place."""
+    size, span = len(sites), len(target)
+    square_mean = sites.mean() ** 2
+    pairs = [(i, j) for i in range(span) for j in range(span) if i or j]
+    near = _neighbours(size, pairs).tolist()
+    x, y = (each.ravel().tolist() for each in np.indices((size, size)))
+    plus, minus = (np.flatnonzero(each).tolist() for each in (sites > 0, sites < 0))
+    n_plus, n_minus, random = len(plus), len(minus), rng.random
+    for _ in range(cycles):
+        local = np.zeros((size, size))
+        between = np.zeros((size, size))  # coupling of two sites that far apart, either way
+        for i, j in pairs:
+            ahead, behind = (np.roll(sites, (d * i, d * j), (0, 1)) for d in (-1, 1))
+            local += coupling[i, j] * (ahead + behind)
+            between[i, j] = between[-i, -j] = coupling[i, j]
+        field, bond = local.ravel().tolist(), between.tolist()
+        change = [2.0 * coupling[pair].item() for pair in pairs for _ in range(2)]
+        for _ in range(size * size):
+            p, m = int(random() * n_plus), int(random() * n_minus)
+            a, b = plus[p], minus[m]
+            cost = 2 * (field[a] - field[b])
+            cost += 4 * bond[x[b] - x[a]][y[b] - y[a]]
+            if cost <= 0 or random() < exp(-cost):
+                plus[p], minus[m] = b, a
+                for n, step in zip(near[a], change, strict=True):
+                    field[n] -= step
+                for n, step in zip(near[b], change, strict=True):
+                    field[n] += step
+        sites[:] = -1
+        sites.flat[plus] = 1
+        realised = (plain_pair_means(sites, span) - square_mean) / (1 - square_mean)
+        coupling += gain * (target - realised)
+
+
+def plain_pair_means(sites: Sites, span: int) -> Floats:
+    """Mean of s(x, y) s(x+i, y+j) over the lattice, for 0 <= i, j < span."""
+    means = np.empty((span, span))
+    for i, j in np.ndindex(span, span):
+        means[i, j] = (sites * np.roll(sites, (-i, -j), (0, 1))).sum() / sites.size
+    return means
+
+
+def plain_inverse_spectrum(lam: Floats, turn: Waves, fixed_mean: bool) -> Floats:
+    """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
+    n = round(np.sqrt(len(lam)))
+    waves = _waves(turn, range(n))
+    factors = 2 * lam.reshape(n, n)
+    factors[0, 0] = lam[0]
+    inverse = (waves.T @ (factors @ waves)).real
+    if fixed_mean:
+        inverse[0, 0] = NO_SPECTRUM
+    return inverse
+
+
+def plain_moments(inverse: Floats, n: int, turn: Waves) -> tuple[Floats, Floats]:
+    """Cosine moments of S for 0 <= i, j < n, and of S^2 for 0 <= i <= 2n - 2, 1 - n <= j <= 2n - 2.
+
+    The second has its j = 0 at column n - 1.
+    """
+    spectrum = 1 / inverse
+    near, far = _waves(turn, range(n)), _waves(turn, range(1 - n, 2 * n - 1))
+    first = (near @ spectrum @ near.T).real / spectrum.size
+    second = (far[n - 1 :] @ spectrum**2 @ far.T).real / spectrum.size
+    return first, second
+
+
+def _neighbours(size: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
+    """Places of the two neighbours (i, j) and (-i, -j) of every site, pair by pair."""
+    place = np.arange(size * size).reshape(size, size)
+    shifted = [np.roll(place, (d * i, d * j), (0, 1)) for i, j in pairs for d in (-1, 1)]
+    return np.stack([each.ravel() for each in shifted], axis=1)
+
+
+def _waves(turn: Waves, distances: range) -> Waves:
+    """Return exp 2 pi i h d at every h of the grid, one row for each distance d."""
+    return turn[np.outer(distances, np.arange(len(turn))) % len(turn)]
+
+
+@compiled(plain_grow)
+def _grow(block, uniform):  # type: ignore[no-untyped-def]
+    """Sites of a lattice from a uniform random number for each and the odds of 2 x 2 blocks."""
+    size = len(uniform)
+    one = block.sum(axis=0).sum(axis=0).sum(axis=0)  # of D alone
+    after_a = block.sum(axis=0).sum(axis=1)  # of (B, D)
+    after_b = block.sum(axis=0).sum(axis=0)  # of (C, D)
+    sites = np.zeros((size, size), np.int8)
+    for x in range(size):
+        for y in range(size):
+            if x and y:
+                odds = block[sites[x - 1, y - 1], sites[x - 1, y], sites[x, y - 1]]
+            elif x:
+                odds = after_a[sites[x - 1, y]]
+            elif y:
+                odds = after_b[sites[x, y - 1]]
+            else:
+                odds = one
+            sites[x, y] = uniform[x, y] * (odds[0] + odds[1]) < odds[1]
+    return 2 * sites - 1
+
+
+@compiled()
+def _pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
+    """Couplings J_ij, and a field that is not returned, under which the sites are likeliest.
+
+    Each site given its neighbours has <s> = tanh(field + sum J_ij (s(x+i, y+j) + s(x-i, y-j))):
+    a logistic regression, solved by Newton's method.
+    """
+    size, n_terms = len(sites), span * span
+    wide = _wrapped(sites, span)
+    terms = np.empty((n_terms, size * size))
+    terms[0] = 1.0  # in place of c(0, 0): the field
+    for k in range(1, n_terms):
+        i, j = k // span, k % span
+        for x in range(size):
+            ahead = wide[x + span + i, span + j : span + j + size]
+            behind = wide[x + span - i, span - j : span - j + size]
+            terms[k, x * size : (x + 1) * size] = ahead + behind
+    spins = sites.copy().reshape(size * size).astype(np.float64)
+    coupling = np.zeros(n_terms)
+    ridge = 1e-3  # keeps couplings finite where the sites leave no doubt
+    for _ in range(6):
+        mean = np.tanh(coupling @ terms)
+        gradient = terms @ (spins - mean) / size**2 - ridge * coupling
+        hessian = (terms * (1 - mean**2)) @ terms.T / size**2 + ridge * np.eye(n_terms)
+        coupling += np.linalg.solve(hessian, gradient)
+    coupling[0] = 0.0
+    return coupling.reshape(span, span)
+
+
+@compiled(plain_swap_cycles)
+def _swap_cycles(sites, coupling, target, cycles, gain, rng):  # type: ignore[no-untyped-def]
+    """Run Monte Carlo cycles; `sites` and `coupling` change in place."""
+    size, span = len(sites), len(target)
+    square_mean = sites.mean() ** 2
+    plus = np.argwhere(sites > 0)  # places (x, y) of the +1 sites, in any order
+    minus = np.argwhere(sites < 0)
+    for _ in range(cycles):
+        local = _local_field(sites, coupling)
+        for _ in range(size * size):
+            p, m = int(rng.random() * len(plus)), int(rng.random() * len(minus))
+            ax, ay, bx, by = plus[p, 0], plus[p, 1], minus[m, 0], minus[m, 1]
+            # Each local field counts the pair itself, whose energy does not change.
+            cost = 2 * (local[ax, ay] - local[bx, by])
+            cost += 4 * _pair_coupling(coupling, bx - ax, by - ay, size)
+            if cost <= 0 or rng.random() < np.exp(-cost):
+                sites[ax, ay], sites[bx, by] = -1, 1
+                plus[p, 0], plus[p, 1], minus[m, 0], minus[m, 1] = bx, by, ax, ay
+                _add_to_field(local, coupling, ax, ay, -2.0)
+                _add_to_field(local, coupling, bx, by, 2.0)
+        realised = (pair_means(sites, span) - square_mean) / (1 - square_mean)
+        coupling += gain * (target - realised)
+
+
+@compiled()
+def _wrapped(sites, margin):  # type: ignore[no-untyped-def]
+    """Copy the lattice with `margin` sites of its periodic surroundings on every side."""
+    size = len(sites)
+    wide = np.empty((size + 2 * margin, size + 2 * margin), np.int32)
+    for x in range(len(wide)):
+        row, wide_row = sites[(x - margin) % size], wide[x]
+        wide_row[margin : margin + size] = row
+        wide_row[:margin] = row[size - margin :]
+        wide_row[margin + size :] = row[:margin]
+    return wide
+
+
+@compiled(plain_pair_means)
+def pair_means(sites, span):  # type: ignore[no-untyped-def]
+    """Mean of s(x, y) s(x+i, y+j) over the lattice, for 0 <= i, j < span."""
+    size = len(sites)
+    wide = _wrapped(sites, span)
+    means = np.empty((span, span))
+    for i in range(span):
+        for j in range(span):
+            total = np.int64(0)
+            for x in range(size):
+                row = wide[x + span, span : span + size]
+                other = wide[x + span + i, span + j : span + j + size]
+                part = np.int32(0)
+                for y in range(size):
+                    part += row[y] * other[y]
+                total += part
+            means[i, j] = total / size**2
+    return means
+
+
+@compiled()
+def _local_field(sites, coupling):  # type: ignore[no-untyped-def]
+    """Sum of J_ij (s(x+i, y+j) + s(x-i, y-j)) at every site, c(0, 0) left out."""
+    size, span = len(sites), len(coupling)
+    wide = _wrapped(sites, span)
+    local = np.zeros((size, size))
+    for x in range(size):
+        row = local[x]
+        for i in range(span):
+            for j in range(span):
+                if i or j:
+                    ahead = wide[x + span + i, span + j : span + j + size]
+                    behind = wide[x + span - i, span - j : span - j + size]
+                    for y in range(size):
+                        row[y] += coupling[i, j] * (ahead[y] + behind[y])
+    return local
+
+
+@compiled()
+def _add_to_field(local, coupling, x, y, change):  # type: ignore[no-untyped-def]
+    """Add what a change of the spin at (x, y) does to the fields of its neighbours."""
+    size, span = len(local), len(coupling)
+    for i in range(span):
+        up = x + i if x + i < size else x + i - size
+        down = x - i if x >= i else x - i + size
+        for j in range(span):
+            if i or j:
+                right = y + j if y + j < size else y + j - size
+                left = y - j if y >= j else y - j + size
+                local[up, right] += change * coupling[i, j]
+                local[down, left] += change * coupling[i, j]
+
+
+@compiled()
+def _pair_coupling(coupling, i, j, size):  # type: ignore[no-untyped-def]
+    """J between two sites (i, j) apart, 0 where they are not coupled."""
+    span = len(coupling)
+    for sign in (1, -1):
+        across, along = sign * i, sign * j
+        across += size if across < 0 else 0
+        along += size if along < 0 else 0
+        if across < span and along < span:
+            return coupling[across, along]
+    return 0.0
+
+
+@compiled()
+def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[no-untyped-def]
+    """Minimise the dual; return multipliers, spectrum, steps, and whether there is a solution.
+
+    Without a solution the multipliers are the proof: 1/S > 0, and yet <rho, 1/S> <= 0.
+    """
+    n = len(rho)
+    n_terms = n * n
+    weight = np.full(n_terms, 2.0)  # distances (i, j) and (-i, -j)
+    weight[0] = 1.0
+    target = rho.copy().reshape(n_terms)
+    soft = np.full(n_terms, softness)
+    soft[0] = 0.0
+    turn = _turn(size)
+    lam = start.copy().reshape(n_terms)
+    inverse = _inverse_spectrum(lam, turn, fixed_mean)
+    value = (weight * target * lam).sum() + 0.5 * (weight * soft * lam**2).sum()
+    value -= np.log(inverse).mean()
+    last = np.inf
+    hessian = np.empty((n_terms, n_terms))
+    for step in range(MAX_STEPS):
+        first, second = _moments(inverse, n, turn)
+        gradient = np.empty(n_terms)
+        worst = 0.0
+        for k in range(n_terms):
+            missed = target[k] + soft[k] * lam[k] - first[k // n, k % n]
+            gradient[k] = weight[k] * missed
+            worst = max(worst, abs(missed))
+        stalled = worst < 1e-7 and worst > last / 2  # nothing left but rounding
+        if worst < tolerance or stalled:
+            return lam.reshape(n, n), 1 / inverse, step, True
+        last = worst
+        for k in range(n_terms):
+            for m in range(k + 1):
+                i, j, x, y = k // n, k % n, m // n, m % n
+                ahead = second[i - x, j - y + n - 1] if i >= x else second[x - i, y - j + n - 1]
+                both = second[i + x, j + y + n - 1]
+                hessian[k, m] = hessian[m, k] = 0.5 * weight[k] * weight[m] * (ahead + both)
+            hessian[k, k] += weight[k] * soft[k]
+        for k in range(n_terms):  # so that rounding never makes it singular
+            hessian[k, k] *= 1 + 1e-12
+        direction = -np.linalg.solve(hessian, gradient)
+        slope = (gradient * direction).sum()
+        length = 1.0
+        while True:
+            trial = lam + length * direction
+            inverse = _inverse_spectrum(trial, turn, fixed_mean)
+            if inverse.min() > 0:
+                product = (weight * target * trial).sum()
+                attempt = product + 0.5 * (weight * soft * trial**2).sum()
+                attempt -= np.log(inverse).mean()
+                if softness == 0 and product <= 0:
+                    return trial.reshape(n, n), inverse, step, False
+                if attempt <= value + 0.1 * length * slope + 1e-12 or length < 1e-9:
+                    break
+            length /= 2
+        lam, value = trial, attempt
+    return lam.reshape(n, n), 1 / inverse, MAX_STEPS, False
+
+
+@compiled()
+def _turn(size):  # type: ignore[no-untyped-def]
+    """Waves of the grid: exp 2 pi i h at h = 0, 1/N, ..., (N - 1)/N."""
+    return np.exp(2j * np.pi * np.arange(size) / size)
+
+
+@compiled(plain_inverse_spectrum)
+def _inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
+    """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
+    size, n = len(turn), round(np.sqrt(len(lam)))
+    along_k = np.zeros((n, size), np.complex128)
+    for i in range(n):
+        for j in range(n):
+            factor = lam[i * n + j] * (1.0 if i == 0 and j == 0 else 2.0)
+            for k in range(size):
+                along_k[i, k] += factor * turn[(j * k) % size]
+    inverse = np.zeros((size, size))
+    for h in range(size // 2 + 1):
+        for i in range(n):
+            phase = turn[(i * h) % size]
+            for k in range(size):
+                inverse[h, k] += (phase * along_k[i, k]).real
+    for h in range(size // 2 + 1, size):  # S(-q) = S(q)
+        for k in range(size):
+            inverse[h, k] = inverse[size - h, (size - k) % size]
+    if fixed_mean:
+        inverse[0, 0] = NO_SPECTRUM
+    return inverse
+
+
+@compiled(plain_moments)
+def _moments(inverse, n, turn):  # type: ignore[no-untyped-def]
+    """Cosine moments of S for 0 <= i, j < n, and of S^2 for 0 <= i <= 2n - 2, 1 - n <= j <= 2n - 2.
+
+    The second has its j = 0 at column n - 1.
+    """
+    size = len(inverse)
+    first = np.zeros((n, n))
+    second = np.zeros((2 * n - 1, 3 * n - 2))
+    row = np.empty(size)
+    for h in range(size // 2 + 1):
+        share = (1.0 if h == 0 or 2 * h == size else 2.0) / size**2
+        for k in range(size):
+            row[k] = 1 / inverse[h, k]
+        for j in range(n):
+            total = 0j
+            for k in range(size):
+                total += row[k] * turn[(j * k) % size]
+            for i in range(n):
+                first[i, j] += share * (total * turn[(i * h) % size]).real
+        for k in range(size):
+            row[k] *= row[k]
+        for j in range(1 - n, 2 * n - 1):
+            total = 0j
+            for k in range(size):
+                total += row[k] * turn[(j * k) % size]
+            for i in range(2 * n - 1):
+                second[i, j + n - 1] += share * (total * turn[(i * h) % size]).real
+    return first, second

@@ -1,0 +1,130 @@
+"""Patterns to start from: encodings of stripes, checkerboards, clusters and rings."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import j0
+
+from xrlab.crystal.encoding import Encoding, vector_length
+from xrlab.crystal.spectrum import (
+    NotRealisableError,
+    extend,
+    field_correlation,
+    lattice_correlation,
+    maximum_entropy,
+)
+
+# c(0, 1) and c(1, 0) of a few patterns; farther correlations follow as products.
+PRODUCTS = {
+    "random": (0.0, 0.0),
+    "clusters": (0.6, 0.6),
+    "stripes": (0.6, -0.6),
+    "checkerboard": (-0.6, -0.6),
+}
+
+# Intensity on a ring of this radius round every Bragg position, this wide (r.l.u.).
+RING, RING_WIDTH = 0.3, 0.05
+
+# What ``xrlab.interpret(xrlab.read_image(xrlab.fetch("box1")), kind="measured").encoding`` reads
+# off the two measured boxes. The matrices decoded in 2023 are shown as pictures, without numbers.
+BOXES = {
+    "box 1, read by xrlab": (
+        (0.15, 0.00, 0.01),
+        (0.15, 0.06, 0.02, 0.01),
+        (0.02, 0.02, 0.02, 0.01),
+        (0.01, 0.01, 0.01, 0.01),
+    ),
+    "box 2, read by xrlab": (
+        (0.23, 0.08, 0.06),
+        (0.23, 0.14, 0.09, 0.06),
+        (0.12, 0.11, 0.09, 0.05),
+        (0.09, 0.08, 0.05, 0.03),
+    ),
+}
+
+PATTERNS = (*PRODUCTS, "ring", *BOXES)
+
+
+def pattern(name: str, span: int) -> Encoding:
+    """Return a named pattern.
+
+    "random", "clusters", "stripes" and "checkerboard" are products c(i, j) = r^i s^j. "ring" is a
+    Gaussian field whose spectrum is a ring round every Bragg position, rho(i, j) =
+    J0(2 pi R d) exp(-2 (pi w d)^2) at the distance d; below span 4 these are too few correlations
+    to close the ring, and spots remain. The boxes are what xrlab reads off two
+    measured images of dichlorodinitrobenzene; beyond span 4 they are continued by the field of
+    maximum entropy.
+
+    >>> pattern("stripes", span=2)
+    Encoding.from_vector([0.6, -0.6, -0.36])
+    """
+    vector_length(span)
+    if name in PRODUCTS:
+        along_b, along_a = PRODUCTS[name]
+        matrix = Encoding.product(along_a, along_b, span).matrix
+    elif name == "ring":
+        distance = np.hypot(*np.indices((span, span)))
+        damping = np.exp(-2 * (np.pi * RING_WIDTH * distance) ** 2)
+        matrix = lattice_correlation(j0(2 * np.pi * RING * distance) * damping)
+    elif name in BOXES:
+        matrix = respan(Encoding.from_vector(np.concatenate(BOXES[name])), span).matrix
+    else:
+        raise ValueError(f"there is no pattern {name!r}; there is {', '.join(PATTERNS)}")
+    return Encoding(matrix)
+
+
+def respan(encoding: Encoding, span: int) -> Encoding:
+    """Cut an encoding down, or continue it by the field of maximum entropy.
+
+    >>> respan(Encoding.product(0.5, 0, span=3), 2)
+    Encoding.from_vector([0, 0.5, 0])
+    """
+    vector_length(span)
+    if span > encoding.span:
+        return Encoding(extend(encoding.matrix, span - 1)[span - 1 :, span - 1 :])
+    return Encoding(encoding.matrix[:span, :span])
+
+
+def weaken(encoding: Encoding, size: int) -> tuple[Encoding, float]:
+    """Take away as little order, all correlations of the field in proportion, that a field has it.
+
+    Returns
+    -------
+    Encoding
+        The same one where a Gaussian field on a lattice of this size has it.
+    float
+        What is left, from 0 to 1.
+    """
+    if _has_field(encoding, size):
+        return encoding, 1.0
+    low, high = 0.0, 1.0
+    for _ in range(7):
+        middle = (low + high) / 2
+        found = _has_field(_weaker(encoding, middle), size)
+        low, high = (middle, high) if found else (low, middle)
+    return _weaker(encoding, low), low
+
+
+def nearest(encoding: Encoding, size: int) -> Encoding:
+    """Find the nearest encoding that a field has and that sliders can show: in hundredths."""
+    near = encoding.nearest_realisable()
+    parts = np.linspace(1, 0, 51)  # rounding can cross the border
+    rounded = (Encoding(np.round(_weaker(near, part).matrix, 2)) for part in parts)
+    return next(each for each in rounded if _has_field(each, size))
+
+
+def _weaker(encoding: Encoding, part: float) -> Encoding:
+    """Multiply the correlations of the field by a part."""
+    rho = part * field_correlation(encoding.matrix)
+    rho[0, 0] = 1.0
+    return Encoding(lattice_correlation(rho))
+
+
+def _has_field(encoding: Encoding, size: int) -> bool:
+    rho = field_correlation(encoding.matrix)
+    rho[0, 0] = 1.0
+    try:
+        maximum_entropy(rho, size)
+    except NotRealisableError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Sets of simulated images, in memory and on disk."""

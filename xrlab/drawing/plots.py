@@ -1,0 +1,196 @@
+"""Figures: plotly for looking closely, small PNG pictures for what must follow the hand.
+
+Images have k to the right and h upwards, lattices b to the right and a upwards, encodings j to the
+right and i downwards, as a matrix is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+from plotly.subplots import make_subplots
+
+from xrlab.crystal.encoding import Encoding, component_names
+from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
+from xrlab.drawing.png import INTENSITY, SIGNED, SITES
+
+if TYPE_CHECKING:
+    from xrlab.crystal.lattice import Lattice
+
+
+def describe(figure: go.Figure, text: str) -> go.Figure:
+    """Give a figure a text alternative, for those who cannot see it; return the figure.
+
+    It is kept in the figure (``layout.meta``), so it goes wherever the figure goes.
+
+    Raises
+    ------
+    ValueError
+        If there is no text.
+
+    Examples
+    --------
+    >>> figure = describe(go.Figure(layout_title="Grain"), "The grain falls as 1/√M, to 0.33.")
+    >>> description(figure)
+    'The grain falls as 1/√M, to 0.33.'
+    """
+    text = " ".join(text.split())
+    if not text:
+        raise ValueError("the description of a figure is empty: say in a sentence what it shows")
+    return figure.update_layout(meta={**(figure.layout.meta or {}), "description": text})
+
+
+def description(figure: go.Figure) -> str:
+    """Return the text alternative of a figure: what `describe` was told, or what its titles say.
+
+    Examples
+    --------
+    >>> figure = go.Figure(go.Scatter(y=[1, 2], name="law"), {"title": {"text": "Grain"}})
+    >>> description(figure.update_xaxes(title="M (lots)").update_yaxes(title="grain"))
+    'Grain; across: M (lots); up: grain; shown: law.'
+    """
+    meta = figure.layout.meta
+    if isinstance(meta, Mapping) and meta.get("description"):
+        return str(meta["description"])
+    axes = [
+        dict.fromkeys(filter(None, (axis.title.text for axis in select())))
+        for select in (figure.select_xaxes, figure.select_yaxes)
+    ]
+    parts = {
+        "": [figure.layout.title.text],
+        "panels: ": [each.text for each in figure.layout.annotations],
+        "across: ": axes[0],
+        "up: ": axes[1],
+        "shown: ": dict.fromkeys(trace.name for trace in figure.data),
+    }
+    said = [word + ", ".join(filter(None, texts)) for word, texts in parts.items() if any(texts)]
+    plain = re.sub(r"<[^>]+>", " ", "; ".join(said) or "A figure without a title")
+    return " ".join(plain.split()) + "."
+
+
+def lattice_figure(
+    lattice: Lattice, image: ArrayLike, grid: ReciprocalGrid = STANDARD_GRID
+) -> go.Figure:
+    """Draw encoding | lattice | diffraction image."""
+    figure = _panels("realised encoding", "lattice", "diffraction image")
+    add_encoding(figure, lattice.realised, column=1)
+    add_lattice(figure, lattice, column=2)
+    add_image(figure, image, grid, column=3)
+    return describe(
+        figure,
+        f"Left, the realised encoding, {_values(lattice.realised)}; then the lattice with this "
+        f"order, {len(lattice.sites)} sites along each side; right, its diffraction image.",
+    )
+
+
+def images_figure(
+    images: Mapping[str, ArrayLike], grid: ReciprocalGrid = STANDARD_GRID
+) -> go.Figure:
+    """Draw several images side by side, each on its own colour scale."""
+    figure = _panels(*images)
+    for column, image in enumerate(images.values(), start=1):
+        add_image(figure, image, grid, column)
+    return figure
+
+
+def add_diagonal(figure: go.Figure, column: int = 1) -> None:
+    """Add the line on which two estimates of a correlation agree to a row of panels."""
+    figure.add_scatter(
+        x=[-1, 1], y=[-1, 1], mode="lines", line={"color": "#555", "width": 1}, row=1, col=column
+    )
+
+
+def add_image(
+    figure: go.Figure, image: ArrayLike, grid: ReciprocalGrid = STANDARD_GRID, column: int = 1
+) -> None:
+    """Add a diffraction image to a row of panels; the colours end at its 99th percentile."""
+    values = np.asarray(image, np.float32)
+    figure.add_heatmap(
+        z=values,
+        x=grid.k_values,
+        y=grid.h_values,
+        colorscale=INTENSITY,
+        zmin=0,
+        zmax=float(np.nanpercentile(values, 99)),
+        showscale=False,
+        hovertemplate="h = %{y:.3f}, k = %{x:.3f} r.l.u.: %{z:.3g}<extra></extra>",
+        row=1,
+        col=column,
+    )
+    _label(figure, column, "k (r.l.u.)", "h (r.l.u.)")
+
+
+def add_lattice(figure: go.Figure, lattice: Lattice, column: int = 1) -> None:
+    """Add the sites of a lattice to a row of panels."""
+    figure.add_heatmap(
+        z=lattice.sites,
+        colorscale=SITES,
+        showscale=False,
+        hovertemplate="site (%{y}, %{x}): %{z}<extra></extra>",
+        row=1,
+        col=column,
+    )
+    _label(figure, column, "along b (sites)", "along a (sites)")
+
+
+def add_encoding(
+    figure: go.Figure,
+    encoding: Encoding,
+    standard_error: ArrayLike | None = None,
+    column: int = 1,
+) -> None:
+    """Add the matrix of an encoding to a row of panels, its values written in."""
+    text = [[f"{value:.2f}" for value in row] for row in encoding.matrix]
+    if standard_error is not None:
+        for n, error in enumerate(np.asarray(standard_error), start=1):
+            i, j = divmod(n, encoding.span)
+            text[i][j] += f"<br>± {error:.2f}"
+    figure.add_heatmap(
+        z=encoding.matrix,
+        text=text,
+        texttemplate="%{text}",
+        colorscale=SIGNED,
+        zmin=-1,
+        zmax=1,
+        showscale=False,
+        hovertemplate="c(%{y}, %{x}) = %{z:.3f}<extra></extra>",
+        row=1,
+        col=column,
+    )
+    _label(figure, column, "j", "i")
+    figure.update_xaxes(dtick=1, row=1, col=column)
+    figure.update_yaxes(dtick=1, autorange="reversed", row=1, col=column)
+
+
+def _values(encoding: Encoding, standard_error: ArrayLike | None = None) -> str:
+    """Write out an encoding, for those who cannot see its matrix."""
+    errors = [""] * len(encoding.vector)
+    if standard_error is not None:
+        errors = [f" ± {error:.2f}" for error in np.asarray(standard_error)]
+    return ", ".join(
+        f"{name} = {value:.2f}{error}"
+        for name, value, error in zip(
+            component_names(encoding.span), encoding.vector, errors, strict=True
+        )
+    )
+
+
+def _panels(*titles: str) -> go.Figure:
+    width = 240 * len(titles)  # four panels fit a page
+    figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=65 / width)
+    return figure.update_layout(
+        width=width, height=280, margin={"l": 50, "r": 10, "t": 40, "b": 45}
+    )
+
+
+def _label(figure: go.Figure, column: int, x_title: str, y_title: str) -> None:
+    x_axis = "x" if column == 1 else f"x{column}"
+    figure.update_xaxes(title=x_title, constrain="domain", row=1, col=column)
+    figure.update_yaxes(title=y_title, scaleanchor=x_axis, constrain="domain", row=1, col=column)
+    figure.update_xaxes(title_standoff=4, row=1, col=column)
+    figure.update_yaxes(title_standoff=2, row=1, col=column)

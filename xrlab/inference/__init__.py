@@ -1,0 +1,1 @@
+"""Readers without training: Delta-PDF, maximum likelihood, the physical fit, and metrics."""

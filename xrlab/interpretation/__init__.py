@@ -1,0 +1,1 @@
+"""From a measured image to an encoding with errors, checks, evidence and a report."""

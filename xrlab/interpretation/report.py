@@ -1,0 +1,465 @@
+"""An interpretation as JSON, as CSV, and as a report: one HTML page that needs nothing but itself.
+
+A page holds no script and loads nothing: its pictures are part of it, and a policy in its head
+forbids the rest. Every word that comes from outside, such as the name of a file, is escaped.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrlab.crystal.encoding import component_names
+from xrlab.drawing import svg
+from xrlab.drawing.png import SIGNED, SITES, palette
+from xrlab.interpretation import evidence, report_pictures
+from xrlab.interpretation.evidence import Component
+from xrlab.interpretation.result import counts
+from xrlab.io.files import write
+
+if TYPE_CHECKING:
+    from xrlab.interpretation.result import Interpretation
+    from xrlab.measurement.pipeline import Pipeline
+
+
+# What the numbers depend on. A version is looked up, nothing is imported for it.
+PACKAGES = (
+    *("xrlab", "keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "scipy", "numba"),
+    *("scikit-image", "fabio", "h5py", "tifffile"),
+)
+
+COLUMNS = ("component", "value", "standard_error", "fit_value", "fit_standard_error", "delta_pdf")
+
+STYLE = (Path(__file__).parent / "report.css").read_text("utf-8")
+
+
+def provenance(
+    path: str | os.PathLike[str] | None = None,
+    pipeline: Pipeline | str | None = None,
+    seed: int = 0,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Collect what is needed to repeat an interpretation.
+
+    Parameters
+    ----------
+    path : path, optional
+        Of the image's file: its name and SHA-256 are kept, not its folder.
+    pipeline : Pipeline or its text, optional
+        The corrections that went before.
+    seed : int
+        As given to `xrlab.interpret`.
+    command : str, optional
+        What to type to do it again.
+
+    Returns
+    -------
+    dict
+        Plain values: "command", "file", "sha256", "pipeline", "seed", "versions", "system", "date".
+
+    Examples
+    --------
+    >>> provenance(seed=3)["seed"], "numpy" in provenance()["versions"]
+    (3, True)
+    """
+    digest = None
+    if path is not None:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {
+        "command": command,
+        "file": None if path is None else Path(path).name,
+        "sha256": digest,
+        "pipeline": None if pipeline is None else _text(pipeline),
+        "seed": seed,
+        "versions": versions,
+        "system": f"{platform.system()} {platform.machine()}",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def to_json(result: Interpretation, provenance: Mapping[str, Any] | None = None) -> str:
+    """Write numbers, words and provenance as JSON; null for what is missing or not a number."""
+    document = {
+        **result.to_dict(),
+        "delta_pdf": evidence.inverted(result),
+        "provenance": dict(provenance or {}),
+    }
+    return json.dumps(_plain(document), indent=1) + "\n"
+
+
+def to_csv(result: Interpretation) -> str:
+    """Write one row for each correlation, every digit kept; empty where a method gives nothing."""
+    text = StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for row in evidence.components(result):
+        values = (row.value, row.error, row.fit_value, row.fit_error, row.delta_pdf)
+        rows.writerow([row.name, *("" if value is None else repr(value) for value in values)])
+    return text.getvalue()
+
+
+def to_html(result: Interpretation, provenance: Mapping[str, Any] | None = None) -> str:
+    """Write the report: the answer, the four panels, the evidence, and how to repeat it."""
+    origin = dict(provenance or {})
+    name = str(origin.get("file") or "an image")
+    rows = evidence.components(result)
+    body = "".join(
+        [
+            f"<h1>Disorder in {escape(name)}</h1>",
+            _verdict(result),
+            f'<p class="answer">{_bold_axes(escape(answer(result)))}</p>',
+            _panels(result),
+            "<h2>Does the answer give the image?</h2>",
+            _residual_and_cuts(result),
+            "<h2>Do other methods agree?</h2>",
+            _methods(result, rows),
+            "<h2>What was tested</h2>" if result.findings else "",
+            _findings(result),
+            "<h2>How to repeat it</h2>",
+            _origin(origin),
+        ]
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>xrlab: {escape(name)}</title><style>{STYLE}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def save_report(
+    result: Interpretation,
+    path: str | os.PathLike[str],
+    provenance: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a report to a file that ends in .html, .json or .csv.
+
+    The file appears when it is complete: a full disk or a kill leaves an older one as it was.
+
+    Raises
+    ------
+    ValueError
+        If the file has another ending.
+    OSError
+        If it cannot be written.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending in (".html", ".htm"):
+        return write(path, to_html(result, provenance))
+    if ending == ".json":
+        return write(path, to_json(result, provenance))
+    if ending == ".csv":
+        return write(path, to_csv(result))
+    raise ValueError(f"a report is a file that ends in .html, .json or .csv; got {path.name!r}")
+
+
+def answer(result: Interpretation) -> str:
+    """Say the answer in one sentence: what nearest neighbours do, with errors.
+
+    A correlation beyond twice its standard error counts as seen.
+    """
+    span, values = result.encoding.span, result.encoding.vector
+    b, a = (_neighbours(n, span, values, result.standard_error) for n in (0, span - 1))
+    words = (
+        f"along a, neighbours {a}; along b, they {b}. The image simulated from all {values.size} "
+        f"correlations has R² = {number(result.image_r2)} with the measured one, Bragg peaks left "
+        f"out."
+    )
+    return words[0].upper() + words[1:] if result.explained else f"Taken at face value: {words}"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number with a true minus sign; a dash where there is none.
+
+    >>> number(-0.126), number(None)
+    ('−0.13', '–')
+    """
+    if value is None or not isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _neighbours(n: int, span: int, values: NDArray[np.float64], errors: NDArray[np.float64]) -> str:
+    value, error = float(values[n]), float(errors[n])
+    if abs(value) <= 2 * error:
+        word = "show no preference beyond the error"
+    else:
+        word = "prefer to be alike" if value > 0 else "prefer to differ"
+    return f"{word} ({component_names(span)[n]} = {number(value)} ± {number(error)})"
+
+
+def _bold_axes(words: str) -> str:
+    """Set **a** and **b** as vectors are set."""
+    return re.sub(r"(along )([ab])\b", r"\1<b>\2</b>", words, flags=re.IGNORECASE)
+
+
+def _verdict(result: Interpretation) -> str:
+    """Write a red banner where the model does not explain the image, then the other warnings."""
+    warnings = list(result.warnings)
+    parts = []
+    if not result.explained:
+        first = warnings.pop(0) if warnings else "not explained by this model"
+        parts.append(f'<p class="banner" role="alert">⚠ {escape(first)}</p>')
+    parts += [f'<p class="warning">{escape(warning)}</p>' for warning in warnings]
+    return "".join(parts)
+
+
+def _panels(result: Interpretation) -> str:
+    """Measured | structure | simulated | encoding."""
+    where = counts(result)
+    limits = (0.0, float(np.percentile(result.measured[where], 99)))
+    grid = result.grid
+    place: dict[str, Any] = {
+        "x": grid.k,
+        "y": grid.h,
+        "labels": ("h (r.l.u.)", "k (r.l.u.)"),
+        "limits": limits,
+    }
+    sites = result.lattice.sites
+    last = (0.0, float(len(sites) - 1))
+    missing = float(np.isnan(result.measured).mean())
+    figures = [
+        _figure(
+            "measured" if result.kind == "measured" else "given",
+            svg.heat_map(
+                result.measured, "The image as it came: intensity against h and k.", **place
+            ),
+            f"{missing:.1%} unmeasured, hatched." if missing else "",
+        ),
+        _figure(
+            "structure",
+            svg.heat_map(
+                sites,
+                f"A simulated lattice of {len(sites)} by {len(sites)} sites with these "
+                f"correlations; {result.lattice.concentration:.0%} of them dark.",
+                x=last,
+                y=last,
+                labels=("along a (sites)", "along b (sites)"),
+                limits=(-1, 1),
+                colours=SITES,
+                bar=False,
+            ),
+            "One of many with these correlations.",
+        ),
+        _figure(
+            "simulated",
+            svg.heat_map(
+                evidence.simulated_image(result),
+                f"The image of that lattice; R squared {result.image_r2:.2f} with the measured.",
+                **place,
+            ),
+            "Same scale and colours as measured.",
+        ),
+        _figure("encoding", _matrix(result), "c(i, j) ± standard error; blue alike, red unlike."),
+    ]
+    return f'<div class="panels">{"".join(figures)}</div>'
+
+
+def _figure(title: str, picture: str, caption: str = "") -> str:
+    return (
+        f"<figure><figcaption><b>{escape(title)}</b></figcaption>{picture}"
+        f'<p class="caption">{escape(caption)}</p></figure>'
+    )
+
+
+def _matrix(result: Interpretation) -> str:
+    span, scale = result.encoding.span, np.reshape(palette(SIGNED), (256, 3))
+    errors = np.concatenate([[0.0], result.standard_error]).reshape(span, span)
+    head = "".join(f'<th scope="col">j = {j}</th>' for j in range(span))
+    rows = []
+    for i, values in enumerate(result.encoding.matrix):
+        cells = []
+        for j, value in enumerate(values):
+            colour = scale[round((value + 1) / 2 * 255)]
+            dark = colour @ [0.299, 0.587, 0.114] < 140
+            style = f"background:rgb{tuple(colour.tolist())};color:{'#fff' if dark else '#111'}"
+            error = (
+                f"<small>± {number(errors[i, j])}</small>" if i or j else "<small>always</small>"
+            )
+            cells.append(f'<td style="{style}">{number(value)}{error}</td>')
+        rows.append(f'<tr><th scope="row">i = {i}</th>{"".join(cells)}</tr>')
+    return (
+        f'<table class="matrix"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _residual_and_cuts(result: Interpretation) -> str:
+    difference = evidence.residual(result)
+    reach = float(np.nanpercentile(np.abs(difference), 99)) or 1.0
+    spread = float(np.sqrt(np.nanmean(difference**2)))
+    figures = [
+        _figure(
+            "measured − simulated",
+            svg.heat_map(
+                difference,
+                f"Residual against h and k, root mean square {spread:.2f} of the mean intensity.",
+                x=result.grid.k,
+                y=result.grid.h,
+                labels=("h (r.l.u.)", "k (r.l.u.)"),
+                limits=(-reach, reach),
+                colours=SIGNED,
+            ),
+            f"In units of the mean; rms {number(spread)}. Bragg peaks hatched. One lattice has its "
+            f"own grain; broad patches are what the model misses.",
+        )
+    ]
+    for cut in evidence.cuts(result):
+        figures.append(
+            _figure(
+                f"cut along {cut.along} at {cut.across} = {cut.at:.2f}",
+                report_pictures.cut_plot(
+                    cut,
+                    f"Intensity along {cut.along} at {cut.across} = {cut.at:.2f}: measured points "
+                    f"with their scatter, and the line of the simulated lattice.",
+                ),
+                f"Mean over {evidence.CUT_WIDTH} pixels, Bragg peaks left out; bars, often "
+                f"smaller than the points: the image's own pixel-to-pixel scatter.",
+            )
+        )
+    entries = [
+        report_pictures.key("measured", "measured"),
+        report_pictures.key("simulated", "simulated lattice"),
+    ]
+    if result.fit:
+        entries.append(report_pictures.key("fitted", "E S + B of the fit"))
+    return f'<div class="cuts">{"".join(figures)}</div><p class="legend">{"".join(entries)}</p>'
+
+
+def _methods(result: Interpretation, rows: Sequence[Component]) -> str:
+    """Network beside fit beside Delta-PDF, as a picture and as numbers."""
+    fit = result.fit
+    entries = [report_pictures.key(svg.NETWORK, "network ± standard error")]
+    heads = ["c(i, j)", "network"]
+    widened = any(row.own_error != row.error for row in rows)
+    if widened:
+        heads += ["its own error"]
+    if fit:
+        entries.append(report_pictures.key(svg.FIT, "physical fit of E S + B"))
+        heads += ["fit", "(network − fit) / σ"]
+    if rows[0].delta_pdf is not None:
+        entries.append(report_pictures.key(svg.DELTA_PDF, "Fourier inversion (ΔPDF)"))
+    heads += ["ΔPDF", "(network − ΔPDF) / σ"]
+    lines = []
+    for row in rows:
+        cells = [row.name, f"{number(row.value, 3)} ± {number(row.error, 3)}"]
+        if widened:
+            cells += [f"± {number(row.own_error, 3)}"]
+        if fit:
+            cells += [f"{number(row.fit_value, 3)} ± {number(row.fit_error, 3)}"]
+            cells += [number(row.fit_apart, 1)]
+        cells += [number(row.delta_pdf, 3), number(row.delta_pdf_apart, 1)]
+        lines.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
+    table = (
+        f"<details open><summary>All {len(rows)} values</summary>{_table('numbers', heads, lines)}"
+        "<p class='caption'>σ combines the errors of network and fit, the network's own; for the "
+        "ΔPDF, which has none, it is the network's own.</p></details>"
+    )
+    plot = report_pictures.values_plot(
+        rows,
+        result.encoding.span,
+        "Every correlation as network, fit and Fourier inversion read it; the numbers are in the "
+        "table below.",
+    )
+    return f'{_agreement(result, rows)}{plot}<p class="legend">{"".join(entries)}</p>{table}'
+
+
+def _agreement(result: Interpretation, rows: Sequence[Component]) -> str:
+    apart = [row.fit_apart for row in rows if row.fit_apart is not None]
+    if not apart or not result.fit:
+        return ""
+    within = sum(abs(each) <= 2 for each in apart)
+    degrees = ", ".join(f"{n}: {weight:.0%}" for n, weight in result.fit.weights.items())
+    return (
+        f"<p>Network and fit agree within twice their combined error on {within} of {len(apart)} "
+        f"values. The fit explains {number(result.fit.r2)} of the variance (R²), and "
+        f"{number(result.fit.cv_r2)} on parts of the image that it did not see. Shares of the "
+        f"degrees of its form factor: {escape(degrees)}.</p>"
+    )
+
+
+def _findings(result: Interpretation) -> str:
+    lines = [
+        f"<td>{escape(finding.name)}</td><td>{finding.value:.3g}</td>"
+        f"<td>{finding.limit:.3g}</td>"
+        f'<td class="{"ok" if finding.ok else "bad"}">{"✓ passed" if finding.ok else "✗ failed"}'
+        f"</td><td>{escape(finding.sentence)}</td>"
+        for finding in result.findings
+    ]
+    heads = ("test", "number", "limit", "", "what it means")
+    return _table("findings", heads, lines) if lines else ""
+
+
+def _table(style: str, heads: Sequence[str], lines: Sequence[str]) -> str:
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
+    rows = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<table class="{style}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _origin(origin: Mapping[str, Any]) -> str:
+    words = {
+        "file": origin.get("file"),
+        "SHA-256": origin.get("sha256"),
+        "window": origin.get("window"),
+        "seed": origin.get("seed"),
+        "versions": " · ".join(f"{n} {v}" for n, v in (origin.get("versions") or {}).items()),
+        "system": origin.get("system"),
+        "date": origin.get("date"),
+    }
+    command = origin.get("command")
+    pipeline = origin.get("pipeline")
+    listed = "".join(
+        f"<dt>{name}</dt><dd>{escape(str(value))}</dd>"
+        for name, value in words.items()
+        if value not in (None, "")
+    )
+    return (
+        (f"<pre>{escape(command)}</pre>" if command else "")
+        + f"<dl>{listed}</dl>"
+        + (f"<p>Corrections before:</p><pre>{escape(pipeline)}</pre>" if pipeline else "")
+    )
+
+
+def _text(pipeline: Pipeline | str) -> str:
+    """Write a pipeline as YAML, or in words where it holds a step of the user's own."""
+    if isinstance(pipeline, str):
+        return pipeline
+    try:
+        return pipeline.to_yaml()
+    except ValueError:
+        return str(pipeline)
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples to lists, NumPy's numbers to Python's, and NaN to None, at every depth."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

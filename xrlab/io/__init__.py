@@ -1,0 +1,1 @@
+"""Files in: image formats, HDF5, sections of reciprocal space, real data by name."""

@@ -1,0 +1,408 @@
+"""Sections through reciprocal space: an image with its h and k, from which windows are cut.
+
+A measured section is rarely the standard grid: it is larger, finer, and its axes may be oblique.
+`Section.window` cuts out the wanted cells and resamples them: by averaging areas where the section
+is finer than the window, so that no noise is folded in, and by linear interpolation where it is
+coarser. Lengths are in reciprocal lattice units (r.l.u.).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
+from xrlab.io.formats import MAX_PIXELS
+from xrlab.io.read import Unmeasured, read_stored
+
+Image = NDArray[np.float64]
+
+Range = tuple[float, float]
+
+# A pixel of a window is NaN when less than this part of it was measured.
+LEAST_MEASURED = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """An image on known values of h (rows) and k (columns).
+
+    Parameters
+    ----------
+    image : array, shape (rows, columns)
+        Intensities on any scale, NaN where unmeasured.
+    h, k : array, shape (rows,) and (columns,)
+        Value at the middle of every row and column, r.l.u., rising or falling, evenly spaced or
+        not. Falling ones are turned round, with the image.
+    weight : array, shape (rows, columns), optional
+        Number of measured pixels that each is the mean of; 1 where not given, 0 where NaN.
+    labels : (str, str)
+        What the axes are: ``("h", "k")``, or as a file says, ``("[H,0,0]", "[0,K,0]")``.
+
+    Raises
+    ------
+    ValueError
+        If the axes do not fit the image, or do not rise or fall throughout.
+
+    Examples
+    --------
+    >>> section = Section.from_range(np.ones((201, 401)), h=(-1, 1), k=(-2, 2))
+    >>> section.window(h=(-1, 1), k=(0, 2)).image.shape
+    (64, 64)
+    """
+
+    image: Image
+    h: Image
+    k: Image
+    weight: Image = None  # type: ignore[assignment]  # an array once it is made
+    labels: tuple[str, str] = ("h", "k")
+
+    def __post_init__(self) -> None:
+        image = np.asarray(self.image)
+        if image.ndim != 2 or image.dtype.kind not in "uif" or min(image.shape) < 2:
+            raise ValueError(
+                f"a section is a 2-D array of real numbers, at least 2 x 2; this one has shape "
+                f"{image.shape} and holds {image.dtype}"
+            )
+        image = image.astype(np.float64)
+        measured = ~np.isnan(image)
+        weight = np.ones(image.shape) if self.weight is None else np.array(self.weight, float)
+        if weight.shape != image.shape or not (weight[measured] > 0).all():
+            raise ValueError(
+                f"weight counts the pixels behind each pixel: an array of shape {image.shape}, "
+                f"above 0 where something was measured"
+            )
+        weight[~measured] = 0
+        for axis, name in enumerate("hk"):
+            values = np.asarray(getattr(self, name), np.float64)
+            steps = np.diff(values) if values.ndim == 1 else np.zeros(1)
+            if values.shape != (image.shape[axis],) or not (
+                np.isfinite(values).all() and ((steps > 0).all() or (steps < 0).all())
+            ):
+                raise ValueError(
+                    f"{name} needs one value for each of the {image.shape[axis]} "
+                    f"{('rows', 'columns')[axis]}, rising or falling throughout; it has shape "
+                    f"{values.shape}"
+                )
+            if steps[0] < 0:
+                values, image, weight = values[::-1], np.flip(image, axis), np.flip(weight, axis)
+            object.__setattr__(self, name, values)
+        object.__setattr__(self, "image", image)
+        object.__setattr__(self, "weight", weight)
+
+    @classmethod
+    def from_range(cls, image: ArrayLike, h: Range, k: Range) -> Section:
+        """Place an image of evenly spaced pixels by the h of its first and last row, and the k.
+
+        The values are those of the middles of the pixels; a row number can be falling with h.
+        """
+        image = np.asarray(image)
+        if image.ndim != 2:
+            raise ValueError(f"a section is a 2-D array; this one has shape {image.shape}")
+        return cls(image, np.linspace(*h, image.shape[0]), np.linspace(*k, image.shape[1]))
+
+    @classmethod
+    def from_calibration(
+        cls,
+        image: ArrayLike,
+        centre_pixel: tuple[float, float],
+        pixels_per_rlu: float | tuple[float, float],
+        matrix: ArrayLike | None = None,
+    ) -> Section:
+        """Place an image by the pixel of the origin and the directions of the axes.
+
+        The point (h, k) is at the pixel centre_pixel + M (h p_h, k p_k), in (row, column).
+
+        Parameters
+        ----------
+        image : array, shape (rows, columns)
+        centre_pixel : (float, float)
+            Row and column of h = k = 0, counted from 0 at the middle of the first pixel; may be
+            outside the image.
+        pixels_per_rlu : float or (float, float)
+            p_h and p_k, pixels from one Bragg position to the next along each axis, above 0.
+        matrix : array, shape (2, 2), optional
+            M; its columns are the directions of **a*** and **b*** as (rows, columns), each brought
+            to length 1 here. Without it rows run along h and columns along k. An image with oblique
+            or turned axes is resampled by linear interpolation to straight ones, as fine as it was;
+            NaN spreads to the pixels whose neighbours are mostly NaN.
+
+        Examples
+        --------
+        >>> hexagonal = [[1, np.cos(np.pi / 3)], [0, np.sin(np.pi / 3)]]
+        >>> Section.from_calibration(np.ones((90, 90)), (45, 45), 20, hexagonal).grid.h
+        (-3.5, 3.45)
+        """
+        image = np.asarray(image, np.float64)
+        scale = np.broadcast_to(np.asarray(pixels_per_rlu, float), 2)
+        directions = np.eye(2) if matrix is None else np.asarray(matrix, float)
+        if image.ndim != 2 or not (np.isfinite(scale).all() and (scale > 0).all()):
+            raise ValueError(
+                f"a calibration needs a 2-D image and pixels per r.l.u. above 0; got an image of "
+                f"shape {image.shape} and {pixels_per_rlu}"
+            )
+        lengths = np.linalg.norm(directions, axis=0) if directions.shape == (2, 2) else np.zeros(2)
+        if not (lengths > 0).all() or abs(np.linalg.det(directions / lengths)) < 0.05:
+            raise ValueError(
+                f"the columns of matrix are two different directions, as a 2 x 2 array; got "
+                f"{directions.tolist()}"
+            )
+        to_pixels = directions / lengths * scale
+        centre = np.asarray(centre_pixel, float)
+        if not (to_pixels[0, 1] or to_pixels[1, 0]):
+            h, k = (
+                (np.arange(n) - centre[axis]) / to_pixels[axis, axis]
+                for axis, n in enumerate(image.shape)
+            )
+            return cls(image, h, k)
+        return _straightened(image, centre, to_pixels, scale)
+
+    @property
+    def grid(self) -> ReciprocalGrid:
+        """The grid of the pixels, for functions that take one.
+
+        Raises
+        ------
+        ValueError
+            If h or k is not evenly spaced.
+        """
+        for name, values in (("h", self.h), ("k", self.k)):
+            step = (values[-1] - values[0]) / (len(values) - 1)
+            if np.abs(np.diff(values) - step).max() > 1e-3 * step:
+                raise ValueError(f"{name} is not evenly spaced: cut a window, which is")
+        h, k = ((float(v[0]), float(v[-1])) for v in (self.h, self.k))
+        return ReciprocalGrid(h, k, (len(self.h), len(self.k)))
+
+    @property
+    def counting_error(self) -> Image:
+        """Standard error of every pixel if the stored pixels were counts: sqrt(I / weight).
+
+        Take the image on the scale of the counts; NaN where unmeasured.
+        """
+        weight = np.where(np.isnan(self.image), np.nan, self.weight)
+        return np.sqrt(np.maximum(self.image, 0) / weight)
+
+    def window(
+        self,
+        h: Range = STANDARD_GRID.h,
+        k: Range = STANDARD_GRID.k,
+        shape: tuple[int, int] = STANDARD_GRID.shape,
+    ) -> Section:
+        """Cut a window and resample it; its ends are the middles of its first and last pixels.
+
+        Along each axis, where the section is finer than the window, a pixel is the mean over its
+        area, and where it is coarser, linear between the two nearest. What is NaN counts for
+        nothing, and a pixel of which less than half was measured is NaN.
+
+        Parameters
+        ----------
+        h, k : (float, float)
+            First and last value, r.l.u.
+        shape : (int, int)
+            Pixels along h and k.
+
+        Returns
+        -------
+        Section
+            Its weight is the effective number of pixels behind each of its own, (sum w)^2 / sum w^2
+            over their shares w (Kish, Survey Sampling, 1965): Poisson counts of mean I average to a
+            variance of I / weight.
+
+        Raises
+        ------
+        ValueError
+            If the window reaches out of the section by more than half a pixel, or nothing in it was
+            measured.
+        """
+        wanted = ReciprocalGrid(h, k, shape)
+        shares = []
+        for name, have, want in (("h", self.h, wanted.h_values), ("k", self.k, wanted.k_values)):
+            edges, slack = _edges(have), (want[1] - want[0]) / 2 + 1e-9
+            if want[0] < edges[0] - slack or want[-1] > edges[-1] + slack:
+                raise ValueError(
+                    f"the window, {name} from {want[0]:g} to {want[-1]:g}, reaches out of the "
+                    f"section, {name} from {have[0]:.4g} to {have[-1]:.4g}: choose one inside it"
+                )
+            shares.append(_shares(have, edges, want))
+        # Only the part under the window, which may be small.
+        (rows, along_h), (columns, along_k) = shares
+        image, weight = self.image[rows, columns], self.weight[rows, columns]
+        measured = ~np.isnan(image)
+        share = along_h @ measured @ along_k.T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = along_h @ np.where(measured, image, 0) @ along_k.T / share
+            spread = along_h**2 @ np.where(measured, 1 / weight, 0) @ (along_k**2).T
+            behind = share**2 / spread
+        mean[share < LEAST_MEASURED] = np.nan
+        if np.isnan(mean).all():
+            raise ValueError(
+                f"nothing was measured in the window, h from {h[0]:g} to {h[1]:g}, k from "
+                f"{k[0]:g} to {k[1]:g}: choose another"
+            )
+        return Section(mean, wanted.h_values, wanted.k_values, behind, self.labels)
+
+    def symmetric_window(
+        self,
+        h: Range = STANDARD_GRID.h,
+        k: Range = STANDARD_GRID.k,
+        shape: tuple[int, int] = STANDARD_GRID.shape,
+    ) -> Section:
+        """Cut a window and the one at (-h, -k), and average them by their weights.
+
+        The two are equal by Friedel's law in a section through the origin (l = 0) when absorption
+        and anomalous scattering are weak, and in every layer of a crystal with a two-fold axis
+        along the normal. Where one was not measured, the other stands alone.
+
+        Raises
+        ------
+        ValueError
+            If one of the two reaches out of the section; take `window` then.
+        """
+        here = self.window(h, k, shape)
+        there = self.window((-h[1], -h[0]), (-k[1], -k[0]), shape)
+        weights = np.stack([here.weight, there.weight[::-1, ::-1]])
+        images = np.nan_to_num(np.stack([here.image, there.image[::-1, ::-1]]))
+        total = weights.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            mean = (weights * images).sum(axis=0) / total
+        return Section(mean, here.h, here.k, total, self.labels)
+
+    def corners(self, cells: int = 2, measured: float = 0.5) -> list[tuple[int, int]]:
+        """List the windows that can be cut: their first h and k, whole numbers.
+
+        Whole numbers are Bragg positions, so such a window is equal to itself turned half round,
+        for a lattice of two kinds of site.
+
+        Parameters
+        ----------
+        cells : int
+            Side of the window in reciprocal cells.
+        measured : float
+            Least part of the window that was measured, from 0 to 1.
+
+        Examples
+        --------
+        >>> Section.from_range(np.ones((31, 21)), h=(-1, 2), k=(0, 2)).corners()
+        [(-1, 0), (0, 0)]
+        """
+        axes = []
+        for values in (self.h, self.k):
+            edges = _edges(values)
+            first = np.arange(np.ceil(edges[0] - 1e-9), np.floor(edges[-1] - cells + 1e-9) + 1)
+            axes.append(first.astype(int))
+        found = []
+        for h in axes[0]:
+            rows = (self.h >= h - 1e-9) & (self.h <= h + cells + 1e-9)
+            for k in axes[1]:
+                columns = (self.k >= k - 1e-9) & (self.k <= k + cells + 1e-9)
+                part = self.image[np.ix_(rows, columns)]
+                if part.size and np.mean(~np.isnan(part)) >= measured:
+                    found.append((int(h), int(k)))
+        return found
+
+
+def read_section(
+    path: str | os.PathLike[str] | bytes,
+    *,
+    h: Range | None = None,
+    k: Range | None = None,
+    dataset: str | int | None = None,
+    unmeasured: Unmeasured = "auto",
+) -> Section:
+    """Read a section from a file, with the h and k that the file says or you do.
+
+    NeXus and Mantid's MDHisto files hold the values of their axes; an image whose columns run along
+    H and whose rows run along K is turned so that rows run along h.
+
+    Parameters
+    ----------
+    path : path, or bytes of an uploaded file
+    h, k : (float, float), optional
+        Values at the first and last row and column, for files without axes.
+    dataset, unmeasured
+        As for `xrlab.read_image`.
+
+    Raises
+    ------
+    ValueError
+        If the file has no axes and none are given; and as `xrlab.read_image` does.
+    """
+    image, axes = read_stored(path, dataset=dataset, unmeasured=unmeasured)
+    if h is not None and k is not None:
+        return Section.from_range(image, h, k)
+    if axes is None:
+        raise ValueError("this file does not say its h and k: give h=(first, last) and k=(...)")
+    (row_label, rows), (column_label, columns) = axes
+    if _first_letter(column_label) < _first_letter(row_label):
+        return Section(image.T, columns, rows, labels=(column_label, row_label))
+    return Section(image, rows, columns, labels=(row_label, column_label))
+
+
+def _first_letter(label: str) -> str:
+    """Find the first Miller index of a label such as [H,0,0]; the last of all where there is none.
+
+    >>> _first_letter("[0,K,0]"), _first_letter("D0")
+    ('k', 'z')
+    """
+    return next((letter for letter in label.lower() if letter in "hkl"), "z")
+
+
+def _edges(values: Image) -> Image:
+    """Borders of pixels around their middles."""
+    inner = (values[1:] + values[:-1]) / 2
+    return np.concatenate(
+        [[values[0] - (inner[0] - values[0])], inner, [values[-1] + (values[-1] - inner[-1])]]
+    )
+
+
+def _shares(have: Image, edges: Image, want: Image) -> tuple[slice, Image]:
+    """Find which pixels of an axis are needed, and their shares in those wanted.
+
+    Returns
+    -------
+    slice, array of shape (wanted, needed)
+        Rows sum to 1.
+    """
+    step = want[1] - want[0]
+    borders = _edges(want)
+    first = max(int(np.searchsorted(edges, borders[0])) - 2, 0)
+    last = min(int(np.searchsorted(edges, borders[-1])) + 1, len(have))
+    needed = slice(first, last)
+    have, edges = have[needed], edges[first : last + 1]
+    if len(have) and np.median(np.diff(edges)) < step:
+        low = np.maximum(borders[:-1, None], edges[:-1])
+        high = np.minimum(borders[1:, None], edges[1:])
+        shares = np.maximum(high - low, 0)
+    else:
+        shares = np.stack([np.interp(want, have, unit) for unit in np.eye(len(have))], axis=1)
+    return needed, shares / shares.sum(axis=1, keepdims=True)
+
+
+def _straightened(image: Image, centre: Image, to_pixels: Any, scale: Any) -> Section:
+    """Resample an image with oblique axes to rows along h and columns along k."""
+    rows, columns = image.shape
+    corners = np.array([[0, 0, rows - 1, rows - 1], [0, columns - 1, 0, columns - 1]], float)
+    places = np.linalg.solve(to_pixels, corners - centre[:, None])
+    h, k = (
+        np.arange(np.ceil(place.min() * s), np.floor(place.max() * s) + 1) / s
+        for place, s in zip(places, scale, strict=True)
+    )
+    if len(h) * len(k) > MAX_PIXELS:
+        raise ValueError(
+            f"with straight axes this image would have {len(h)} x {len(k)} pixels, more than "
+            f"{MAX_PIXELS:,}: cut it first"
+        )
+    at = to_pixels @ np.stack(np.meshgrid(h, k, indexing="ij")).reshape(2, -1) + centre[:, None]
+    measured = ~np.isnan(image)
+    share, total = (
+        ndimage.map_coordinates(part, at, order=1, cval=0.0)
+        for part in (measured.astype(float), np.where(measured, image, 0))
+    )
+    # A rim of rounding errors would else be cut off.
+    share[share < LEAST_MEASURED] = np.nan
+    return Section((total / share).reshape(len(h), len(k)), h, k)

@@ -1,0 +1,1 @@
+"""What a detector does to an image, and how to undo it."""

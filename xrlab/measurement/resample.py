@@ -1,0 +1,91 @@
+"""Change the number of pixels of an image by averaging over areas."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xrlab.crystal.grid import as_image
+from xrlab.measurement.filters import Image
+
+
+def average_down(image: ArrayLike, rows: int = 64, columns: int = 64) -> Image:
+    """Average the areas of pixels down to fewer ones; `area_average` without the errors.
+
+    >>> average_down([[1.0, 3.0, 5.0, 7.0], [1.0, 3.0, np.nan, 7.0]], 1, 2)
+    array([[2.        , 6.33333333]])
+    """
+    return area_average(image, (rows, columns))[0]
+
+
+def area_average(
+    image: ArrayLike, shape: tuple[int, int] = (64, 64), variance: ArrayLike | None = None
+) -> tuple[Image, Image]:
+    """Average the area of old pixels that falls into each new one, with standard errors.
+
+    The mean is sum w x / sum w and its variance sum w^2 v / (sum w)^2 over the measured pixels,
+    where w is the part of an old pixel's area inside the new one. Old pixels that two new ones
+    share make their errors correlated; this is not told.
+
+    Parameters
+    ----------
+    image : array, shape (rows, columns)
+        Counts of photons, unless the variance is given; NaN where unmeasured.
+    shape : (int, int)
+        From 1 to the old number of rows and of columns.
+    variance : array, shape of the image, optional
+        v, 0 or more; by Poisson's law the counts themselves if not given.
+
+    Returns
+    -------
+    mean, standard_error : float64 arrays, shape ``shape``
+        NaN where no part of a new pixel was measured.
+
+    Raises
+    ------
+    ValueError
+        If the image is unusable, would become larger, or the variance does not fit.
+
+    Examples
+    --------
+    >>> mean, error = area_average([[4.0, 12.0], [8.0, 8.0]], (1, 2))
+    >>> mean, error
+    (array([[ 6., 10.]]), array([[1.73205081, 2.23606798]]))
+    """
+    image = as_image(image)
+    if len(shape) != 2 or not all(
+        isinstance(n, int | np.integer) and 1 <= n <= most
+        for n, most in zip(shape, image.shape, strict=True)
+    ):
+        raise ValueError(
+            f"an area average of {image.shape[0]} x {image.shape[1]} pixels takes whole numbers "
+            f"of rows and columns from 1 to these; got {tuple(shape)}"
+        )
+    spread = image if variance is None else np.asarray(variance, np.float64)
+    measured = ~np.isnan(image)
+    if spread.shape != image.shape or not (spread[measured] >= 0).all():
+        raise ValueError(
+            f"a variance is 0 or more in each of the {image.shape} pixels; this one has shape "
+            f"{spread.shape} and a lowest value of {np.nanmin(spread):g}"
+        )
+    along, across = (
+        _overlaps(old, new) for old, new in zip(image.shape, tuple(shape), strict=True)
+    )
+    area = along @ measured.astype(np.float64) @ across.T
+    area[area < 1e-9] = np.nan
+    mean = along @ np.where(measured, image, 0) @ across.T / area
+    error = np.sqrt(along**2 @ np.where(measured, spread, 0) @ (across**2).T) / area
+    return mean, error
+
+
+def _overlaps(old: int, new: int) -> Image:
+    """Length of each of the old pixels inside each of the new ones, shape (new, old), in old ones.
+
+    >>> _overlaps(3, 2)
+    array([[1. , 0.5, 0. ],
+           [0. , 0.5, 1. ]])
+    """
+    edges = np.linspace(0, old, new + 1)
+    pixels = np.arange(old)
+    inside = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.maximum(inside, 0.0)

@@ -1,0 +1,1 @@
+"""Keras networks, the shipped weights, and what they predict."""

@@ -1,0 +1,1 @@
+"""The commands that train the shipped networks and write their cards."""

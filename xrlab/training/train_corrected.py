@@ -1,0 +1,306 @@
+"""Train the correction of a Delta-PDF network and save it with its card.
+
+``python -m xrlab.training.train_corrected --help`` tells how the shipped ``cfs2-best`` and its like
+were made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
+
+from xrlab.crystal.diffraction import diffraction_image
+from xrlab.crystal.encoding import component_names
+from xrlab.crystal.setting import Setting
+from xrlab.datasets.dataset import CHUNK, DataSet, generate, make_lattice
+from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
+from xrlab.io.files import replacing, write
+from xrlab.networks.backend import WEIGHTS, import_keras, run_model
+from xrlab.networks.corrected_delta_pdf import UNIT, _symmetries, projection_net
+from xrlab.training.train_clean import COMPARED, SETTINGS
+
+if TYPE_CHECKING:
+    import keras
+
+
+# First test sample of the data set, the same as for the small CNN; validation samples are the last
+# ones before it. First training sample.
+TEST_FROM = 10_000
+
+TRAIN_FROM = 20_000
+
+Drawn = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def fit_correction(
+    model: keras.Model,
+    parts: Sequence[Drawn],
+    validations: Sequence[DataSet],
+    *,
+    epochs: int = 50,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    progress: bool = False,
+) -> tuple[list[float], list[list[float]]]:
+    """Train the correction on kinds of lattices; keep the best epoch, or Delta-PDF if none is.
+
+    AdamW on the mean squared error (Loshchilov & Hutter, arXiv:1711.05101), its rate falling to 0
+    along half a cosine. The unit of the error is, for every kind, that of Delta-PDF: none is
+    neglected because it is easy. In every epoch each lattice is shown under one draw of the lots
+    and one of the eight symmetries.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `projection_net`; changed in place.
+    parts : sequence of (coefficients, labels)
+        For each kind, what the layer "coefficients" gives for images of each lattice, shape
+        (lattices, draws, n), and the labels, shape (lattices, span^2 - 1): see `draw_lots`.
+    validations : sequence of DataSet
+        The best epoch has the least mean of these losses.
+    epochs, batch_size, learning_rate, seed, progress
+        As for `xrlab.training.fit.fit`.
+
+    Returns
+    -------
+    (list of float, list of list of float)
+        Training loss of each epoch; validation loss of each epoch for each kind. A loss is the
+        MSE over that of Delta-PDF: with 1 nothing is won.
+    """
+    keras = import_keras()
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    coefficients, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    n_lattices, draws, _ = coefficients.shape
+    correction = model.get_layer("correction")
+    (inversion,) = model.get_layer("delta_pdf").get_weights()
+    reach = math.isqrt(coefficients.shape[-1] // 2)  # (reach + 1)^2 - 1 + reach^2 values
+    places, signs = _symmetries((0, reach), (1, reach))
+    label_places, label_signs = _symmetries((0, math.isqrt(labels.shape[1])))
+
+    def missing(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (y - np.clip(x @ inversion, -1, 1)) / UNIT
+
+    units = [(missing(x[:, 0], y) ** 2).mean() for x, y in parts]
+    weights = np.repeat(1 / np.array(units), [len(y) for _, y in parts])
+
+    def epoch_data() -> Drawn:
+        g = rng.integers(8, size=n_lattices)
+        x = coefficients[np.arange(n_lattices), rng.integers(draws, size=n_lattices)]
+        x = np.take_along_axis(x * signs[g], places[g], axis=1)
+        y = np.take_along_axis(labels * label_signs[g], label_places[g], axis=1)
+        return x[:, None], missing(x, y)[:, None]
+
+    def errors() -> NDArray[np.float64]:
+        return np.array([_squared_errors(model, data).mean() for data in validations])
+
+    correction.layers[1].adapt(epoch_data()[0])
+    learned = keras.Model(correction.input, correction.layers[-2].output)  # in units of UNIT
+    falling = keras.optimizers.schedules.CosineDecay(
+        learning_rate, epochs * -(-n_lattices // batch_size)
+    )
+    learned.compile(keras.optimizers.AdamW(falling, weight_decay=1e-4), loss="mse")
+    best, best_loss, start = correction.get_weights(), 1.0, errors()
+    losses: list[float] = []
+    validation_losses: list[list[float]] = []
+    for _ in tqdm(range(epochs), desc="training", unit=" epochs", disable=not progress):
+        x, y = epoch_data()
+        history = learned.fit(x, y, batch_size=batch_size, sample_weight=weights, verbose=0).history
+        losses.append(history["loss"][0])
+        validation_losses.append((errors() / start).tolist())
+        if np.mean(validation_losses[-1]) < best_loss:
+            best, best_loss = correction.get_weights(), float(np.mean(validation_losses[-1]))
+    correction.set_weights(best)
+    return losses, validation_losses
+
+
+def _squared_errors(model: keras.Model, data: DataSet) -> NDArray[np.float64]:
+    return (run_model(model, data.images) - data.encodings).astype(float) ** 2
+
+
+def draw_lots(
+    model: keras.Model, span: int, n_lattices: int, draws: int, seed: int, setting: Setting
+) -> Drawn:
+    """Simulate lattices and, of each, images with the lots at other places; see `fit_correction`.
+
+    The lattices are those of the samples of the data set `seed` from `TRAIN_FROM` on. Images cost
+    far less than lattices, and the error to be corrected comes from the places of the lots.
+
+    Returns
+    -------
+    (array, array)
+        Coefficients of the images, shape (lattices, draws, n), and labels.
+    """
+    keras = import_keras()
+    project = keras.Model(model.input, model.get_layer("coefficients").output)
+
+    def make(samples: range) -> Drawn:
+        lattices = [make_lattice(span, seed, TRAIN_FROM + i, setting)[0] for i in samples]
+        images = [
+            diffraction_image(
+                lattice, setting.grid, setting.lot_size, setting.lots, np.random.default_rng(key)
+            )
+            for i, lattice in zip(samples, lattices, strict=True)
+            for key in ([seed, i, 1 + draw] for draw in range(draws))
+        ]
+        return np.array(images), np.array([each.realised.vector for each in lattices], np.float32)
+
+    chunks = [range(i, min(i + CHUNK, n_lattices)) for i in range(0, n_lattices, CHUNK)]
+    coefficients, labels = [], []
+    with threadpool_limits(1):
+        parallel = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
+        made = parallel(delayed(make)(chunk) for chunk in chunks)
+        for images, vectors in tqdm(made, total=len(chunks), desc="lattices", unit=f" x {CHUNK}"):
+            coefficients.append(run_model(project, images).reshape(len(vectors), draws, -1))
+            labels.append(vectors)
+    return np.concatenate(coefficients), np.concatenate(labels)
+
+
+def train_and_save(
+    span: int,
+    out: Path = WEIGHTS,
+    *,
+    samples: Sequence[int] = (40_000, 20_000, 1000, 1000),
+    draws: int = 4,
+    width: int = 768,
+    epochs: int = 60,
+    seed: int = 2023,
+    setting: str = "50/25/8",
+) -> dict[str, Any]:
+    """Simulate, train a `projection_net`, test it on unseen images, save it with its card.
+
+    It learns from lattices of two kinds, those of the study and those of realisable targets with
+    a warm start. What it would learn from one alone makes it worse than Delta-PDF on the other.
+    Writes ``cfs<span>-best.keras`` and ``.json`` into the folder `out`; another setting than
+    50/25/8 shows in the name: ``cfs4-best-96-48-64``.
+
+    Parameters
+    ----------
+    span : int
+    out : Path
+    samples : (int, int, int, int)
+        Lattices of the first and of the second kind for training, from sample 20,000 of the data
+        set `seed` on; images of each kind for validation, the last ones before sample 10,000, and
+        for the test, from there on, as for the small CNN.
+    draws : int
+        Images of each lattice in training.
+    width : int
+        Units of a hidden layer.
+    epochs, seed : int
+    setting : str
+        Key of `xrlab.training.train_clean.SETTINGS`.
+
+    Returns
+    -------
+    dict
+        The card, as `xrlab.training.train_clean.train_and_save` writes it, with the losses that
+        `fit_correction` returns. ``test_realisable`` and ``test_realisable_delta_pdf`` are on
+        images of the other kind.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or parts would share samples.
+    """
+    *train, held_out, tested = samples
+    if min(*samples, draws, epochs) < 1 or max(held_out, tested) > TEST_FROM:
+        raise ValueError(
+            f"parts, draws and epochs are 1 or more, validation and test at most {TEST_FROM} "
+            f"samples; got {samples}, {draws} and {epochs}"
+        )
+    kinds = [SETTINGS[setting], replace(SETTINGS[setting], targets="realisable", start=None)]
+    validations = [generate(span, held_out, seed, k, first=TEST_FROM - held_out) for k in kinds]
+    tests = [generate(span, tested, seed, kind, first=TEST_FROM) for kind in kinds]
+    model = projection_net(span, kinds[0].lot_size, width=width)
+    parts = [
+        draw_lots(model, span, n_lattices, draws, seed, kind)
+        for n_lattices, kind in zip(train, kinds, strict=True)
+    ]
+    start = time.perf_counter()
+    losses, validation_losses = fit_correction(
+        model, parts, validations, epochs=epochs, seed=seed, progress=True
+    )
+    seconds = time.perf_counter() - start
+    answers = [run_model(model, test.images) for test in tests]
+    name = f"cfs{span}-best" + f"-{setting.replace('/', '-')}" * (setting != "50/25/8")
+    card = {
+        "name": name,
+        "architecture": model.name,
+        "parameters": model.count_params(),
+        "components": component_names(span),
+        "setting": asdict(kinds[0]),
+        "samples": {"train": train, "validation": held_out, "test": tested},
+        "draws": draws,
+        "seed": seed,
+        "command": f"python -m xrlab.training.train_corrected --span {span} --samples "
+        + " ".join(map(str, samples))
+        + f" --draws {draws} --width {width} --epochs {epochs} --seed {seed} --setting {setting}",
+        "versions": {name: version(name) for name in ("xrlab", "keras", "numpy", "numba")},
+        "backend": import_keras().backend.backend(),
+        "epochs": epochs,
+        "best_epoch": int(np.argmin(np.mean(validation_losses, axis=1))) + 1,
+        "training_seconds": round(seconds),
+        "loss": np.round(losses, 5).tolist(),
+        "validation_loss": np.round(validation_losses, 5).tolist(),
+        "test": evaluate(tests[0].encodings, answers[0]),
+        "test_delta_pdf": evaluate(tests[0].encodings, delta_pdf_vectors(tests[0])),
+        "test_realisable": evaluate(tests[1].encodings, answers[1]),
+        "test_realisable_delta_pdf": evaluate(tests[1].encodings, delta_pdf_vectors(tests[1])),
+        "side_by_side": side_by_side(tests[0][:COMPARED], answers[0][:COMPARED], seed, TEST_FROM),
+        "standard_error": np.sqrt(_squared_errors(model, validations[0]).mean(axis=0))
+        .round(5)
+        .tolist(),
+        "label_spread": parts[0][1].astype(float).std(axis=0).round(5).tolist(),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    with replacing(out / f"{name}.keras") as part:
+        model.save(part)
+    write(out / f"{name}.json", json.dumps(card, indent=1) + "\n")
+    return card
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m xrlab.training.train_corrected",
+        description="Train a correction of Delta-PDF, test it, save the network with its card.",
+    )
+    add = parser.add_argument
+    add("--span", type=int, required=True, help="side of the encoding: 2, 3, 4")
+    add(
+        "--samples",
+        type=int,
+        nargs=4,
+        default=(40_000, 20_000, 1000, 1000),
+        metavar=("STUDY", "REALISABLE", "VALIDATION", "TEST"),
+        help="training lattices of both kinds, other images (default: 40000 20000 1000 1000)",
+    )
+    add("--draws", type=int, default=4, help="images of each training lattice (default: 4)")
+    add("--width", type=int, default=768, help="units of a hidden layer (default: 768)")
+    add("--epochs", type=int, default=60, help="default: 60")
+    add("--seed", type=int, default=2023, help="default: 2023")
+    add("--setting", choices=list(SETTINGS), default="50/25/8", help="default: 50/25/8")
+    add("--out", type=Path, default=WEIGHTS, help="folder (default: the package)")
+    card = train_and_save(**vars(parser.parse_args(arguments)))
+    shown = [key for key in card if key.startswith("test")]
+    json.dump({key: card[key] for key in (*shown, "side_by_side")}, sys.stdout)
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How good is each method: trials, rivals, kept-out simulators and instruments, bounds."""

@@ -1,0 +1,207 @@
+"""Two hold-out tests: one image read with several spans, and an image that gets worse and worse.
+
+Nothing here trains. `decoded_comparisons` repeats a test of the study of 2023: what networks of
+spans 2, 3 and 4 read off one image is simulated again and set beside the image. `degradation` and
+`degradation_curve` turn a clean image into that of a bad day and ask who can still read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
+
+from xrlab.crystal.diffraction import diffraction_image
+from xrlab.crystal.encoding import Encoding, vector_length
+from xrlab.crystal.grid import as_image
+from xrlab.crystal.lattice import simulate
+from xrlab.crystal.setting import STUDY, Setting
+from xrlab.inference.metrics import image_r2, mean_squared_error
+from xrlab.networks.predict import predict
+
+Floats = NDArray[np.float64]
+
+SPANS = (2, 3, 4)
+
+# How the row with the true encoding is called, beside "span 2", "span 3", ...
+TRUTH = "true encoding"
+
+# Published for one image, spans 2, 3, 4, against the image itself (the study of 2023).
+PUBLISHED_R2 = (-0.034, 0.113, 0.675)
+
+PUBLISHED_MSE = (0.309, 0.265, 0.097)
+
+# Further realisations of the true encoding, of which the mean stands for the expected image.
+COPIES = 4
+
+
+# One image, several spans
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Images, the encodings read off them, and the images that these give.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Where the encodings come from: "span 2", "span 3", ... and last "true encoding", the
+        ceiling: what a method that makes no mistake would reach.
+    images : float32 array, shape (n, 64, 64)
+    encodings : tuple of arrays, shape (n, span^2 - 1) each
+        By name.
+    simulated : float32 array, shape (n, names, 64, 64)
+        Images of new lattices with these encodings.
+    expected : float32 array, shape (n, 64, 64)
+        Mean of several realisations of the true encoding: the image almost without chance.
+    r2, mse : arrays, shape (n, names)
+        Of the simulated image against the image.
+    r2_expected, mse_expected : arrays, shape (n, names)
+        Of the simulated image against the expected one.
+    """
+
+    names: tuple[str, ...]
+    images: NDArray[np.float32]
+    encodings: tuple[Floats, ...]
+    simulated: NDArray[np.float32]
+    expected: NDArray[np.float32]
+    r2: Floats
+    mse: Floats
+    r2_expected: Floats
+    mse_expected: Floats
+
+    @property
+    def mse_ratio(self) -> Floats:
+        """Mean squared error of the simulated image in units of the ceiling's, shape (n, names).
+
+        1 is as near as another lattice with the true encoding.
+        """
+        return self.mse / self.mse[:, -1:]
+
+
+def decoded_comparison(
+    image: ArrayLike,
+    encoding: Encoding,
+    spans: Sequence[int] = SPANS,
+    setting: Setting = STUDY,
+    seed: int = 0,
+) -> Decoded:
+    """Read one clean image with the networks of several spans and simulate every answer.
+
+    See `decoded_comparisons`.
+    """
+    pixels = as_image(image, setting.grid.shape)
+    vector = encoding.vector
+    return decoded_comparisons(pixels[None], vector[None], spans, setting, seed, progress=False)
+
+
+def decoded_comparisons(
+    images: ArrayLike,
+    encodings: ArrayLike,
+    spans: Sequence[int] = SPANS,
+    setting: Setting = STUDY,
+    seed: int = 0,
+    *,
+    n_jobs: int = -1,
+    progress: bool = True,
+) -> Decoded:
+    """Read many clean images with the networks of several spans and simulate every answer.
+
+    Parameters
+    ----------
+    images : array, shape (n, 64, 64)
+        Clean and whole.
+    encodings : array, shape (n, components)
+        The realised encodings of their lattices: the truth.
+    spans : sequence of int
+    setting : Setting
+        How the images were made; the answers are simulated in the same way.
+    seed : int
+        Lattice m of image i depends on (seed, i, m) alone.
+    n_jobs : int
+        Threads; -1 for one per core.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ValueError
+        If there is no network for a span, or images and encodings do not belong together.
+
+    Examples
+    --------
+    >>> from xrlab import generate
+    >>> data = generate(span=4, n_samples=2, setting=STUDY, n_jobs=1, progress=False)
+    >>> decoded = decoded_comparisons(data.images, data.encodings, progress=False)
+    >>> decoded.names, decoded.r2.shape
+    (('span 2', 'span 3', 'span 4', 'true encoding'), (2, 4))
+    """
+    stack, truth = np.asarray(images, np.float32), np.asarray(encodings, np.float64)
+    if len(stack) != len(truth):
+        raise ValueError(f"there are {len(stack)} images and {len(truth)} encodings")
+    answers = [np.clip(predict(stack, span)[0], -1, 1) for span in spans]
+    answers.append(truth)
+
+    def simulated(i: int, vector: Floats, m: int) -> NDArray[np.float32]:
+        rng = np.random.default_rng([seed, i, m])
+        encoding = Encoding.from_vector(vector)
+        lattice = simulate(encoding, setting.size, setting.sampler, rng, start=setting.start)
+        return diffraction_image(lattice, setting.grid, setting.lot_size, setting.lots, rng)
+
+    def again(i: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        own = [simulated(i, vectors[i], m) for m, vectors in enumerate(answers)]
+        others = [simulated(i, truth[i], len(answers) + m) for m in range(COPIES)]
+        return np.array(own), np.mean(others, axis=0)
+
+    with threadpool_limits(1):
+        parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
+        made = parallel(delayed(again)(i) for i in range(len(stack)))
+        bar = tqdm(made, "simulating", len(stack), unit=" images", disable=not progress)
+        resimulated, expected = (np.array(part) for part in zip(*bar, strict=True))
+    scores = np.array(
+        [
+            [
+                [
+                    (image_r2(image, each), _image_mse(image, each)),
+                    (image_r2(mean, each), _image_mse(mean, each)),
+                ]
+                for each in several
+            ]
+            for image, mean, several in zip(stack, expected, resimulated, strict=True)
+        ]
+    )
+    return Decoded(
+        names=(*(f"span {span}" for span in spans), TRUTH),
+        images=stack,
+        encodings=tuple(answers),
+        simulated=resimulated,
+        expected=expected,
+        r2=scores[:, :, 0, 0],
+        mse=scores[:, :, 0, 1],
+        r2_expected=scores[:, :, 1, 0],
+        mse_expected=scores[:, :, 1, 1],
+    )
+
+
+def _image_mse(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+    """Mean squared difference of two images, each of mean 1, as in `image_r2`."""
+    return mean_squared_error(first / first.mean(), second / second.mean())
+
+
+def common_part(vectors: ArrayLike, span: int) -> Floats:
+    """Cut encodings, shape (n, components), down to those of a smaller span.
+
+    >>> common_part(np.arange(1, 16)[None], 2)
+    array([[1., 4., 5.]])
+    """
+    array = np.asarray(vectors, np.float64)
+    large = Encoding.from_vector(np.zeros(array.shape[1])).span
+    if vector_length(span) > array.shape[1]:
+        raise ValueError(f"encodings of span {large} hold none of span {span}")
+    wanted = np.arange(large**2).reshape(large, large)[:span, :span].ravel()[1:] - 1
+    return array[:, wanted]

@@ -1,0 +1,148 @@
+"""The business case to play with: a slider for each assumption, and its figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as ipw
+import numpy as np
+
+from xrlab.course.business import STORIES, Plan, Story
+from xrlab.course.figures.business import BOTH, EACH, Account, account_html, compute, dollars
+from xrlab.widgets.panel import Panel
+
+FALSE_ALARM = ("false_alarm", "false alarms (%)", "right answers that are taken for wrong",
+               0, 100, 1)  # fmt: skip
+
+SHARES = ("noticed", "error_rate", "false_alarm")
+
+NO_LIMIT = 60_000  # the right end of the slider of the demand
+
+
+class BusinessExplorer(Panel):
+    """A slider for each assumption; the account, its bars and one sentence follow.
+
+    Parameters
+    ----------
+    story : str
+        Name of the story at the start, one of `business.STORIES`.
+    """
+
+    def __init__(self, story: str = "more units") -> None:
+        self.result: Account | None = None
+        self._start = story
+        self._story = ipw.Dropdown(
+            options=list(STORIES),
+            value=story,
+            description="story",
+            tooltip="three sets of assumptions with the same two totals",
+        )
+        self._reset = ipw.Button(description="reset", tooltip="back to the story's assumptions")
+        self._reset.on_click(self._on_reset)
+        self._controls: dict[tuple[str, str], Any] = {}
+        columns = []
+        for part, title, sliders in (
+            ("both", "both ways of working", BOTH),
+            ("today", "today", EACH),
+            ("network", "with the network", (*EACH, FALSE_ALARM)),
+        ):
+            made = [ipw.HTML(f"<b>{title}</b>")]
+            for name, words, tooltip, least, greatest, step in sliders:
+                # the network's fixed costs are 2,449,998: steps must land on it
+                offset = getattr(STORIES[story].network, name) % step if part == "network" else 0
+                made.append(_slider(words, f"{tooltip} ({title})", least, greatest, step, offset))
+                self._controls[part, name] = made[-1]
+            if part == "both":
+                made.append(ipw.HTML("<small>demand at its right end: no limit</small>"))
+            columns.append(ipw.VBox(made, layout=ipw.Layout(width="345px")))
+        self._account, self._status = ipw.HTML(), ipw.HTML()
+        self._take(story)
+        self._observe(True)
+        self._story.observe(self._on_story, "value")
+        row = ipw.Layout(flex_flow="row wrap")
+        super().__init__(
+            [
+                ipw.HBox([self._story, self._reset]),
+                ipw.HBox(columns, layout=row),
+                self._account,
+                self._status,
+            ]
+        )
+        self.refresh()
+
+    @property
+    def story(self) -> Story:
+        """The assumptions that the sliders show."""
+        values: dict[str, dict[str, float]] = {"both": {}, "today": {}, "network": {}}
+        for (part, name), control in self._controls.items():
+            value = float(control.value)
+            values[part][name] = value / 100 if name in SHARES else value
+        if values["both"]["demand"] == NO_LIMIT:
+            values["both"]["demand"] = np.inf
+        return Story(
+            Plan(**values["both"], **values["today"]),
+            Plan(**values["both"], **values["network"]),
+            STORIES[self._story.value].because,
+        )
+
+    def refresh(self) -> Account:
+        """Draw up the account for the sliders and show it."""
+        self.result = result = compute(self.story)
+        self._account.value = account_html(result)
+        today, network = result.lines["net income"]
+        more = (
+            "nothing to compare with"
+            if np.isnan(result.gain)
+            else f"{abs(result.gain):.1%} {'more' if result.gain >= 0 else 'less'}"
+        )
+        words = (
+            f"<b>Net income:</b> today {dollars(today)}, with the network {dollars(network)}: "
+            f"{more}."
+        )
+        if result.published:
+            words += " Both are the published totals, to the dollar."
+        plan = result.story.network
+        if plan.delivered < plan.units * plan.passed:
+            idle = plan.units - plan.measured
+            words += f" Nobody buys more: {idle:,.0f} measurements a year stay unused."
+        self._say(words)
+        return result
+
+    def _take(self, name: str) -> None:
+        """Set all sliders to a story's assumptions."""
+        story = STORIES[name]
+        for (part, each), control in self._controls.items():
+            value = getattr(story.network if part == "both" else getattr(story, part), each)
+            control.value = min(value * 100 if each in SHARES else value, control.max)
+
+    def _observe(self, on: bool) -> None:
+        for control in self._controls.values():
+            (control.observe if on else control.unobserve)(self._on_change, "value")
+
+    def _on_story(self, change: dict[str, Any]) -> None:
+        self._observe(False)  # one account in the end
+        self._take(self._story.value)
+        self._observe(True)
+        self._say_errors(self.refresh)
+
+    def _on_reset(self, button: ipw.Button) -> None:
+        if self._story.value == self._start:
+            self._on_story({})
+        else:
+            self._story.value = self._start
+
+
+def _slider(
+    words: str, tooltip: str, least: float, greatest: float, step: float, offset: float
+) -> ipw.Widget:
+    return ipw.IntSlider(
+        min=int(least + offset),
+        max=int(greatest + offset),
+        step=int(step),
+        value=int(least + offset),
+        description=words,
+        tooltip=tooltip,
+        readout_format=",d",
+        style={"description_width": "145px"},
+        layout=ipw.Layout(width="335px"),
+    )

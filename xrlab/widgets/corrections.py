@@ -1,0 +1,379 @@
+"""A widget for corrections: put filters in a row, and see what they do to image and encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from io import BytesIO
+from typing import Any
+
+import ipywidgets as ipw
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image as PilImage
+from threadpoolctl import threadpool_limits
+
+from xrlab.crystal.encoding import component_names
+from xrlab.crystal.setting import SPAN
+from xrlab.drawing.png import INTENSITY, SIGNED, picture
+from xrlab.measurement.filters import GROUPS, Image
+from xrlab.measurement.pipeline import FILTERS, RECOMMENDED, Pipeline
+from xrlab.trials.correction_bias import PARAMETERS, example, read_encoding
+from xrlab.widgets.panel import Panel
+
+KINDS = ("clean", "laboratory", "synchrotron", "bad day")
+
+MEASURED = "measured section"
+
+START: dict[str, Any] = {"kind": "laboratory", "seed": 3, "ready": "box"}
+
+EMPTY = "(no step)"
+
+# Ends and step of the slider of a parameter; whole numbers make a slider of whole numbers.
+SLIDERS: dict[str, tuple[float, float, float]] = {
+    "percentile": (50, 100, 0.5),
+    "low": (0, 1, 0.05),
+    "high": (0.5, 10, 0.5),
+    "threshold": (1, 20, 0.5),
+    "compress_peaks.threshold": (0.1, 5, 0.02),
+    "gamma": (0.1, 40, 0.1),
+    "scale": (0.1, 20, 0.1),
+    "power": (0.1, 3, 0.05),
+    "mean": (-5, 5, 0.001),
+    "factor": (0.1, 3, 0.05),
+    "sigma": (0.3, 6, 0.1),
+    "contrast": (0.05, 3, 0.05),
+    "remove_hot_pixels.contrast": (1, 10, 0.25),
+    "size": (3, 15, 2),
+    "patch": (3, 9, 2),
+    "distance": (1, 10, 1),
+    "strength": (0.1, 3, 0.1),
+    "weight": (0.01, 2, 0.01),
+    "iterations": (1, 50, 1),
+    "radius": (1, 40, 1),
+    "punch_bragg.radius": (0, 0.3, 0.01),
+    "punch_and_fill.radius": (0, 0.3, 0.01),
+    "ring": (0.01, 0.2, 0.01),
+    "height": (0.1, 5, 0.1),
+    "largest": (1, 1000, 1),
+    "rows": (8, 64, 1),
+    "columns": (8, 64, 1),
+    "wavelength": (0.2, 2, 0.01),
+    "a": (3, 30, 0.1),
+    "b": (3, 30, 0.1),
+    "lowest": (0, 5, 0.05),
+    "highest": (1, 1000, 1),
+}
+
+# Grey, for pixels that were not measured: no colour of the intensities.
+UNMEASURED = (200, 200, 200)
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """What a pipeline made of an image.
+
+    Parameters
+    ----------
+    stages : dict of arrays
+        The image as it came and after every step.
+    truth, before, after : array, shape (15,), or None
+        Encoding of the lattice, and read by Delta-PDF off the image as it came and as it is in the
+        end; None if there is no truth, or the result has another shape and cannot be read.
+    """
+
+    stages: dict[str, Image]
+    truth: NDArray[np.float64] | None = None
+    before: NDArray[np.float64] | None = None
+    after: NDArray[np.float64] | None = None
+
+    def error(self, which: str) -> float:
+        """Root mean square error of the encoding "before" or "after"."""
+        found = getattr(self, which)
+        if found is None or self.truth is None:
+            return np.nan
+        return float(np.sqrt(np.mean((found - self.truth) ** 2)))
+
+
+def compute(pipeline: Pipeline, image: ArrayLike, truth: ArrayLike | None = None) -> Corrected:
+    """Apply a pipeline, and read the encoding before and after if there is a truth to compare.
+
+    Raises
+    ------
+    ValueError
+        If a step refuses its image or its parameters.
+    """
+    with threadpool_limits(1):
+        stages = pipeline.stages(image)
+        if truth is None:
+            return Corrected(stages)
+        first, *_, last = [*stages.values(), *stages.values()]
+        after = read_encoding(last) if last.shape == first.shape else None
+        return Corrected(stages, np.asarray(truth, float), read_encoding(first), after)
+
+
+def stage_picture(image: Image, pixels: int = 192) -> bytes:
+    """Draw an image as a PNG, grey where unmeasured; the colours end at its 99th percentile."""
+    top = float(np.nanpercentile(image, 99)) or float(np.nanmax(image))
+    plain = PilImage.open(BytesIO(picture(image, INTENSITY, (0.0, top), pixels))).convert("RGB")
+    hidden = PilImage.fromarray(np.isnan(image)[::-1]).resize(plain.size)
+    plain.paste(UNMEASURED, mask=hidden)
+    file = BytesIO()
+    plain.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+class PipelineBuilder(Panel):
+    """Steps to add, remove and move, a slider for each parameter, every stage's picture, the text.
+
+    Parameters
+    ----------
+    section : array, optional
+        A measured image to choose besides the simulated ones; nobody knows its truth.
+    """
+
+    def __init__(self, section: ArrayLike | None = None) -> None:
+        self.result: Corrected | None = None
+        self._section = None if section is None else np.asarray(section, float)
+        self._steps: list[tuple[Callable[..., Image], dict[str, Any]]] = []
+        wide = ipw.Layout(width="330px")
+        self._kind = ipw.Dropdown(
+            options=[*KINDS, *([MEASURED] if section is not None else [])],
+            value=START["kind"],
+            description="image",
+            tooltip="what happened to the image; the truth of the simulated ones is known",
+            layout=wide,
+        )
+        self._seed = ipw.IntSlider(
+            value=START["seed"],
+            max=30,
+            description="crystal",
+            tooltip="another number, another crystal and another measurement",
+            layout=wide,
+        )
+        self._ready = ipw.Dropdown(
+            options=[EMPTY, *RECOMMENDED],
+            value=START["ready"],
+            description="start from",
+            tooltip="a recommended pipeline; it replaces all steps",
+            layout=wide,
+        )
+        self._reset = ipw.Button(description="reset", tooltip="back to the start")
+        self._new = ipw.Dropdown(
+            options=[(f"{each.kind}: {name}", name) for name, each in _offered().items()],
+            description="new step",
+            tooltip="a filter to put at the end",
+            layout=wide,
+        )
+        self._add = ipw.Button(description="add", tooltip="put this filter at the end")
+        self._rows = ipw.VBox()
+        self._stages = ipw.HBox(layout=ipw.Layout(flex_flow="row wrap"))
+        # Without tooltips: ipywidgets 8.1 cannot show an Image that has one (JavaScript error).
+        self._encodings = {
+            name: ipw.Image(format="png", layout=ipw.Layout(width="128px", height="128px"))
+            for name in ("truth", "before", "after")
+        }
+        self._status = ipw.HTML()
+        self._values = ipw.HTML()
+        self._text = ipw.Textarea(
+            description="as text",
+            tooltip="the pipeline in YAML: keep it in a file, or change it here",
+            layout=ipw.Layout(width="680px", height="150px"),
+        )
+        self._take = ipw.Button(description="take this text", tooltip="build what the text says")
+        self._kind.observe(self._on_change, "value")
+        self._seed.observe(self._on_change, "value")
+        self._ready.observe(self._on_ready, "value")
+        self._reset.on_click(self._on_reset)
+        self._add.on_click(self._on_add)
+        self._take.on_click(self._on_take)
+        panels = [
+            ipw.VBox([ipw.HTML(f"<b>encoding, {name}</b>"), image])
+            for name, image in self._encodings.items()
+        ]
+        wrap = ipw.Layout(flex_flow="row wrap")
+        super().__init__(
+            [
+                ipw.HBox([self._kind, self._seed], layout=wrap),
+                ipw.HBox([self._ready, self._reset], layout=wrap),
+                self._rows,
+                ipw.HBox([self._new, self._add], layout=wrap),
+                self._status,
+                self._stages,
+                ipw.HBox(panels, layout=wrap),
+                self._values,
+                ipw.HBox([self._text, self._take], layout=wrap),
+            ]
+        )
+        self.take(RECOMMENDED[START["ready"]])
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline as it is now."""
+        return Pipeline(tuple((function, dict(given)) for function, given in self._steps))
+
+    def take(self, pipeline: Pipeline) -> Corrected:
+        """Replace all steps by those of a pipeline."""
+        for function, _ in pipeline.steps:
+            if FILTERS.get(function.__name__) not in _offered().values():
+                raise ValueError(f"{function.__name__} has no sliders and cannot be shown here")
+        self._steps = [(function, dict(given)) for function, given in pipeline.steps]
+        self._lay_out()
+        return self.refresh()
+
+    def refresh(self) -> Corrected:
+        """Apply the pipeline and show every stage."""
+        self._text.value = self.pipeline.to_yaml()
+        if self._kind.value == MEASURED and self._section is not None:
+            result = compute(self.pipeline, self._section)
+        else:
+            result = compute(self.pipeline, *example(self._kind.value, self._seed.value))
+        self.result = result
+        if len(self._stages.children) != len(result.stages):  # otherwise the pictures only change
+            self._stages.children = [
+                ipw.VBox([ipw.HTML(), ipw.Image(format="png")], layout=ipw.Layout(width="215px"))
+                for _ in result.stages
+            ]
+        for n, (name, stage) in enumerate(result.stages.items()):
+            caption, shown = self._stages.children[n].children
+            caption.value = f"<b>{n}. {escape(name)}</b>" if n else "<b>as it came</b>"
+            shown.value = stage_picture(stage)
+        for name, shown in self._encodings.items():
+            vector = getattr(result, name)
+            matrix = np.zeros((4, 4)) if vector is None else np.append(1, vector).reshape(4, 4)
+            shown.value = picture(matrix, SIGNED, (-1, 1), pixels=128, upwards=False)
+        self._say(self._words(result))
+        self._values.value = self._table(result)
+        return result
+
+    @staticmethod
+    def _table(result: Corrected) -> str:
+        """Write the encodings as numbers too, for those who cannot see the colours."""
+        if result.truth is None:
+            return ""
+        rows = {"": component_names(SPAN)}
+        for name in ("truth", "before", "after"):
+            vector = getattr(result, name)
+            rows[name] = ["–"] * len(rows[""]) if vector is None else [f"{c:.2f}" for c in vector]
+        cells = [
+            f"<tr><th>{name}</th>" + "".join(f"<td>&nbsp;{each}</td>" for each in row) + "</tr>"
+            for name, row in rows.items()
+        ]
+        return f"<small><table>{''.join(cells)}</table></small>"
+
+    @staticmethod
+    def _words(result: Corrected) -> str:
+        if result.truth is None:
+            return (
+                "Nobody knows the encoding of a measured crystal, and this section is on another "
+                "grid: judge by eye."
+            )
+        before = result.error("before")
+        if result.before is None or result.after is None:
+            return f"<b>Error:</b> {before:.3f} before; the result has another size, so no after."
+        after = result.error("after")
+        verdict = (
+            "better" if after < before - 5e-4 else "worse" if after > before + 5e-4 else "same"
+        )
+        change = np.abs(result.after - result.before).max()
+        return (
+            f"<b>Error</b> of the encoding read by ΔPDF, root mean square: {before:.3f} before, "
+            f"<b>{after:.3f}</b> after ({verdict}). Largest change of a c(i, j): {change:.3f}."
+        )
+
+    def _lay_out(self) -> None:
+        """Make one row of controls for every step."""
+        self._rows.children = [
+            self._row(n, function.__name__, given)
+            for n, (function, given) in enumerate(self._steps)
+        ] or [ipw.HTML("<i>No step yet: the image stays as it came.</i>")]
+
+    def _row(self, n: int, name: str, given: dict[str, Any]) -> ipw.HBox:
+        buttons = []
+        for label, tip, handler in (
+            ("↑", "earlier", partial(self._move, n, -1)),
+            ("↓", "later", partial(self._move, n, 1)),
+            ("✕", "remove", partial(self._remove, n)),
+        ):
+            button = ipw.Button(
+                description=label, tooltip=f"{tip}: {name}", layout=ipw.Layout(width="36px")
+            )
+            button.on_click(lambda _, handler=handler: self._say_errors(handler))
+            buttons.append(button)
+        controls = []
+        for parameter, default in FILTERS[name].parameters.items():
+            start = given.get(parameter, PARAMETERS.get(name, {}).get(parameter, default))
+            control = _control(name, parameter, start)
+            if control is not None:
+                control.observe(partial(self._on_parameter, n, parameter), "value")
+                controls.append(control)
+        label = ipw.HTML(f"<b>{n + 1}. {name}</b>", layout=ipw.Layout(width="210px"))
+        return ipw.HBox([*buttons, label, *controls], layout=ipw.Layout(flex_flow="row wrap"))
+
+    def _move(self, n: int, by: int) -> None:
+        if 0 <= n + by < len(self._steps):
+            self._steps.insert(n + by, self._steps.pop(n))
+            self._lay_out()
+            self.refresh()
+
+    def _remove(self, n: int) -> None:
+        del self._steps[n]
+        self._lay_out()
+        self.refresh()
+
+    def _on_parameter(self, n: int, parameter: str, change: dict[str, Any]) -> None:
+        self._steps[n][1][parameter] = change["new"]
+        self._say_errors(self.refresh)
+
+    def _on_ready(self, change: dict[str, Any]) -> None:
+        self._say_errors(lambda: self.take(RECOMMENDED.get(change["new"], Pipeline())))
+
+    def _on_add(self, button: ipw.Button) -> None:
+        name = self._new.value
+        self._steps.append((FILTERS[name].function, dict(PARAMETERS.get(name, {}))))
+        self._lay_out()
+        self._say_errors(self.refresh)
+
+    def _on_take(self, button: ipw.Button) -> None:
+        self._say_errors(lambda: self.take(Pipeline.from_yaml(self._text.value)))
+
+    def _on_reset(self, button: ipw.Button) -> None:
+        for control, handler, name in (
+            (self._kind, self._on_change, "kind"),
+            (self._seed, self._on_change, "seed"),
+            (self._ready, self._on_ready, "ready"),
+        ):
+            control.unobserve(handler, "value")  # one computation in the end
+            control.value = START[name]
+            control.observe(handler, "value")
+        self._say_errors(lambda: self.take(RECOMMENDED[START["ready"]]))
+
+
+def _offered() -> dict[str, Any]:
+    """Return the filters whose parameters are all numbers or words: those that sliders can show."""
+    return {name: each for name, each in FILTERS.items() if name != "divide_form_factor"}
+
+
+def _control(name: str, parameter: str, value: Any) -> ipw.Widget | None:
+    """Make a slider or a list for a parameter; none for the ends of an image in r.l.u."""
+    tip = f"{parameter} of {name}"
+    if isinstance(value, str):
+        return ipw.Dropdown(options=list(GROUPS), value=value, description=parameter, tooltip=tip)
+    if isinstance(value, tuple):
+        return None
+    low, high, step = SLIDERS.get(f"{name}.{parameter}", SLIDERS.get(parameter, (0, 1, 0.01)))
+    value = min(value, high) if np.isinf(value) else value
+    whole = all(float(x) == int(x) for x in (low, step, value)) and isinstance(step, int)
+    kind = ipw.IntSlider if whole else ipw.FloatSlider
+    return kind(
+        value=value,
+        min=min(low, value),
+        max=max(high, value),
+        step=step,
+        description=parameter,
+        tooltip=tip,
+        continuous_update=False,
+        layout=ipw.Layout(width="290px"),
+    )

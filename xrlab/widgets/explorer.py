@@ -1,0 +1,332 @@
+"""The live explorer: sliders for every c(i, j); lattice, images and words follow the hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets as ipw
+import numpy as np
+import traitlets
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from xrlab.course.explorer import (
+    LOTS,
+    SIZES,
+    SPANS,
+    Exploration,
+    State,
+    compute,
+    from_code,
+    start_state,
+    to_code,
+    verdict,
+)
+from xrlab.course.explorer_panels import PALETTES, feeds_table, panels, values_text
+from xrlab.crystal.encoding import Encoding
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.patterns import PATTERNS, nearest, pattern, respan
+from xrlab.crystal.realisable import Ranges, ranges
+from xrlab.crystal.samplers import SAMPLERS
+from xrlab.drawing.png import palette
+from xrlab.widgets.panel import Panel
+
+OWN = "your own"
+
+SAMPLER_NAMES = {
+    "gaussian": "Gaussian (fast)",
+    "monte_carlo": "Monte Carlo",
+    "growth": "growth (products)",
+}
+
+HELP = (
+    "Under each slider: how far it can go while the others stay. In the blue part a lattice is "
+    "sure to have the encoding; outside the frame none can; in the white part between them "
+    "it is not known."
+)
+
+_HERE = Path(__file__).parent
+
+
+class SliderMatrix(anywidget.AnyWidget):
+    """One slider for each value of an encoding's vector, laid out as the matrix, with ranges.
+
+    Attributes
+    ----------
+    values : list of float
+        The vector.
+    moved : int
+        Place of the slider that a hand moved last, -1 for none.
+    sure, allowed : list of [low, high], or None where there is no range
+    locked : list of int
+        Places of sliders that cannot be moved.
+    """
+
+    _esm = _HERE / "explorer_sliders.js"
+    _css = _HERE / "explorer.css"
+    values = traitlets.List(traitlets.Float()).tag(sync=True)
+    moved = traitlets.Int(-1).tag(sync=True)
+    sure: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    allowed: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    locked = traitlets.List(traitlets.Int()).tag(sync=True)
+
+
+class Pictures(anywidget.AnyWidget):
+    """Pictures side by side, drawn together from one message.
+
+    Attributes
+    ----------
+    panels : list of dict
+        See `explorer_panels.panels`.
+    point : list of two floats
+        Where a clickable picture was clicked: parts of its width and, from below, of its height.
+    """
+
+    _esm = _HERE / "explorer_pictures.js"
+    _css = _HERE / "explorer.css"
+    panels: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    palettes = traitlets.Dict().tag(sync=True)
+    point = traitlets.List(traitlets.Float(), [0.0, 0.0]).tag(sync=True)
+
+
+class Explorer(Panel):
+    """Sliders for every c(i, j); encoding, lattice, images and ΔPDF follow the hand.
+
+    Parameters
+    ----------
+    span : int
+        Side of the matrix at the start, 2 to 6.
+    pattern : str
+        Name of the pattern at the start, one of `explorer.PATTERNS`.
+
+    Attributes
+    ----------
+    matrix : SliderMatrix
+    pictures : Pictures
+    result : Exploration
+        What is shown.
+    ranges : Ranges
+        How far each slider can go.
+    """
+
+    def __init__(self, span: int = 2, pattern: str = "clusters") -> None:
+        start = start_state(span, pattern)
+        self.result: Exploration = compute(start)  # loads what is compiled, too
+        self.ranges: Ranges = ranges(start.encoding)
+        self._start = (start, pattern)
+        self._quiet = False
+        self.matrix = SliderMatrix()
+        self.pictures = Pictures(palettes={k: bytes(palette(v)) for k, v in PALETTES.items()})
+        self._controls = _make_controls()
+        self._h, self._k = (
+            ipw.BoundedFloatText(
+                value=value,
+                min=0,
+                max=2,
+                step=0.05,
+                description=f"{name} (r.l.u.)",
+                tooltip=f"{name} of the point, from 0 to 2; a click into an image sets it too",
+                layout=ipw.Layout(width="170px"),
+            )
+            for name, value in (("h", 1.0), ("k", 1.0))
+        )
+        self._feeds = ipw.HTML()
+        self._feeds.add_class("xrlab-feeds")
+        self._status, self._came_out = ipw.HTML(), ipw.HTML()
+        self._code = ipw.Text(
+            description="code",
+            continuous_update=False,
+            tooltip="copy it to share what you see; paste another one and press Enter",
+            layout=ipw.Layout(width="min(640px, 100%)"),
+        )
+        go_nearest = _button("nearest possible", "move to the nearest encoding that a lattice has")
+        another = _button("another crystal", "the same encoding, the next seed")
+        reset = _button("reset", "back to the start")
+        for button, action in (
+            (go_nearest, lambda: self.take(nearest(self.target, self.state.size))),
+            (another, self._next_seed),
+            (reset, lambda: self.show(*self._start)),
+        ):
+            button.on_click(lambda _, action=action: self._say_errors(action))
+        for source, handler in (
+            (self._controls["pattern"], self._load_pattern),
+            (self._controls["span"], self._change_span),
+            *((self._controls[name], self.refresh) for name in ("sampler", "size", "lots", "seed")),
+            (self._h, self._show_feeds),
+            (self._k, self._show_feeds),
+            (self._code, self._load_code),
+        ):
+            source.observe(self._unless_quiet(handler), "value")
+        self.matrix.observe(self._unless_quiet(self._move), "values")
+        self.pictures.observe(self._unless_quiet(self._click), "point")
+        row = ipw.Layout(flex_flow="row wrap")
+        super().__init__(
+            [
+                ipw.HBox(list(self._controls.values()), layout=row),
+                self.matrix,
+                ipw.HTML(f'<div style="line-height: 1.4"><small>{HELP}</small></div>'),
+                self.pictures,
+                self._status,
+                self._came_out,
+                ipw.HBox([go_nearest, another, reset, self._code], layout=row),
+                ipw.HBox([self._h, self._k], layout=row),
+                self._feeds,
+            ]
+        )
+        self.show(start, pattern)
+
+    @property
+    def state(self) -> State:
+        """Where the controls stand."""
+        rest = {name: self._controls[name].value for name in ("sampler", "size", "lots", "seed")}
+        return State(tuple(self.matrix.values), **rest)
+
+    @property
+    def target(self) -> Encoding:
+        """The encoding that the sliders ask for."""
+        return self.state.encoding
+
+    def show(self, state: State, name: str = OWN) -> Exploration:
+        """Put all controls where a state has them, and refresh."""
+        with self._quietly():
+            self._controls["pattern"].value = name
+            self._controls["span"].value = state.encoding.span
+            for each in ("sampler", "size", "lots", "seed"):
+                self._controls[each].value = getattr(state, each)
+            self._set_values(state.vector)
+        return self.refresh()
+
+    def take(self, encoding: Encoding) -> Exploration:
+        """Move the sliders to an encoding, in one step, and refresh."""
+        return self.show(replace(self.state, vector=tuple(encoding.vector)))
+
+    def refresh(self) -> Exploration:
+        """Compute what the controls ask for and show it."""
+        moved = self.matrix.moved
+        with _one_thread(), self._quietly():
+            self.result = result = compute(self.state)
+            self.pictures.panels = panels(result)  # on their way to the browser before the rest
+            growing = result.state.sampler == "growth"
+            if growing:  # the others follow
+                self._set_values(State(tuple(result.target.vector)).vector, moved)
+            self.ranges = ranges(result.target, self.ranges)
+            with self.matrix.hold_sync():
+                self.matrix.sure = _pairs(self.ranges.sure)
+                self.matrix.allowed = _pairs(self.ranges.open)
+                follow = set(range(len(self.matrix.values))) - {0, result.target.span - 1}
+                self.matrix.locked = sorted(follow) if growing else []
+            self._code.value = to_code(self.state)
+        self._say(escape(verdict(result, self.ranges, moved if moved >= 0 else None)))
+        came_out = f"<b>Came out:</b> {values_text(result.lattice.realised)}."
+        self._came_out.value = f'<div style="line-height: 1.4">{came_out}</div>'
+        self._show_feeds()
+        return result
+
+    def _show_feeds(self) -> None:
+        h, k = self._h.value, self._k.value
+        with self._quietly():
+            self.pictures.point = [k / STANDARD_GRID.k[1], h / STANDARD_GRID.h[1]]
+        self._feeds.value = feeds_table(self.result, h, k)
+
+    def _set_values(self, vector: Sequence[float], moved: int = -1) -> None:
+        with self.matrix.hold_sync():
+            self.matrix.moved = moved
+            self.matrix.values = list(vector)
+
+    def _move(self) -> None:
+        self._controls["pattern"].value = OWN
+        self.refresh()
+
+    def _load_pattern(self) -> None:
+        name, span = self._controls["pattern"].value, self._controls["span"].value
+        if name != OWN:
+            self._set_values(State(tuple(pattern(name, span).vector)).vector)
+            self.refresh()
+
+    def _change_span(self) -> None:
+        name, span = self._controls["pattern"].value, self._controls["span"].value
+        wanted = respan(self.result.drawn, span) if name == OWN else pattern(name, span)
+        self._set_values(State(tuple(wanted.vector)).vector)
+        self.refresh()
+
+    def _next_seed(self) -> None:
+        self._controls["seed"].value = (self._controls["seed"].value + 1) % 1_000_000
+
+    def _click(self) -> None:
+        across, up = np.clip(self.pictures.point, 0, 1)
+        self._k.value = round(float(across) * STANDARD_GRID.k[1], 2)
+        self._h.value = round(float(up) * STANDARD_GRID.h[1], 2)
+        self._show_feeds()
+
+    def _load_code(self) -> None:
+        given = self._code.value
+        try:
+            self.show(from_code(given))
+        except ValueError as error:
+            self._say(escape(f"That code cannot be read: {error}."))
+
+    def _unless_quiet(self, handler: Callable[[], Any]) -> Callable[[Any], None]:
+        def handle(change: Any) -> None:
+            if not self._quiet:
+                with self._quietly():
+                    self._say_errors(handler)
+
+        return handle
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Change controls without an answer to each change."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+
+def _pairs(ranges: NDArray[np.float64]) -> list[list[float] | None]:
+    return [None if np.isnan(each).any() else each.round(3).tolist() for each in ranges]
+
+
+def _make_controls() -> dict[str, Any]:
+    named = [(label, name) for name, label in SAMPLER_NAMES.items() if name in SAMPLERS]
+    layout = ipw.Layout(width="230px")
+    choices = {
+        "pattern": ("pattern", [OWN, *PATTERNS], "a named pattern to start from"),
+        "span": ("span", SPANS, "side n of the matrix c(i, j)"),
+        "sampler": ("sampler", named, "how the lattice is made"),
+        "size": ("N (sites)", SIZES, "sites along each side of the lattice"),
+        "lots": ("M (lots)", LOTS, "windows of 25 × 25 sites whose images are averaged"),
+    }
+    controls: dict[str, Any] = {
+        name: ipw.Dropdown(options=options, description=label, tooltip=tooltip, layout=layout)
+        for name, (label, options, tooltip) in choices.items()
+    }
+    controls["seed"] = ipw.BoundedIntText(
+        min=0,
+        max=999_999,
+        description="seed",
+        tooltip="another seed, another crystal",
+        layout=layout,
+    )
+    return controls
+
+
+def _button(description: str, tooltip: str) -> ipw.Button:
+    return ipw.Button(description=description, tooltip=tooltip)
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _one_thread() -> Any:
+    """Keep products small enough for one thread on one thread."""
+    return _controller().limit(limits=1)

@@ -1,0 +1,131 @@
+"""Widgets for the notebooks: pure computation first, then a view that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets as ipw
+
+from xrlab.widgets.accessible import ScreenReaderNames
+
+# Those that networks come for.
+SPANS = (2, 3, 4)
+
+# Of rows that become several where the window is narrow.
+WRAP = {"flex_flow": "row wrap"}
+
+
+class Panel(ipw.VBox):
+    """A widget with a status line, which says what is not possible, and controls that start over.
+
+    A panel sets ``_status`` and, by `_follow`, ``_controls``, a mapping from names to controls, and
+    a button to put them back. Screen readers find a name for everything in it.
+    """
+
+    def __init__(self, children: Sequence[ipw.Widget]) -> None:
+        super().__init__([*children, ScreenReaderNames()])
+
+    _status: ipw.HTML
+    _controls: Any
+    _reset: ipw.Button
+
+    def refresh(self) -> Any:
+        """Compute what the controls ask for and show it."""
+        raise NotImplementedError
+
+    def _on_change(self, change: dict[str, Any]) -> None:
+        self._say_errors(self.refresh)
+
+    def _follow(self, controls: Mapping[str, Any], start: Mapping[str, Any]) -> None:
+        """Put controls at their start, follow their changes, and make a reset button."""
+        self._controls = controls
+        for name, control in controls.items():
+            control.value = start[name]
+            control.observe(self._on_change, "value")
+        self._reset = ipw.Button(description="reset", tooltip="back to the start")
+        self._reset.on_click(lambda _: self._put_back(start))
+
+    def _put_back(self, start: Mapping[str, Any]) -> None:
+        for name, control in self._controls.items():
+            control.unobserve(self._on_change, "value")  # one computation in the end
+            control.value = start[name]
+            control.observe(self._on_change, "value")
+        self._say_errors(self.refresh)
+
+    def _say_errors(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except ValueError as error:
+            self._say(f"<b>Not possible:</b> {escape(str(error))}")
+
+    def _say(self, words: str) -> None:
+        """Put HTML into the status line; a screen reader says it."""
+        self._status.value = f'<div role="status" aria-live="polite">{words}</div>'
+
+
+def captioned_pictures(
+    captions: Mapping[str, str], width: int
+) -> tuple[dict[str, ipw.Image], ipw.HBox]:
+    """Make square pictures, and the row that shows each under its name and over its caption.
+
+    Parameters
+    ----------
+    captions : mapping
+        From the names to the captions, which are HTML.
+    width : int
+        Of a picture, in pixels.
+    """
+    # Without tooltips: ipywidgets 8.1 cannot show an Image that has one (JavaScript error).
+    square = {"width": f"{width}px", "height": f"{width}px"}
+    pictures = {name: ipw.Image(format="png", layout=square) for name in captions}
+    boxes = [
+        ipw.VBox(
+            [ipw.HTML(f"<b>{name}</b>"), pictures[name], ipw.HTML(f"<small>{caption}</small>")],
+            layout={"width": f"{width + 20}px"},
+        )
+        for name, caption in captions.items()
+    ]
+    return pictures, ipw.HBox(boxes, layout=WRAP)
+
+
+class Predict(ipw.VBox):
+    """A question to commit to before the answer is shown.
+
+    Parameters
+    ----------
+    question : str
+    options : sequence of str
+    answer : str
+        One of the options.
+    because : str
+        Shown after the choice, right or wrong.
+    """
+
+    def __init__(self, question: str, options: Sequence[str], answer: str, because: str) -> None:
+        if answer not in options:
+            raise ValueError(f"the answer {answer!r} is not among the options {list(options)}")
+        self._answer, self._because = answer, because
+        self._choice = ipw.RadioButtons(
+            options=list(options), value=None, layout=ipw.Layout(width="max-content")
+        )
+        self.reply = ipw.HTML("<i>Choose first, then look.</i>")
+        self._choice.observe(self._on_choice, "value")
+        super().__init__(
+            [
+                ipw.HTML(f"<b>Predict.</b> {escape(question)}"),
+                self._choice,
+                self.reply,
+                ScreenReaderNames(),
+            ]
+        )
+
+    def choose(self, option: str) -> str:
+        """Choose an option, as a click would; return the reply."""
+        self._choice.value = option
+        return self.reply.value
+
+    def _on_choice(self, change: dict[str, Any]) -> None:
+        verdict = "Yes." if change["new"] == self._answer else f"It is: {self._answer}."
+        self.reply.value = f"<b>{escape(verdict)}</b> {escape(self._because)}"
