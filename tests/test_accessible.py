@@ -52,7 +52,7 @@ def test_a_figure_without_words_says_so():
 
 def test_answer_is_told_in_numbers(image):
     """The figure of an interpretation says every value with its error."""
-    result = interpret(image, span=2)
+    result = interpret(image, span=2, kind="simulated")
     said = plots.description(result.figure())
     for value, error in zip(result.encoding.vector, result.standard_error, strict=True):
         assert f"= {value:.2f} ± {error:.2f}" in said

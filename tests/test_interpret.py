@@ -20,7 +20,7 @@ from xrlab.measurement.effects import counting
 def test_predictions_have_the_promised_shape_and_spread():
     """Means near the truth, and standard errors that hold: 68 % and 95 % of unseen images."""
     unseen = generate(3, 200, 321, STUDY, progress=False)
-    mean, error = predict(unseen.images, span=3)
+    mean, error = predict(unseen.images, span=3, kind="simulated")
     assert mean.shape == error.shape == (200, 8)
     assert mean.dtype == error.dtype == np.float64
     deviation = np.abs(mean - unseen.encodings) / error
@@ -31,17 +31,19 @@ def test_predictions_have_the_promised_shape_and_spread():
 def test_scale_and_type_do_not_matter(image):
     """Counts, floats of any size, integers: the same answer."""
     stack = np.stack([image, 1e6 * image, image / 1e6])
-    mean, _ = predict(stack, span=2)
+    mean, _ = predict(stack, span=2, kind="simulated")
     np.testing.assert_allclose(mean[1:], mean[:1].repeat(2, axis=0), atol=1e-4)
     integers = np.round(1e4 * image).astype(np.int32)
-    np.testing.assert_allclose(predict(integers[None], span=2)[0], mean[:1], atol=1e-2)
+    np.testing.assert_allclose(
+        predict(integers[None], span=2, kind="simulated")[0], mean[:1], atol=1e-2
+    )
 
 
 def test_small_holes_change_little(clusters, image):
     """An image with some unmeasured pixels is read nearly as the whole one."""
     holed = image.copy()
     holed[10:14, 20:30] = np.nan
-    whole, part = predict(np.stack([image, holed]), span=2)[0]
+    whole, part = predict(np.stack([image, holed]), span=2, kind="simulated")[0]
     np.testing.assert_allclose(part, whole, atol=0.03)
 
 
@@ -75,8 +77,8 @@ def test_what_is_no_stack_is_refused(images, message):
     ("arguments", "message"),
     [
         ({"span": 0}, "span of an encoding"),
-        ({"span": 7}, "no network for span 7.*delta_pdf"),
-        ({"kind": "drawn"}, "'simulated' or 'measured'"),
+        ({"span": 7}, "spans 2 to 4, not 7; delta_pdf"),
+        ({"kind": "drawn"}, "'measured' or 'simulated'"),
     ],
 )
 def test_bad_arguments_are_refused(image, arguments, message):
@@ -97,7 +99,7 @@ def test_a_clean_image_is_interpreted_well():
     """Encoding within the errors, re-simulated image like the input, no warnings."""
     crystal = simulate(Encoding.from_vector([0.6, -0.4, -0.25]), 96, seed=5)
     image = diffraction_image(crystal, lot_size=48, lots=64, seed=5)
-    result = interpret(1000 * image, span=2)
+    result = interpret(1000 * image, span=2, kind="simulated")
     assert np.abs(result.encoding.vector - crystal.realised.vector).max() < 0.12
     assert np.all(result.standard_error > 0)
     assert result.warnings == []
@@ -109,7 +111,7 @@ def test_a_clean_image_is_interpreted_well():
 
 def test_result_is_plain_data(image):
     """to_dict survives JSON."""
-    result = interpret(image, span=3)
+    result = interpret(image, span=3, kind="simulated")
     plain = json.loads(json.dumps(result.to_dict()))
     assert plain["encoding"] == result.encoding.vector.tolist()
     assert plain["components"][0] == "c(0, 1)"
@@ -118,7 +120,10 @@ def test_result_is_plain_data(image):
 
 def test_same_seed_same_resimulation(image):
     """The lattice of an interpretation can be made again."""
-    first, again = interpret(image, span=2, seed=4), interpret(image, span=2, seed=4)
+    first, again = (
+        interpret(image, span=2, kind="simulated", seed=4),
+        interpret(image, span=2, kind="simulated", seed=4),
+    )
     np.testing.assert_array_equal(first.simulated, again.simulated)
 
 
@@ -126,7 +131,7 @@ def test_same_seed_same_resimulation(image):
 def box(real, request):
     """A measured image and its interpretation."""
     image = real(request.param)
-    return image, interpret(image, kind="measured")
+    return image, interpret(image)
 
 
 def test_measured_boxes_have_errors_and_a_cleaned_pattern(box):
@@ -142,7 +147,7 @@ def test_an_image_that_says_little_is_warned_of(clusters):
     """Two photons in every hundred pixels, most of the image missing: wide errors, and said so."""
     image = counting(diffraction_image(clusters, seed=1), exposure=0.02, seed=1)
     image[:44] = np.nan
-    warnings = interpret(image, kind="measured").warnings
+    warnings = interpret(image).warnings
     assert any("of the image is unmeasured" in warning for warning in warnings)
 
 
@@ -150,14 +155,16 @@ def test_unmeasured_pixels_are_warned_of(image):
     """The fraction is named."""
     holed = image.copy()
     holed[:8] = np.nan
-    assert any("12.5%" in warning for warning in interpret(holed, span=2).warnings)
+    assert any(
+        "12.5%" in warning for warning in interpret(holed, span=2, kind="simulated").warnings
+    )
 
 
 def test_an_image_without_order_reads_as_none():
     """A random lattice is read as zero correlations."""
     rng = np.random.default_rng(2)
     sites = rng.permutation(np.repeat([-1, 1], 1250)).reshape(50, 50)
-    mean, error = predict(diffraction_image(sites)[None], span=2)
+    mean, error = predict(diffraction_image(sites)[None], span=2, kind="simulated")
     assert np.all(np.abs(mean) < 5 * error)
 
 
@@ -230,7 +237,7 @@ def test_the_simulated_image_is_in_the_units_of_the_measured_one(real):
     The lattice and its lots have the same seed, so nothing else changes.
     """
     image = real("box2")
-    small, large = (interpret(f * image, kind="measured", seed=3) for f in (1.0, 1000.0))
+    small, large = (interpret(f * image, seed=3) for f in (1.0, 1000.0))
     np.testing.assert_allclose(large.encoding.vector, small.encoding.vector, atol=1e-3)
     np.testing.assert_allclose(large.standard_error, small.standard_error, atol=1e-3)
     away = STANDARD_GRID.distance_to_bragg() >= 0.13
@@ -261,7 +268,7 @@ def test_a_random_crystal_looks_like_no_crystal():
     envelope = 100 * np.exp(-0.5 * x + 0.3 * y - 0.4 * x**2)
     sites = rng.permutation(np.repeat([-1, 1], 96 * 48)).reshape(96, 96)
     pattern = diffraction_image(sites, lot_size=48, lots=64, seed=4)
-    result = interpret(rng.poisson(envelope * pattern + 30 + 9 * y).astype(float), kind="measured")
+    result = interpret(rng.poisson(envelope * pattern + 30 + 9 * y).astype(float))
     assert np.abs(result.encoding.vector).max() < 0.1
     assert np.all(np.abs(result.encoding.vector) < 3 * result.network_error)
     assert np.all(np.abs(result.fit.encoding.vector) < 2 * result.fit.standard_error)
@@ -277,7 +284,7 @@ def test_images_with_nothing_left_are_refused(image, rows, message):
     """All NaN, or all but a strip: an error before any answer."""
     holed = np.where(np.arange(64)[:, None] < rows, image, np.nan)
     with pytest.raises(ValueError, match=message):
-        interpret(holed, kind="measured")
+        interpret(holed)
 
 
 @pytest.mark.parametrize("size", [256, 255])

@@ -17,7 +17,7 @@ from xrlab.training.checkpoints import History
 
 def test_interpretation_has_its_four_panels(image):
     """Measured | structure | simulated | encoding, with axes and units."""
-    result = interpret(image, span=2)
+    result = interpret(image, span=2, kind="simulated")
     figure = result.figure()
     titles = [note.text for note in figure.layout.annotations]
     assert titles == ["measured", "structure", "simulated", "encoding"]

@@ -48,7 +48,7 @@ NOTE = """\
 NO_NETWORK = ", samples are fewer, and the network does not answer: its figures are *nan*"
 
 # Keras is not to be had: predictions become "no answer".
-PREDICT = re.compile(r"xrlab\.predict\((\w+)\.images, span=(\d)\)")
+PREDICT = re.compile(r'xrlab\.predict\((\w+)\.images, span=(\d), kind="simulated"\)')
 NO_ANSWER = r"(np.full((len(\1.images), \2**2 - 1), np.nan), None)"
 
 # Sizes of notebook 03 of which a browser would make the reader wait: fewer samples there.

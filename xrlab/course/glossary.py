@@ -37,9 +37,9 @@ COMMANDS = {
     "expected_image(encoding)": "without chance",
     "delta_pdf(image, span=4, lot_size=25)": "read by Fourier inversion",
     "maximum_likelihood(image, span=4)": "read by the law of speckles, with covariance",
-    'predict(images, span=4, kind="simulated")': "read by a network: values, standard errors",
+    'predict(images, span=4, kind="measured")': "read by a network: values, standard errors",
     "read_image(path)": "a measured image, NaN where unmeasured",
-    'interpret(image, kind="measured")': "everything together; .figure(), .to_dict()",
+    "interpret(image, span=4)": "everything together; .figure(), .to_dict()",
 }
 
 

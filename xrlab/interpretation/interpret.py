@@ -17,7 +17,7 @@ from xrlab.inference.physical_fit import PhysicalFit, physical_fit
 from xrlab.interpretation.findings import IGNORANCE, NOT_EXPLAINED, PARTLY, against, examine
 from xrlab.interpretation.result import Interpretation
 from xrlab.networks import measured as measured_kind
-from xrlab.networks.predict import Kind, _check_kind, _prepare, _read
+from xrlab.networks.predict import Kind, check_kind, prepared, read_simulated
 
 # A standard error above this is hardly better than no answer: correlations spread by 0.3.
 VAGUE = 0.2
@@ -33,7 +33,7 @@ def interpret(
     image: ArrayLike,
     span: int = 4,
     grid: ReciprocalGrid = STANDARD_GRID,
-    kind: Kind = "simulated",
+    kind: Kind = "measured",
     *,
     seed: int = 0,
 ) -> Interpretation:
@@ -46,7 +46,7 @@ def interpret(
     span : {2, 3, 4}
     grid : ReciprocalGrid
         Where the image was taken. The shipped networks know the standard grid only.
-    kind : {"simulated", "measured"}
+    kind : {"measured", "simulated"}
         See `predict`.
     seed : int
         Of the lattice that is simulated from the answer.
@@ -60,7 +60,7 @@ def interpret(
     --------
     >>> from xrlab import diffraction_image, simulate
     >>> image = diffraction_image(simulate(Encoding.from_vector([0.5, 0.2, 0.1])))
-    >>> interpret(100 * image, span=2).warnings
+    >>> interpret(100 * image, span=2, kind="simulated").warnings
     []
     """
     if grid != STANDARD_GRID:
@@ -68,12 +68,12 @@ def interpret(
             f"the shipped networks read images on h and k from 0 to 2 r.l.u. at 64 x 64 points; "
             f"this grid is {grid}. Use delta_pdf, or resample the image"
         )
-    _check_kind(kind)
+    check_kind(kind)
     measured = as_image(image, grid.shape)
     if kind == "measured":
         return _interpret_measured(measured, span, grid, seed)
-    corrected = _prepare(measured)
-    (mean,), (error,) = _read(corrected[None], span)
+    corrected = prepared(measured[None])
+    (mean,), (error,) = read_simulated(corrected, span)
     encoding = Encoding.from_vector(np.clip(mean, -1, 1))
     lattice = simulate(encoding, RESIMULATION.size, seed=seed)
     simulated = diffraction_image(lattice, grid, RESIMULATION.lot_size, RESIMULATION.lots, seed)
@@ -89,7 +89,7 @@ def interpret(
         encoding=encoding,
         standard_error=error,
         measured=measured,
-        corrected=corrected,
+        corrected=corrected[0],
         lattice=lattice,
         simulated=simulated,
         warnings=warnings,

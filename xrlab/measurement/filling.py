@@ -163,7 +163,11 @@ def fill_unmeasured(image: ArrayLike) -> Image:
     array([[5., 1.],
            [3., 5.]])
     """
-    image = as_image(image)
-    opposite = image[::-1, ::-1]
-    guess = np.where(np.isnan(opposite), np.nanmean(image), opposite)
-    return np.where(np.isnan(image), guess, image)
+    return filled(as_image(image))
+
+
+def filled(images: Image) -> Image:
+    """Fill valid images as `fill_unmeasured` does; shape (..., rows, columns)."""
+    opposite = images[..., ::-1, ::-1]
+    mean = np.nanmean(images, axis=(-2, -1), keepdims=True)
+    return np.where(np.isnan(images), np.where(np.isnan(opposite), mean, opposite), images)

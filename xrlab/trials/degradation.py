@@ -117,7 +117,7 @@ def _network(images: Floats) -> Floats:
 
 
 def _clean_network(images: Floats) -> Floats:
-    return np.clip(predict(images, 4)[0], -1, 1)
+    return np.clip(predict(images, 4, kind="simulated")[0], -1, 1)
 
 
 def _by_inversion(read: Callable[[Image], Encoding], images: Floats) -> Floats:

@@ -144,7 +144,7 @@ def decoded_comparisons(
     stack, truth = np.asarray(images, np.float32), np.asarray(encodings, np.float64)
     if len(stack) != len(truth):
         raise ValueError(f"there are {len(stack)} images and {len(truth)} encodings")
-    answers = [np.clip(predict(stack, span)[0], -1, 1) for span in spans]
+    answers = [np.clip(predict(stack, span, kind="simulated")[0], -1, 1) for span in spans]
     answers.append(truth)
 
     def simulated(i: int, vector: Floats, m: int) -> NDArray[np.float32]:
