@@ -36,10 +36,10 @@ def python(program: str, **options: object) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", program], text=True, env=environment, **options)
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen) -> bool:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen | None = None) -> bool:
     """Wait until a condition holds; False if the process ended before."""
     while not condition():
-        if process.poll() is not None:
+        if process and process.poll() is not None:
             return False
         time.sleep(0.01)
     return True

@@ -25,7 +25,10 @@ RUNS = [{"start": n} for n in range(6)]
 
 
 def count_up(start, out, checkpoint):
-    """Count to 40 more in small steps, each of which is written down: a training in short."""
+    """Count to 40 more in small steps, each of which is written down: a training in short.
+
+    After 10 steps it waits as long as there is a file named hold beside the runs.
+    """
     file = Path(checkpoint)
     steps = json.loads(file.read_text()) if file.exists() else []
     with (out / "log.txt").open("a") as log:
@@ -36,6 +39,8 @@ def count_up(start, out, checkpoint):
         part.write_text(json.dumps(steps))
         part.replace(file)
         time.sleep(0.005)
+        while len(steps) == 10 and (out.parent / "hold").exists():
+            time.sleep(0.005)
     return {"sum": sum(steps)}
 
 
@@ -90,12 +95,15 @@ def test_worker_killed_in_the_middle_of_a_sweep(dask, tmp_path):
         while not killed:
             for log in tmp_path.glob("*/log.txt"):
                 file = log.with_name(CHECKPOINT)
-                if file.exists() and len(file.read_text()) > 40:
+                if file.exists() and len(json.loads(file.read_text())) == 10:
                     killed.append(int(log.read_text().split()[0]))
                     os.kill(killed[0], signal.SIGKILL)
+                    hold.unlink()
                     return
             time.sleep(0.002)
 
+    hold = tmp_path / "hold"
+    hold.touch()
     killer = threading.Thread(target=kill_the_first)
     killer.start()
     cards = sweep(tmp_path, RUNS, train=count_up, progress=False)

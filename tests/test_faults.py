@@ -75,10 +75,12 @@ def read_only_folder(request, tmp_path):
 def test_second_run_in_a_folder_is_told_and_goes_on_when_the_first_is_killed(whole, tmp_path):
     """It names the first and changes nothing; the lock of a killed run keeps nobody out."""
     path = tmp_path / "set.zarr"
-    program = (
-        "from pathlib import Path\nfrom tests.test_store import make, slow_down\n"
-        f"slow_down(); make(Path({str(path)!r}))"
-    )
+    program = f"""
+from pathlib import Path
+from tests.test_store import make, pause_after
+path = Path({str(path)!r})
+pause_after(1, path)
+make(path)"""
     with python(program) as first:
         try:
             assert wait_for(lambda: path.exists() and n_written(path) > 1, first)

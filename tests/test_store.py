@@ -4,13 +4,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 from types import SimpleNamespace
 
 import joblib
@@ -19,16 +16,15 @@ import psutil
 import pytest
 import zarr
 
+from tests.faults import needs_sigkill, python, wait_for
 from xrlab import ReciprocalGrid, generate
 from xrlab.crystal.setting import Setting
-from xrlab.datasets import dataset, layout
+from xrlab.datasets import dataset, layout, store
 from xrlab.datasets.dataset import make_sample
 from xrlab.datasets.store import NotEnoughSpaceError, estimate, generate_to, open_data_set
 
 QUICK = Setting(size=12, lot_size=8, lots=2, grid=ReciprocalGrid(shape=(16, 16)))
 N, CHUNK, SEED = 60, 8, 3  # the last chunk is not full
-
-needs_sigkill = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
 
 
 def make(path, n_samples=N, span=2, seed=SEED, setting=QUICK, **options):
@@ -36,14 +32,15 @@ def make(path, n_samples=N, span=2, seed=SEED, setting=QUICK, **options):
     return generate_to(path, span, n_samples, seed, setting, **options)
 
 
-def slow_down():
-    """Let each sample of this process take 20 ms longer, so that a kill comes in the middle."""
-    dataset.make_sample = slow_sample
+def pause_after(n, path):
+    """Let this process wait for ever once more than n chunks are written."""
 
+    def make_or_wait(*arguments):
+        while n_written(path) > n:
+            time.sleep(0.01)
+        return make_sample(*arguments)
 
-def slow_sample(*arguments):
-    time.sleep(0.02)
-    return make_sample(*arguments)
+    dataset.make_sample = make_or_wait
 
 
 def tree(path):
@@ -55,17 +52,6 @@ def tree(path):
 def n_written(path):
     """Number of chunks that are complete."""
     return len(list((path / "encodings").glob("c.*.0")))
-
-
-def wait_for(condition, process=None):
-    """Wait until a condition holds; False if the process ended before."""
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        if process and process.poll() is not None:
-            return False
-        time.sleep(0.001)
-    return True
 
 
 def assert_same(one, two):
@@ -175,13 +161,13 @@ def test_image_of_zeros_counts_as_written(tmp_path, monkeypatch):
 def test_killed_again_and_again(whole, tmp_path):
     """Main process killed while creating, early, late: nothing is lost, the files are the same."""
     path = tmp_path / "killed.zarr"
-    program = (
-        "from tests.test_store import make, slow_down\n"
-        "from pathlib import Path\n"
-        f"slow_down(); make(Path({str(path)!r}), n_jobs=2)"
-    )
     for n_before_kill in (-1, 1, 3, 5):
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[1])
+        process = python(f"""
+from pathlib import Path
+from tests.test_store import make, pause_after
+path = Path({str(path)!r})
+pause_after({n_before_kill}, path)
+make(path, n_jobs=2)""")
         assert wait_for(lambda n=n_before_kill: path.exists() and n_written(path) > n, process)
         process.kill()
         assert process.wait() == -signal.SIGKILL
@@ -199,7 +185,7 @@ def test_worker_of_a_cluster_killed(whole, tmp_path):
     distributed = pytest.importorskip("distributed")
 
     def kill():
-        wait_for(lambda: n_written(path) >= 2)
+        wait_for(lambda: n_written(path) > 1)
         os.kill(victim, signal.SIGKILL)
         left.append(n_written(path))
 
@@ -211,8 +197,8 @@ def test_worker_of_a_cluster_killed(whole, tmp_path):
         distributed.Client(cluster) as client,
         joblib.parallel_config(backend="dask"),
     ):
-        client.run(slow_down)
-        victim = min(client.run(os.getpid).values())
+        address, victim = min(client.run(os.getpid).items())
+        client.run(pause_after, -1, path, workers=[address])
         killer = threading.Thread(target=kill)
         killer.start()
         make(path)
@@ -407,11 +393,12 @@ def test_setting_of_an_older_or_newer_version(copy):
 def test_estimate(whole, monkeypatch):
     """Size is an upper bound, time that of a sample shared among workers."""
     on_disk = sum(4096 * -(-f.stat().st_size // 4096) for f in whole.rglob("c.*"))
-    monkeypatch.setattr(dataset, "make_sample", slow_sample)
+    samples = [9, 0.01, 0.02, 0.03]  # the first one compiles
+    monkeypatch.setattr(store.timeit, "repeat", lambda *_, **__: samples)
     cost = estimate(2, N, QUICK, n_jobs=2, chunk=CHUNK)
     assert on_disk <= cost.n_bytes < 2 * on_disk
     assert (cost.n_samples, cost.workers) == (N, 2)
-    assert 0.02 * N / 2 <= cost.seconds < 0.2 * N / 2
+    assert cost.seconds == pytest.approx(0.02 * N / 2)
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
