@@ -120,7 +120,7 @@ def test_twins_draw_the_same_lattices():
         coupling = rng.normal(0, 0.2, (span, span))
         start = np.where(rng.permutation(400).reshape(20, 20) < concentration * 400, 1, -1)
         made = []
-        for swap in (kernels._swap_cycles, kernels.plain_swap_cycles):
+        for swap in (kernels.swap_cycles, kernels.plain_swap_cycles):
             sites, learnt = start.astype(np.int8), coupling.copy()
             swap(sites, learnt, target.matrix, 6, 0.5, np.random.default_rng(1))
             made.append((sites, learnt))
@@ -128,7 +128,7 @@ def test_twins_draw_the_same_lattices():
         np.testing.assert_array_equal(made[0][1], made[1][1])
     block, uniform = samplers._growth_odds(0.4, -0.3, 0.6), rng.random((30, 30))
     grown = kernels.plain_grow(block, uniform)
-    np.testing.assert_array_equal(grown, kernels._grow(block, uniform))
+    np.testing.assert_array_equal(grown, kernels.grow(block, uniform))
     np.testing.assert_array_equal(
         kernels.plain_pair_means(grown, 4), kernels.pair_means(grown.astype(np.int8), 4)
     )
@@ -138,14 +138,14 @@ def test_twins_draw_the_same_lattices():
 @pytest.mark.parametrize(("size", "n"), [(9, 2), (50, 4)])
 def test_twins_of_the_spectrum_agree(size, n, fixed_mean):
     """Sums over waves differ by rounding only."""
-    rng, turn = np.random.default_rng(size), kernels._turn(size)
+    rng, turn = np.random.default_rng(size), kernels.unit_waves(size)
     lam = np.append(1.0, rng.uniform(-1, 1, n * n - 1) / n**2 / 2)
-    inverse = kernels._inverse_spectrum(lam, turn, fixed_mean)
+    inverse = kernels.inverse_spectrum(lam, turn, fixed_mean)
     np.testing.assert_allclose(
         kernels.plain_inverse_spectrum(lam, turn, fixed_mean), inverse, rtol=1e-12
     )
     for ours, theirs in zip(
-        kernels.plain_moments(inverse, n, turn), kernels._moments(inverse, n, turn), strict=True
+        kernels.plain_moments(inverse, n, turn), kernels.moments(inverse, n, turn), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
 

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.networks.backend import BATCH, import_keras
 
 if TYPE_CHECKING:
     import keras
 
-
-FloatArray = NDArray[np.floating]
 
 # Speckles go down to nothing; below this part of the mean a logarithm would see little else.
 FLOOR = 0.03
@@ -113,12 +112,12 @@ class Autoencoder:
             )
         return [float(loss) for loss in history.history["loss"]]
 
-    def latent(self, images: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def latent(self, images: ArrayLike) -> tuple[Reals, Reals]:
         """Return mean and standard deviation of the latent values, each (samples, latent)."""
         mean, log_variance = _run(self.encoder, self._checked(images))
         return mean, np.exp(log_variance / 2)
 
-    def draw(self, latent: ArrayLike) -> FloatArray:
+    def draw(self, latent: ArrayLike) -> Reals:
         """Draw the images S, mean 1 for a perfect one, that belong to latent values.
 
         Parameters
@@ -138,7 +137,7 @@ class Autoencoder:
         (log_s,) = _run(self.decoder, values)
         return np.exp(log_s[..., 0])
 
-    def information(self, images: ArrayLike) -> NDArray[np.float64]:
+    def information(self, images: ArrayLike) -> Floats:
         """Information that each latent value carries about an image, mean over images, in nats.
 
         The Kullback-Leibler divergence of its distribution from the normal one that it would have
@@ -147,7 +146,7 @@ class Autoencoder:
         mean, deviation = (each.astype(np.float64) for each in self.latent(images))
         return ((deviation**2 + mean**2 - 1) / 2 - np.log(deviation)).mean(axis=0)
 
-    def _checked(self, images: ArrayLike) -> NDArray[np.float32]:
+    def _checked(self, images: ArrayLike) -> Singles:
         array = np.asarray(images, np.float32)
         shape = self.encoder.input_shape[1:3]
         if array.ndim != 3 or array.shape[1:] != shape or not len(array):
@@ -233,7 +232,7 @@ def image_autoencoder(
     return Autoencoder(encoder, decoder, whole, lots * lot_size**2 / 2)
 
 
-def principal_components(train: ArrayLike, others: ArrayLike, n: int) -> tuple[FloatArray, ...]:
+def principal_components(train: ArrayLike, others: ArrayLike, n: int) -> tuple[Reals, ...]:
     """Project images on the n directions in which the training images vary most.
 
     Parameters
@@ -262,9 +261,7 @@ def principal_components(train: ArrayLike, others: ArrayLike, n: int) -> tuple[F
     return centred @ directions, moved @ directions
 
 
-def read(
-    known: ArrayLike, encodings: ArrayLike, unseen: ArrayLike, degree: int = 1
-) -> NDArray[np.float64]:
+def read(known: ArrayLike, encodings: ArrayLike, unseen: ArrayLike, degree: int = 1) -> Floats:
     """Read encodings off latent values by least squares, with a constant.
 
     Parameters
@@ -297,7 +294,7 @@ def read(
     return second @ coefficients
 
 
-def speckle_deviance(images: ArrayLike, drawn: ArrayLike) -> NDArray[np.float64]:
+def speckle_deviance(images: ArrayLike, drawn: ArrayLike) -> Floats:
     """Tell how unlike speckles the ratio x of an image to its drawing is: mean of x - ln x - 1.
 
     It is 0 where they agree, and about 1/(2 M) for M lots and nothing but speckles (Whittle's
@@ -320,7 +317,7 @@ def speckle_deviance(images: ArrayLike, drawn: ArrayLike) -> NDArray[np.float64]
     return np.mean(ratio - np.log(ratio) - 1, axis=(1, 2))
 
 
-def _powers(values: NDArray[np.float64], degree: int) -> NDArray[np.float64]:
+def _powers(values: Floats, degree: int) -> Floats:
     """Columns 1, z_m and, for degree 2, z_m z_n."""
     columns = [np.ones((len(values), 1)), values]
     if degree == 2:
@@ -364,7 +361,7 @@ def _sampling_layer(kl_weight: float, seed: int) -> keras.layers.Layer:
     return Sampling()
 
 
-def _run(model: keras.Model, values: NDArray[np.float32]) -> list[FloatArray]:
+def _run(model: keras.Model, values: Singles) -> list[Reals]:
     """Return the outputs of a model, in batches of bounded memory."""
     parts = []
     for start in range(0, len(values), BATCH):

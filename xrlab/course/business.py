@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import erf
 
+from xrlab.crystal.arrays import Floats
+
 # Net income without and with the network: all that is known of the published table.
 PUBLISHED = (197_850_000, 299_950_002)
-
 SHARES = ("error_rate", "noticed", "false_alarm")
 
 
@@ -156,9 +157,7 @@ class Story:
 
 
 _TODAY = Plan(units=20_000, price=12_000, measurement=1_500, analysis=500, fixed=2_150_000)
-
 _BY_EXPERTS = replace(_TODAY, price=17_000, analysis=5_500)
-
 _NETWORK = 2_449_998  # fixed costs with a network: what makes the published total come out
 
 STORIES: dict[str, Story] = {
@@ -356,7 +355,7 @@ def break_even(plan: Plan, name: str, target: float, low: float, high: float) ->
     return float(brentq(surplus, low, high, xtol=1e-12))
 
 
-def standard_error_from_r2(r2: ArrayLike, spread: ArrayLike) -> NDArray[np.float64]:
+def standard_error_from_r2(r2: ArrayLike, spread: ArrayLike) -> Floats:
     """Root mean square error of values that spread with this standard deviation.
 
     From the definition of R^2: sigma = spread x sqrt(1 - R^2).
@@ -455,9 +454,7 @@ def screen(
     }
 
 
-def _answers(
-    true: ArrayLike, answers: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _answers(true: ArrayLike, answers: ArrayLike) -> tuple[Floats, Floats]:
     truth, found = np.asarray(true, float), np.asarray(answers, float)
     if truth.shape != found.shape or truth.ndim != 2 or not len(truth):
         raise ValueError(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import STANDARD_GRID, trapezoid_weights
@@ -24,14 +24,9 @@ from xrlab.crystal.samplers import SAMPLERS
 from xrlab.crystal.setting import Setting
 from xrlab.crystal.speckle import ensemble_image
 
-Floats = NDArray[np.float64]
-
 LOT_SIZE = 25
-
 SPANS = (2, 3, 4, 5, 6)
-
 SIZES = (30, 40, 50, 64, 96, 128)
-
 LOTS = tuple(2**n for n in range(9))
 
 # Distances, in sites along each axis, up to which the ΔPDF of the image is drawn.
@@ -120,7 +115,7 @@ class Exploration:
     drawn: Encoding
     part: float
     lattice: Lattice
-    image: NDArray[np.float32]
+    image: Singles
     expected: Floats
     delta_pdf: Floats
 
@@ -138,7 +133,7 @@ def compute(state: State) -> Exploration:
     return Exploration(state, target, drawn, part, lattice, image, expected, image_pdf(image))
 
 
-def image_pdf(image: NDArray[np.floating], reach: int = REACH) -> Floats:
+def image_pdf(image: Reals, reach: int = REACH) -> Floats:
     """Invert an image on the standard grid: c(i, j) at [reach + i, reach + j], lots taken out.
 
     The Fourier integral over whole cells, see `inversion.delta_pdf`.
@@ -268,7 +263,6 @@ VERSION = 1
 
 # Sampler and lots share a byte, sizes and the seed (up to 999999) four.
 _HEAD = struct.Struct(">BI")
-
 _CHECK = struct.Struct(">H")
 
 

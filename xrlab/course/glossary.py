@@ -26,7 +26,6 @@ _KEPT = (
 )
 
 _SPOKEN = {"h and k": "h, k"}
-
 _AMBIGUOUS = {"p"}  # a probability in notebook 9, the weights of a certificate in the glossary
 
 COMMANDS = {

@@ -18,9 +18,7 @@ NEEDED = 1.2 * 2**30
 
 # Networks that the notebooks load.
 NETWORKS = ("cfs2", "cfs3", "cfs4", "measured")
-
 AGAIN = "close this notebook, run `make install` in the folder of the course, and start again"
-
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 

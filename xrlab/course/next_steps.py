@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from xrlab.course.figures.corrections import gallery_figure
+from xrlab.crystal.arrays import Floats, Sites
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.crystal.setting import Setting
@@ -89,7 +90,7 @@ def resolutions(
     return readings
 
 
-def three_dot_lattice(size: int = 50, seed: int = 0) -> NDArray[np.int8]:
+def three_dot_lattice(size: int = 50, seed: int = 0) -> Sites:
     """Make a lattice with perfect order of three sites at a time, and no pair correlation at all.
 
     Each site is the product of its two earlier neighbours, s(x, y) = s(x-1, y) s(x, y-1); only
@@ -172,7 +173,7 @@ def traversal_figure(rows: Sequence[ArrayLike], places: Sequence[float], span: i
     span : int
         Below each title stands what `delta_pdf` reads off the picture.
     """
-    gallery: list[dict[str, NDArray[np.float64]]] = []
+    gallery: list[dict[str, Floats]] = []
     for n, images in enumerate(rows, start=1):
         gallery.append({})
         for place, image in zip(places, np.asarray(images, np.float64), strict=True):

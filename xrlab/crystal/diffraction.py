@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xrlab.crystal.arrays import Floats, Singles
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID, OnGrid, ReciprocalGrid
 from xrlab.crystal.lattice import Lattice, as_sites
@@ -18,7 +19,7 @@ def diffraction_image(
     lots: int = 8,
     seed: int | np.random.Generator = 0,
     form_factor: ArrayLike | OnGrid | None = None,
-) -> NDArray[np.float32]:
+) -> Singles:
     """Diffuse intensity of a lattice, as a measurement over a few small coherent regions sees it.
 
     The intensity is the mean over `lots` windows of L x L sites, at random places of the periodic
@@ -89,7 +90,7 @@ def expected_image(
     concentration: float = 0.5,
     size: int | None = None,
     form_factor: ArrayLike | OnGrid | None = None,
-) -> NDArray[np.float32]:
+) -> Singles:
     """Image that lattices with these correlations have on average, without noise.
 
     The correlations are continued to all distances by the field of maximum entropy
@@ -139,7 +140,7 @@ def expected_image(
 
 def correlation_image(
     correlations: ArrayLike, grid: ReciprocalGrid = STANDARD_GRID, lot_size: int | None = None
-) -> NDArray[np.float64]:
+) -> Floats:
     """Sum up the image of given correlations.
 
     I(h, k) = sum over all (i, j) of w(i, j) c(i, j) cos 2 pi (h i + k j), with the lots window
@@ -176,8 +177,8 @@ def correlation_image(
 
 
 def _with_form_factor(
-    image: NDArray[np.float32], form_factor: ArrayLike | OnGrid | None, grid: ReciprocalGrid
-) -> NDArray[np.float32]:
+    image: Singles, form_factor: ArrayLike | OnGrid | None, grid: ReciprocalGrid
+) -> Singles:
     if form_factor is None:
         return image
     on = getattr(form_factor, "on", None)
@@ -191,6 +192,6 @@ def _with_form_factor(
     return image * values
 
 
-def _phases(q: NDArray[np.float64], length: int) -> NDArray[np.complex64]:
+def _phases(q: Floats, length: int) -> NDArray[np.complex64]:
     """Phase factors exp 2 pi i q x, shape (points of q, length)."""
     return np.exp(2j * np.pi * np.outer(q, np.arange(length))).astype(np.complex64)

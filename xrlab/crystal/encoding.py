@@ -7,9 +7,9 @@ from math import isqrt
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from xrlab.crystal.grid import Array
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.spectrum import (
     NotRealisableError,
     field_correlation,
@@ -30,7 +30,6 @@ REALISABLE_GRID = 64
 # doubled until lattices of an even and of an odd size have the rest: waves of period 2 fit only
 # the even ones.
 SOFTNESS = 0.003
-
 SMALLEST_LATTICES = (50, 51)
 
 
@@ -65,7 +64,7 @@ class Encoding:
            [0.5 , 0.25]])
     """
 
-    matrix: NDArray[np.float64]
+    matrix: Floats
 
     def __post_init__(self) -> None:
         matrix = _real_array(self.matrix, "an encoding matrix")
@@ -119,10 +118,7 @@ class Encoding:
 
     @classmethod
     def random(
-        cls,
-        span: int,
-        seed: int | np.random.Generator = 0,
-        distribution: Distribution = "uniform",
+        cls, span: int, seed: int | np.random.Generator = 0, distribution: Distribution = "uniform"
     ) -> Encoding:
         """Draw a random encoding.
 
@@ -255,7 +251,7 @@ class Encoding:
         return len(self.matrix)
 
     @property
-    def vector(self) -> NDArray[np.float64]:
+    def vector(self) -> Floats:
         """The n^2 - 1 values, the matrix row by row without c(0, 0)."""
         return self.matrix.ravel()[1:]
 
@@ -293,7 +289,7 @@ def component_names(span: int) -> list[str]:
     return [f"c({i}, {j})" for i in range(span) for j in range(span) if i or j]
 
 
-def _words(proof: NDArray[np.float64]) -> str:
+def _words(proof: Floats) -> str:
     """Write the sum p_00 + 2 sum p_ij c(i, j)."""
     terms = [
         f"{2 * value:+.3g} c({i}, {j})"
@@ -303,7 +299,7 @@ def _words(proof: NDArray[np.float64]) -> str:
     return " ".join(["1", *terms]).replace("+", "+ ").replace("-", "- ")
 
 
-def _real_array(values: ArrayLike, what: str) -> NDArray[np.float64]:
+def _real_array(values: ArrayLike, what: str) -> Floats:
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "biuf":
@@ -313,7 +309,7 @@ def _real_array(values: ArrayLike, what: str) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def _check_values(matrix: NDArray[np.float64]) -> None:
+def _check_values(matrix: Floats) -> None:
     # "not (... <= ...)" is also true for NaN
     for i, j in np.argwhere(~(np.abs(matrix) <= 1 + ROUNDING)):
         raise ValueError(
@@ -324,7 +320,7 @@ def _check_values(matrix: NDArray[np.float64]) -> None:
 # Encodings
 
 
-def three_site_conditions(span: int) -> Array:
+def three_site_conditions(span: int) -> Floats:
     """Write the three-site conditions as A c <= 1, c the vector of an encoding.
 
     Any three sites of +1 and -1 hold an even number of unlike pairs, so the correlations

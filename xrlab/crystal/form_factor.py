@@ -17,16 +17,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Floats, Waves
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 
 Atom = tuple[str, float, float, float]
 
-FloatArray = NDArray[np.float64]
 
-
-def scattering_factor(element: str, s: ArrayLike) -> FloatArray:
+def scattering_factor(element: str, s: ArrayLike) -> Floats:
     """Scattering factor f of a free atom or ion at rest, in electrons.
 
     Five Gaussians and a constant, f = sum a_i exp(-b_i s^2) + c (Waasmaier & Kirfel, Acta Cryst.
@@ -104,7 +103,7 @@ class Cell:
             )
 
     @property
-    def reciprocal(self) -> FloatArray:
+    def reciprocal(self) -> Floats:
         """**a***, **b***, **c*** as the rows of a 3 x 3 array, in 1/Å (without the factor 2 pi).
 
         >>> Cell(5.0, 10.0).reciprocal[:2].round(3) + 0
@@ -161,7 +160,7 @@ class Molecule:
         object.__setattr__(self, "b_iso", float(b) if b.ndim == 0 else tuple(b.tolist()))
 
     @property
-    def positions(self) -> FloatArray:
+    def positions(self) -> Floats:
         """Places of the atoms in Å, shape (atoms, 3)."""
         return np.array([atom[1:] for atom in self.atoms], np.float64)
 
@@ -185,14 +184,12 @@ class Molecule:
         """Shift by (x, y, z) Å."""
         return self._moved(np.eye(3), shift)
 
-    def _moved(self, matrix: FloatArray, shift: ArrayLike = 0) -> Molecule:
+    def _moved(self, matrix: Floats, shift: ArrayLike = 0) -> Molecule:
         places = (self.positions @ matrix.T + np.asarray(shift, np.float64)).tolist()
         elements = [atom[0] for atom in self.atoms]
         return replace(self, atoms=[(e, *r) for e, r in zip(elements, places, strict=True)])
 
-    def amplitude(
-        self, grid: ReciprocalGrid, cell: Cell, l_value: float = 0.0
-    ) -> NDArray[np.complex128]:
+    def amplitude(self, grid: ReciprocalGrid, cell: Cell, l_value: float = 0.0) -> Waves:
         """Scattered amplitude F(q) = sum f_n(s) exp(-B_n s^2) exp(i q r_n), in electrons.
 
         Here q = 2 pi (h a* + k b* + l c*) and s = |q|/4 pi. The array has the shape of the grid.
@@ -220,7 +217,7 @@ class Molecule:
         return total
 
 
-def _unit_vector(axis: ArrayLike) -> FloatArray:
+def _unit_vector(axis: ArrayLike) -> Floats:
     vector = np.asarray(axis, np.float64)
     if vector.shape != (3,) or not np.isfinite(vector).all() or not vector.any():
         raise ValueError(f"an axis is a direction (x, y, z) other than (0, 0, 0); got {axis!r}")
@@ -252,7 +249,7 @@ class FormFactor:
     cell: Cell
     l_value: float = 0.0
 
-    def on(self, grid: ReciprocalGrid = STANDARD_GRID, unit_mean: bool = False) -> FloatArray:
+    def on(self, grid: ReciprocalGrid = STANDARD_GRID, unit_mean: bool = False) -> Floats:
         """Return |dF|^2, dF = (F_A - F_B)/2, at the points of a grid.
 
         Parameters

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from xrlab.crystal.arrays import Floats
 
 # Radius round the Bragg peaks that image comparisons leave out, in r.l.u.
 BRAGG_RADIUS = 0.13
-
-Array = NDArray[np.float64]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,16 +48,16 @@ class ReciprocalGrid:
             )
 
     @property
-    def h_values(self) -> NDArray[np.float64]:
+    def h_values(self) -> Floats:
         """Value of h in every row, r.l.u."""
         return np.linspace(*self.h, self.shape[0])
 
     @property
-    def k_values(self) -> NDArray[np.float64]:
+    def k_values(self) -> Floats:
         """Value of k in every column, r.l.u."""
         return np.linspace(*self.k, self.shape[1])
 
-    def distance_to_bragg(self) -> NDArray[np.float64]:
+    def distance_to_bragg(self) -> Floats:
         """Distance of every point from the nearest Bragg peak (whole h and k), in r.l.u."""
         dh = self.h_values - np.round(self.h_values)
         dk = self.k_values - np.round(self.k_values)
@@ -69,12 +67,12 @@ class ReciprocalGrid:
 class OnGrid(Protocol):
     """Something that has a value at every point of a grid, such as a form factor."""
 
-    def on(self, grid: ReciprocalGrid) -> NDArray[np.float64]:
+    def on(self, grid: ReciprocalGrid) -> Floats:
         """Return its values, shape ``grid.shape``."""
         ...
 
 
-def as_image(image: ArrayLike, shape: tuple[int, int] | None = None) -> NDArray[np.float64]:
+def as_image(image: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
     """Check that an array can be a measured or simulated image and return it as float64.
 
     Parameters
@@ -128,7 +126,7 @@ def as_image(image: ArrayLike, shape: tuple[int, int] | None = None) -> NDArray[
     return array
 
 
-def trapezoid_weights(grid: ReciprocalGrid) -> NDArray[np.float64]:
+def trapezoid_weights(grid: ReciprocalGrid) -> Floats:
     """Weight of every pixel in a sum over the window, shape ``grid.shape``.
 
     Along an axis of whole cells the first and the last point are one and count half each, which

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Floats, Sites, Waves
+
 # Newton's steps double the digits at the end; far fewer than these are ever used.
 MAX_STEPS = 200
 
 # 1/S where S is to be 0; its logarithm stays finite.
 NO_SPECTRUM = 1e300
-
 Kernel = Callable[..., Any]
 
 
@@ -50,13 +51,6 @@ def compiled(plain: Kernel | None = None) -> Callable[[Kernel], Kernel]:
         return njit(cache=True, nogil=True)(kernel)
 
     return choose
-
-
-Floats = NDArray[np.float64]
-
-Sites = NDArray[np.int8]
-
-Waves = NDArray[np.complex128]
 
 
 def plain_grow(block: Floats, uniform: Floats) -> Sites:
@@ -165,7 +159,7 @@ def _waves(turn: Waves, distances: range) -> Waves:
 
 
 @compiled(plain_grow)
-def _grow(block, uniform):  # type: ignore[no-untyped-def]
+def grow(block, uniform):  # type: ignore[no-untyped-def]
     """Sites of a lattice from a uniform random number for each and the odds of 2 x 2 blocks."""
     size = len(uniform)
     one = block.sum(axis=0).sum(axis=0).sum(axis=0)  # of D alone
@@ -187,7 +181,7 @@ def _grow(block, uniform):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
+def pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
     """Couplings J_ij, and a field that is not returned, under which the sites are likeliest.
 
     Each site given its neighbours has <s> = tanh(field + sum J_ij (s(x+i, y+j) + s(x-i, y-j))):
@@ -216,7 +210,7 @@ def _pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
 
 
 @compiled(plain_swap_cycles)
-def _swap_cycles(sites, coupling, target, cycles, gain, rng):  # type: ignore[no-untyped-def]
+def swap_cycles(sites, coupling, target, cycles, gain, rng):  # type: ignore[no-untyped-def]
     """Run Monte Carlo cycles; `sites` and `coupling` change in place."""
     size, span = len(sites), len(target)
     square_mean = sites.mean() ** 2
@@ -319,7 +313,7 @@ def _pair_coupling(coupling, i, j, size):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[no-untyped-def]
+def newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[no-untyped-def]
     """Minimise the dual; return multipliers, spectrum, steps, and whether there is a solution.
 
     Without a solution the multipliers are the proof: 1/S > 0, and yet <rho, 1/S> <= 0.
@@ -331,15 +325,15 @@ def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[
     target = rho.copy().reshape(n_terms)
     soft = np.full(n_terms, softness)
     soft[0] = 0.0
-    turn = _turn(size)
+    turn = unit_waves(size)
     lam = start.copy().reshape(n_terms)
-    inverse = _inverse_spectrum(lam, turn, fixed_mean)
+    inverse = inverse_spectrum(lam, turn, fixed_mean)
     value = (weight * target * lam).sum() + 0.5 * (weight * soft * lam**2).sum()
     value -= np.log(inverse).mean()
     last = np.inf
     hessian = np.empty((n_terms, n_terms))
     for step in range(MAX_STEPS):
-        first, second = _moments(inverse, n, turn)
+        first, second = moments(inverse, n, turn)
         gradient = np.empty(n_terms)
         worst = 0.0
         for k in range(n_terms):
@@ -364,7 +358,7 @@ def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[
         length = 1.0
         while True:
             trial = lam + length * direction
-            inverse = _inverse_spectrum(trial, turn, fixed_mean)
+            inverse = inverse_spectrum(trial, turn, fixed_mean)
             if inverse.min() > 0:
                 product = (weight * target * trial).sum()
                 attempt = product + 0.5 * (weight * soft * trial**2).sum()
@@ -379,13 +373,13 @@ def _newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[
 
 
 @compiled()
-def _turn(size):  # type: ignore[no-untyped-def]
+def unit_waves(size):  # type: ignore[no-untyped-def]
     """Waves of the grid: exp 2 pi i h at h = 0, 1/N, ..., (N - 1)/N."""
     return np.exp(2j * np.pi * np.arange(size) / size)
 
 
 @compiled(plain_inverse_spectrum)
-def _inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
+def inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
     """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
     size, n = len(turn), round(np.sqrt(len(lam)))
     along_k = np.zeros((n, size), np.complex128)
@@ -409,7 +403,7 @@ def _inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
 
 
 @compiled(plain_moments)
-def _moments(inverse, n, turn):  # type: ignore[no-untyped-def]
+def moments(inverse, n, turn):  # type: ignore[no-untyped-def]
     """Cosine moments of S for 0 <= i, j < n, and of S^2 for 0 <= i <= 2n - 2, 1 - n <= j <= 2n - 2.
 
     The second has its j = 0 at column n - 1.

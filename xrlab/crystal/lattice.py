@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Sites
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.kernels import pair_means
 from xrlab.crystal.samplers import SAMPLERS, Start
@@ -30,7 +31,7 @@ class Lattice:
         The correlations that this finite lattice has, of the target's span.
     """
 
-    sites: NDArray[np.int8]
+    sites: Sites
     target: Encoding
     realised: Encoding = field(init=False)
 
@@ -155,7 +156,7 @@ def realised_correlations(sites: ArrayLike, span: int) -> Encoding:
     return Encoding((pair_means(array, span) - mean**2) / (1 - mean**2))
 
 
-def as_sites(sites: ArrayLike) -> NDArray[np.int8]:
+def as_sites(sites: ArrayLike) -> Sites:
     """Check that an array is a lattice of +1 and -1 and return it as int8."""
     array = np.asarray(sites)
     if array.ndim != 2 or array.shape[0] != array.shape[1]:

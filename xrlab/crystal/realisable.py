@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Floats, Mask
 from xrlab.crystal.encoding import Encoding, three_site_conditions, vector_length
-from xrlab.crystal.grid import Array
 from xrlab.crystal.spectrum import field_correlation, lattice_correlation
 
 # Correlations nearer together than this are the same: float32 labels are rounded by 6e-8, linear
 # programs end within 1e-7.
 SAME_POINT = 1e-6
-
-Floats = NDArray[np.float64]
 
 # Weight of a correlation against the entropy that keeps away from its edge: the end of a sure range
 # is at most 1/PUSH from the edge, as a correlation of the field. Stronger takes more steps.
@@ -25,7 +23,6 @@ PUSH = 30.0
 
 # Newton steps without a warm start are some 20, rarely 100; where there is no range they never end.
 MAX_STEPS = 200
-
 DECREMENT = 1e-7
 
 # Points along each axis of a reciprocal cell, at least, and for each site of the span.
@@ -163,7 +160,7 @@ def _conditions(span: int) -> Floats:
     return three_site_conditions(span)
 
 
-def three_site_slack(vectors: ArrayLike, span: int) -> Array:
+def three_site_slack(vectors: ArrayLike, span: int) -> Floats:
     """Distance, 1 - A c, of every encoding from its nearest three-site condition.
 
     Parameters
@@ -181,10 +178,10 @@ def three_site_slack(vectors: ArrayLike, span: int) -> Array:
     >>> three_site_slack([[0.5, 0.5, 0.25], [0.9, 0.9, 0.0], [0, 0, 0]], span=2)
     array([ 0.25, -0.8 ,  1.  ])
     """
-    return 1 - (_vectors(vectors, span) @ three_site_conditions(span).T).max(axis=1)
+    return 1 - (as_vectors(vectors, span) @ three_site_conditions(span).T).max(axis=1)
 
 
-def possible(vectors: ArrayLike, span: int) -> NDArray[np.bool_]:
+def possible(vectors: ArrayLike, span: int) -> Mask:
     """Say which encodings meet every three-site condition.
 
     >>> possible([[0.5, 0.5, 0.25], [0.9, 0.9, 0.0]], span=2)
@@ -195,7 +192,7 @@ def possible(vectors: ArrayLike, span: int) -> NDArray[np.bool_]:
 
 def possible_region(
     span: int, across: int, up: int, held: Mapping[int, tuple[float, float]] | None = None
-) -> Array:
+) -> Floats:
     """Find which pairs of values two components can have under the three-site conditions.
 
     The conditions cut a convex body out of all encodings; this is its shadow on the plane of two
@@ -234,7 +231,7 @@ def possible_region(
 @lru_cache(maxsize=512)
 def _region(
     span: int, across: int, up: int, held: tuple[tuple[int, tuple[float, float]], ...]
-) -> Array:
+) -> Floats:
     from scipy.optimize import linprog  # not needed for the ranges of every explorer: 20 MB
 
     conditions = three_site_conditions(span)
@@ -244,14 +241,14 @@ def _region(
         if limits[place][0] > limits[place][1]:
             return np.empty((0, 2))
 
-    def farthest(direction: Array) -> Array | None:
+    def farthest(direction: Floats) -> Floats | None:
         """Return the point of the region farthest in a direction."""
         cost = np.zeros(len(limits))
         cost[[across, up]] = -direction
         answer = linprog(cost, conditions, np.ones(len(conditions)), bounds=limits)
         return answer.x[[across, up]] if answer.status == 0 else None
 
-    corners: list[Array] = []
+    corners: list[Floats] = []
     for direction in np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], float):
         point = farthest(direction)
         if point is None:
@@ -274,7 +271,7 @@ def _region(
     return region[np.abs(bend) > SAME_POINT] if len(region) > 2 else region
 
 
-def inside(region: ArrayLike, points: ArrayLike, margin: float = SAME_POINT) -> NDArray[np.bool_]:
+def inside(region: ArrayLike, points: ArrayLike, margin: float = SAME_POINT) -> Mask:
     """Say which points lie in a convex polygon.
 
     Parameters
@@ -299,7 +296,8 @@ def inside(region: ArrayLike, points: ArrayLike, margin: float = SAME_POINT) -> 
     return (left >= -margin * np.linalg.norm(edges, axis=1)).all(axis=1)
 
 
-def _vectors(vectors: ArrayLike, span: int) -> Array:
+def as_vectors(vectors: ArrayLike, span: int) -> Floats:
+    """Check that an array holds encodings of this span and return it as float64."""
     array = np.asarray(vectors, float)
     if array.ndim != 2 or array.shape[1] != vector_length(span):
         raise ValueError(

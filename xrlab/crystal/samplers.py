@@ -12,14 +12,12 @@ from contextlib import suppress
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from xrlab.crystal.arrays import Floats, Sites, Waves
 from xrlab.crystal.encoding import Encoding, component_names, vector_length
-from xrlab.crystal.kernels import _grow, _pseudo_likelihood, _swap_cycles
+from xrlab.crystal.kernels import grow, pseudo_likelihood, swap_cycles
 from xrlab.crystal.spectrum import Spectrum, field_correlation, maximum_entropy, phase_shift
-
-Sites = NDArray[np.int8]
 
 Start = Literal["warm", "cold"]
 
@@ -90,11 +88,11 @@ def monte_carlo(
         cycles = cycles or cold_cycles
     else:
         noise = _phases(size, rng)
-        coupling = _pseudo_likelihood(_cut(spectrum.values, noise, concentration), encoding.span)
+        coupling = pseudo_likelihood(_cut(spectrum.values, noise, concentration), encoding.span)
         coupling = coupling.round(COUPLING_DIGITS)
         sites = _cut(spectrum.blurred(cold_cycles / CYCLES_PER_SITE), noise, concentration)
         cycles = cycles or cold_cycles // WARM_SAVES
-    _swap_cycles(sites, coupling, encoding.matrix, cycles, GAIN, rng)
+    swap_cycles(sites, coupling, encoding.matrix, cycles, GAIN, rng)
     return sites
 
 
@@ -147,16 +145,12 @@ def growth(
             f"take Encoding.product, or another sampler"
         )
     odds = _growth_odds(along_a, along_b, concentration)
-    return _grow(odds, rng.random((size, size))).astype(np.int8)
+    return grow(odds, rng.random((size, size))).astype(np.int8)
 
 
 Sampler = Callable[..., Sites]
 
-SAMPLERS: dict[str, Sampler] = {
-    "monte_carlo": monte_carlo,
-    "gaussian": gaussian,
-    "growth": growth,
-}
+SAMPLERS: dict[str, Sampler] = {"monte_carlo": monte_carlo, "gaussian": gaussian, "growth": growth}
 
 
 def _field_spectrum(encoding: Encoding, size: int, concentration: float) -> Spectrum:
@@ -181,20 +175,18 @@ def _without_bias(spectrum: Spectrum, encoding: Encoding, concentration: float) 
     return spectrum
 
 
-def cut_field(spectrum: NDArray[np.float64], rng: np.random.Generator) -> Sites:
+def cut_field(spectrum: Floats, rng: np.random.Generator) -> Sites:
     """Make the lattice of a Gaussian field with any spectrum, shape (N, N), cut at its middle."""
     return _cut(spectrum, _phases(len(spectrum), rng), 0.5)
 
 
-def _phases(size: int, rng: np.random.Generator) -> NDArray[np.complex128]:
+def _phases(size: int, rng: np.random.Generator) -> Waves:
     """Fourier coefficients of modulus 1 and random phase of a real N x N field."""
     noise = fft.rfft2(rng.standard_normal((size, size)))
     return noise / np.abs(noise)
 
 
-def _cut(
-    spectrum: NDArray[np.float64], phases: NDArray[np.complex128], concentration: float
-) -> Sites:
+def _cut(spectrum: Floats, phases: Waves, concentration: float) -> Sites:
     """Lattice that is +1 where the field of this spectrum is highest."""
     field = fft.irfft2(np.sqrt(spectrum[:, : phases.shape[1]]) * phases, s=spectrum.shape).ravel()
     n_minus = field.size - round(concentration * field.size)
@@ -203,7 +195,7 @@ def _cut(
     return sites.reshape(spectrum.shape)
 
 
-def _growth_odds(r: float, s: float, concentration: float) -> NDArray[np.float64]:
+def _growth_odds(r: float, s: float, concentration: float) -> Floats:
     """Joint probabilities, shape (2, 2, 2, 2), of four sites A B / C D, each -1 or +1.
 
     Any three of the four are a Markov chain along the two bonds between them, with correlation r

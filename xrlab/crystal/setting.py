@@ -44,7 +44,5 @@ class Setting:
 # As in the study of 2023, and for the networks that come with xrlab: any target, and a start from
 # nothing.
 STUDY = Setting(targets="uniform", start="cold")
-
 STANDARD = Setting()  # 50/25/8
-
 SETTING = Setting(size=96, lot_size=48, lots=64)

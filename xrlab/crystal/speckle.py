@@ -7,13 +7,13 @@ Phenomena in Optics, 2007, chapter 3); the mean of M lots has a relative spread 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import fft
 from scipy.special import gammaln, polygamma
 
+from xrlab.crystal.arrays import Floats, Integers, Reals
 from xrlab.crystal.diffraction import correlation_image, expected_image
 from xrlab.crystal.encoding import Encoding
-from xrlab.crystal.grid import Array, Floats
 from xrlab.crystal.lattice import Lattice
 from xrlab.crystal.setting import STANDARD, Setting
 from xrlab.crystal.spectrum import NotRealisableError
@@ -49,7 +49,7 @@ def effective_lots(size: int, lot_size: int, lots: int) -> float:
     return float(lots / (1 + (lots - 1) * p**2))
 
 
-def speckle_density(intensity: ArrayLike, lots: float, expected: ArrayLike = 1.0) -> Array:
+def speckle_density(intensity: ArrayLike, lots: float, expected: ArrayLike = 1.0) -> Floats:
     """Compute the density of intensities that M independent lots show round their expectation S.
 
     The amplitude of one large lot is a sum of many contributions, so its real and imaginary part
@@ -92,7 +92,7 @@ def speckle_contrast(lots: float) -> float:
     return float(np.sqrt(polygamma(1, lots)))
 
 
-def per_decade(intensities: ArrayLike, edges: ArrayLike) -> Array:
+def per_decade(intensities: ArrayLike, edges: ArrayLike) -> Floats:
     """Share of the pixels per factor of ten in intensity.
 
     Parameters
@@ -117,7 +117,7 @@ def per_decade(intensities: ArrayLike, edges: ArrayLike) -> Array:
     return count / max(np.isfinite(values).sum(), 1) / np.diff(np.log10(ends))
 
 
-def log_contrast(images: ArrayLike) -> NDArray[np.floating]:
+def log_contrast(images: ArrayLike) -> Reals:
     """Compute the standard deviation of ln I over the pixels, for each image.
 
     It does not change when an image is multiplied by a number, and it is what the last step of the
@@ -139,7 +139,7 @@ def log_contrast(images: ArrayLike) -> NDArray[np.floating]:
     return np.nanstd(log, axis=(-2, -1))
 
 
-def lots_floor(lattice: Lattice, lot_size: int = 25, lots: int = 8) -> NDArray[np.float64]:
+def lots_floor(lattice: Lattice, lot_size: int = 25, lots: int = 8) -> Floats:
     """Error that the choice of lots alone gives a perfect inversion: what chance leaves.
 
     An image shows the pairs inside its lots, the label counts all pairs of the lattice. For lots
@@ -171,7 +171,7 @@ def lots_floor(lattice: Lattice, lot_size: int = 25, lots: int = 8) -> NDArray[n
     u = lattice.sites - lattice.sites.mean()
     variance = u.var()
 
-    def window_means(values: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float64]:
+    def window_means(values: Floats, rows: int, columns: int) -> Floats:
         box = np.zeros((size, size))
         box[:rows, :columns] = 1 / (rows * columns)
         # Correlation, not convolution: the window begins at its place.
@@ -274,7 +274,7 @@ def grain(image: ArrayLike, expected: ArrayLike) -> float:
     return float(np.sqrt(np.mean((np.asarray(image) / np.asarray(expected) - 1) ** 2)))
 
 
-def lit_sites(size: int, lot_size: int, lots: int, seed: int) -> NDArray[np.intp]:
+def lit_sites(size: int, lot_size: int, lots: int, seed: int) -> Integers:
     """Count the lots that light each site, for the same seed as in `diffraction_image`."""
     corners = np.random.default_rng(seed).integers(size, size=(lots, 2, 1))
     count = np.zeros((size, size), np.intp)

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from xrlab.crystal.kernels import _inverse_spectrum, _newton, _turn
+from xrlab.crystal.arrays import Floats
+from xrlab.crystal.kernels import inverse_spectrum, newton, unit_waves
 
 # An endless lattice is taken for a periodic one, made larger until what is left of the order half
 # way across is negligible. The largest grid takes 0.1 s.
 NEGLIGIBLE = 1e-3
-
 LARGEST_GRID = 512
 
 
@@ -36,7 +36,7 @@ class NotRealisableError(ValueError):
         spectrum S >= 0 then has p_00 + 2 sum p_ij rho_ij = <p S> >= 0; these rho do not.
     """
 
-    def __init__(self, message: str, certificate: NDArray[np.float64]) -> None:
+    def __init__(self, message: str, certificate: Floats) -> None:
         super().__init__(message)
         self.certificate = certificate
 
@@ -55,17 +55,17 @@ class Spectrum:
         Newton steps that it took.
     """
 
-    multipliers: NDArray[np.float64]
-    values: NDArray[np.float64]
+    multipliers: Floats
+    values: Floats
     steps: int
 
     @property
-    def correlations(self) -> NDArray[np.float64]:
+    def correlations(self) -> Floats:
         """Correlations rho of the field at all distances (i, j) modulo N, shape (N, N)."""
         rho = np.fft.fft2(self.values).real / self.values.size
         return np.clip(rho / rho[0, 0], -1, 1)
 
-    def blurred(self, reach: float) -> NDArray[np.float64]:
+    def blurred(self, reach: float) -> Floats:
         """S with every rho(i, j) damped by exp(-(i^2 + j^2) / (2 reach^2)), shape (N, N)."""
         size = len(self.values)
         steps = np.minimum(np.arange(size), size - np.arange(size))
@@ -138,10 +138,10 @@ def maximum_entropy(
     multipliers[0, 0] = 1.0
     if start is not None:  # a little away from the border, where steps would be short
         trial = multipliers + 0.8 * (start.multipliers - multipliers)
-        if _inverse_spectrum(trial.ravel(), _turn(size), fixed_mean).min() > 0:
+        if inverse_spectrum(trial.ravel(), unit_waves(size), fixed_mean).min() > 0:
             multipliers = trial
     for soft in [*easing, softness]:
-        multipliers, values, more, found = _newton(
+        multipliers, values, more, found = newton(
             matrix, multipliers, size, fixed_mean, soft, tolerance
         )
         steps += more
@@ -158,7 +158,7 @@ def maximum_entropy(
 
 def extend(
     correlations: ArrayLike, reach: int, concentration: float = 0.5, size: int | None = None
-) -> NDArray[np.float64]:
+) -> Floats:
     """Continue the correlations of a lattice to far distances, by the field of maximum entropy.
 
     Parameters
@@ -201,7 +201,7 @@ def extend(
     return c[np.ix_(places, places)]
 
 
-def field_correlation(c: ArrayLike, concentration: float = 0.5) -> NDArray[np.float64]:
+def field_correlation(c: ArrayLike, concentration: float = 0.5) -> Floats:
     """Correlation rho that a Gaussian field needs so that its cut-off lattice has correlation c.
 
     At concentration 1/2, rho = sin(pi c / 2) (Van Vleck & Middleton, Proc. IEEE 54, 2, 1966).
@@ -230,7 +230,7 @@ def field_correlation(c: ArrayLike, concentration: float = 0.5) -> NDArray[np.fl
     return np.sin(np.interp(wanted, table, angles))
 
 
-def lattice_correlation(rho: ArrayLike, concentration: float = 0.5) -> NDArray[np.float64]:
+def lattice_correlation(rho: ArrayLike, concentration: float = 0.5) -> Floats:
     """Correlation c of the lattice that is +1 where a Gaussian field passes its threshold.
 
     c = integral from 0 to asin(rho) of exp(-t^2 / (1 + sin x)) dx / (2 pi p (1 - p)) for a
@@ -251,7 +251,7 @@ def lattice_correlation(rho: ArrayLike, concentration: float = 0.5) -> NDArray[n
     return np.interp(angle, angles, table)
 
 
-def phase_shift(spectrum: Spectrum, span: int, concentration: float = 0.5) -> NDArray[np.float64]:
+def phase_shift(spectrum: Spectrum, span: int, concentration: float = 0.5) -> Floats:
     """Lattice correlation that a field of random phases has beyond that of a Gaussian one.
 
     A sum of waves of fixed amplitudes is Gaussian but for its fourth cumulants,
@@ -283,16 +283,14 @@ def phase_shift(spectrum: Spectrum, span: int, concentration: float = 0.5) -> ND
     return shift
 
 
-def lowest_value(multipliers: NDArray[np.float64], points: int = 256) -> float:
+def lowest_value(multipliers: Floats, points: int = 256) -> float:
     """Lowest value of p_00 + 2 sum p_ij cos 2 pi (h i + k j) on a fine grid of the cell."""
     wave = np.exp(2j * np.pi * np.outer(np.arange(points) / points, np.arange(len(multipliers))))
     return float((2 * (wave @ multipliers @ wave.T).real - multipliers[0, 0]).min())
 
 
 @lru_cache(maxsize=32)
-def _threshold_table(
-    concentration: float, points: int = 20_001
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _threshold_table(concentration: float, points: int = 20_001) -> tuple[Floats, Floats]:
     """Angles asin(rho) from -pi/2 to pi/2 and the lattice correlation at each."""
     if not 0 < concentration < 1:
         raise ValueError(f"a concentration lies between 0 and 1; got {concentration:g}")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from xrlab.crystal.arrays import Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.lattice import Lattice, simulate
@@ -38,9 +38,9 @@ class DataSet:
         How they were made.
     """
 
-    images: NDArray[np.float32]
-    encodings: NDArray[np.float32]
-    targets: NDArray[np.float32]
+    images: Singles
+    encodings: Singles
+    targets: Singles
     setting: Setting
 
     def __len__(self) -> int:
@@ -141,11 +141,8 @@ def make_lattice(
 
 
 def make_sample(
-    span: int,
-    seed: int,
-    index: int,
-    setting: Setting = Setting(),
-) -> tuple[NDArray[np.float32], Encoding, Encoding]:
+    span: int, seed: int, index: int, setting: Setting = Setting()
+) -> tuple[Singles, Encoding, Encoding]:
     """Simulate sample `index` of the data set `seed`: image, realised encoding, target.
 
     The result depends on the arguments alone, never on what other samples are made.
@@ -224,5 +221,5 @@ def generate(
 
 def _make_chunk(
     span: int, seed: int, chunk: range, setting: Setting
-) -> list[tuple[NDArray[np.float32], Encoding, Encoding]]:
+) -> list[tuple[Singles, Encoding, Encoding]]:
     return [make_sample(span, seed, i, setting) for i in chunk]

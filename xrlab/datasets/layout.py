@@ -12,9 +12,9 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from xrlab.crystal.arrays import Singles
 from xrlab.crystal.encoding import vector_length
 from xrlab.io.files import LOCK, InUseError, alone, cannot_write
 
@@ -91,7 +91,7 @@ def from_plain(kind: Any, value: Any) -> Any:
     return kind(**{name: from_plain(hints[name], each) for name, each in value.items()})
 
 
-def read(path: Path, name: str, samples: range) -> NDArray[np.float32]:
+def read(path: Path, name: str, samples: range) -> Singles:
     """Read a part of an array; ValueError if a sample of it is missing or damaged."""
     try:
         array = zarr.open_array(path / name, mode="r")

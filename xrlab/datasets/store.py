@@ -50,7 +50,6 @@ CHUNK = 128
 # Seconds without a finished chunk after which a Dask cluster is given up. Joblib 1.6 does not hear
 # of a task that Dask gives up because worker after worker died of it, and would wait for ever.
 PATIENCE = 3600
-
 STANDARD_SETTING = Setting()
 
 

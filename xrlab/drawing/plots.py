@@ -77,13 +77,13 @@ def lattice_figure(
     lattice: Lattice, image: ArrayLike, grid: ReciprocalGrid = STANDARD_GRID
 ) -> go.Figure:
     """Draw encoding | lattice | diffraction image."""
-    figure = _panels("realised encoding", "lattice", "diffraction image")
+    figure = panels("realised encoding", "lattice", "diffraction image")
     add_encoding(figure, lattice.realised, column=1)
     add_lattice(figure, lattice, column=2)
     add_image(figure, image, grid, column=3)
     return describe(
         figure,
-        f"Left, the realised encoding, {_values(lattice.realised)}; then the lattice with this "
+        f"Left, the realised encoding, {values_text(lattice.realised)}; then the lattice with this "
         f"order, {len(lattice.sites)} sites along each side; right, its diffraction image.",
     )
 
@@ -92,7 +92,7 @@ def images_figure(
     images: Mapping[str, ArrayLike], grid: ReciprocalGrid = STANDARD_GRID
 ) -> go.Figure:
     """Draw several images side by side, each on its own colour scale."""
-    figure = _panels(*images)
+    figure = panels(*images)
     for column, image in enumerate(images.values(), start=1):
         add_image(figure, image, grid, column)
     return figure
@@ -167,7 +167,7 @@ def add_encoding(
     figure.update_yaxes(dtick=1, autorange="reversed", row=1, col=column)
 
 
-def _values(encoding: Encoding, standard_error: ArrayLike | None = None) -> str:
+def values_text(encoding: Encoding, standard_error: ArrayLike | None = None) -> str:
     """Write out an encoding, for those who cannot see its matrix."""
     errors = [""] * len(encoding.vector)
     if standard_error is not None:
@@ -180,7 +180,8 @@ def _values(encoding: Encoding, standard_error: ArrayLike | None = None) -> str:
     )
 
 
-def _panels(*titles: str) -> go.Figure:
+def panels(*titles: str) -> go.Figure:
+    """Make a row of panels, each under its title."""
     width = 240 * len(titles)  # four panels fit a page
     figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=65 / width)
     return figure.update_layout(

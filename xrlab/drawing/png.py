@@ -12,17 +12,11 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 # Safe for colour-blind readers: even steps of lightness, and red-blue with white at 0.
 Colours = str | tuple[tuple[float, str], ...]
-
 INTENSITY, SIGNED = "Viridis", "RdBu"
-
 SITES = ((0.0, "rgb(242, 239, 230)"), (1.0, "rgb(27, 58, 75)"))
-
 MARKERS = ("circle", "x", "diamond", "cross")
-
 METHODS = ("circle", "square", "diamond")
-
 LINES = ("solid", "dash", "dot", "dashdot")
-
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe & Ito
 
 

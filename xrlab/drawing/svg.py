@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Floats, Reals
 from xrlab.drawing.png import INTENSITY, Colours, picture
 
 # A method keeps its colour and its shape in all figures (those of xrlab.drawing.plots, Okabe &
@@ -56,14 +57,14 @@ class Frame:
         parts = [f'<rect class="frame" x="{left}" y="{top}" width="{width}" height="{height}"/>']
         for x in range(len(x_names)) if x_names else ticks(*self.x):
             at, name = self.right(x), x_names[int(x)] if x_names else f"{x:g}"
-            parts.append(_line(at, bottom, at, bottom + 4, "tick"))
-            parts.append(_text(at, bottom + 15, name, "middle"))
+            parts.append(line(at, bottom, at, bottom + 4, "tick"))
+            parts.append(text(at, bottom + 15, name, "middle"))
         given = np.asarray(y_ticks, float)
         for y in given if given.size else ticks(*self.y):
             at = self.down(y)
-            parts.append(_line(left - 4, at, left, at, "tick"))
-            parts.append(_text(left - 6, at + 4, f"{y:g}".replace("-", "−"), "end"))
-        parts.append(_text(left + width / 2, bottom + 31, x_label, "middle"))
+            parts.append(line(left - 4, at, left, at, "tick"))
+            parts.append(text(left - 6, at + 4, f"{y:g}".replace("-", "−"), "end"))
+        parts.append(text(left + width / 2, bottom + 31, x_label, "middle"))
         turn = f' transform="rotate(-90 12 {middle})"'
         parts.append(
             f'<text x="12" y="{middle}" text-anchor="middle"{turn}>{escape(y_label)}</text>'
@@ -71,7 +72,7 @@ class Frame:
         return "".join(parts)
 
 
-def ticks(low: float, high: float, most: int = 6) -> NDArray[np.float64]:
+def ticks(low: float, high: float, most: int = 6) -> Floats:
     """Round numbers from low to high, at most so many.
 
     >>> ticks(0, 2)
@@ -117,13 +118,14 @@ def heat_map(
         parts.append(_png(picture(strip, colours, limits, pixels=1), beside))
         scale = Frame((0, 1), limits, beside)
         parts += [
-            _text(262, min(max(scale.down(tick) + 4, 16), 208), f"{tick:g}".replace("-", "−"))
+            text(262, min(max(scale.down(tick) + 4, 16), 208), f"{tick:g}".replace("-", "−"))
             for tick in ticks(*limits, 5)
         ]
-    return _svg(300, 246, description, parts)
+    return svg_element(300, 246, description, parts)
 
 
-def _svg(width: float, height: float, description: str, parts: Iterable[str]) -> str:
+def svg_element(width: float, height: float, description: str, parts: Iterable[str]) -> str:
+    """Join the parts of a picture to an ``<svg>`` element of this size."""
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(description)}">'
         f"<title>{escape(description)}</title>{''.join(parts)}</svg>"
@@ -152,21 +154,24 @@ def _hatch(box: tuple[float, float, float, float]) -> str:
     )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, style: str = "zero") -> str:
+def line(x1: float, y1: float, x2: float, y2: float, style: str = "zero") -> str:
+    """Draw a straight line."""
     return f'<path class="{style}" d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}"/>'
 
 
-def _text(x: float, y: float, words: str, anchor: str = "start") -> str:
+def text(x: float, y: float, words: str, anchor: str = "start") -> str:
+    """Write words at a place of the page."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def _bar(frame: Frame, x: float, value: float, error: float, style: str) -> str:
+def error_bar(frame: Frame, x: float, value: float, error: float, style: str) -> str:
+    """Draw an error bar, cut at the edges of the frame."""
     low, high = (min(max(value + sign * error, frame.y[0]), frame.y[1]) for sign in (-1, 1))
     at = frame.right(x)
-    return _line(at, frame.down(low), at, frame.down(high), f"{style} bar")
+    return line(at, frame.down(low), at, frame.down(high), f"{style} bar")
 
 
-def _mark(frame: Frame, x: float, value: float, style: str, size: float) -> str:
+def mark(frame: Frame, x: float, value: float, style: str, size: float) -> str:
     """Draw a circle for the network and what is measured, a square for the fit, a diamond else."""
     x, y = frame.right(x), frame.down(value)
     if style == FIT:
@@ -179,7 +184,7 @@ def _mark(frame: Frame, x: float, value: float, style: str, size: float) -> str:
     return f'<path class="{style} mark" d="{outline}"/>'
 
 
-def _curve(frame: Frame, x: NDArray[np.floating], y: NDArray[np.floating], style: str) -> str:
+def curve(frame: Frame, x: Reals, y: Reals, style: str) -> str:
     """Join the points, with a gap wherever one is NaN."""
     path, pen = [], "M"
     for a, b in zip(x, y, strict=True):

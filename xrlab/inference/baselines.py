@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.speckle import lots_floor
 from xrlab.datasets.dataset import DataSet, make_lattice
 from xrlab.inference.delta_pdf import delta_pdf
@@ -16,7 +16,7 @@ from xrlab.inference.likelihood import maximum_likelihood
 from xrlab.inference.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 
-def evaluate(true: NDArray[np.floating], estimate: NDArray[np.floating]) -> dict[str, float]:
+def evaluate(true: Reals, estimate: Reals) -> dict[str, float]:
     """R^2 (mean over components), MSE and MAE of encodings, shape (samples, components)."""
     return {
         "r2": r2_score(true, estimate),
@@ -25,17 +25,17 @@ def evaluate(true: NDArray[np.floating], estimate: NDArray[np.floating]) -> dict
     }
 
 
-def delta_pdf_vectors(data: DataSet) -> NDArray[np.float64]:
+def delta_pdf_vectors(data: DataSet) -> Floats:
     """Vectors of the baseline, `delta_pdf` with the known lots, for every image of a data set."""
     grid, lot_size = data.setting.grid, data.setting.lot_size
     return np.array([delta_pdf(image, data.span, grid, lot_size).vector for image in data.images])
 
 
-def maximum_likelihood_vectors(data: DataSet, n_jobs: int = -1) -> NDArray[np.float64]:
+def maximum_likelihood_vectors(data: DataSet, n_jobs: int = -1) -> Floats:
     """Vectors of `maximum_likelihood` with the known lots; NaN where it finds no answer."""
     setting = data.setting
 
-    def read(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    def read(image: Singles) -> Floats:
         try:
             found = maximum_likelihood(
                 image, data.span, setting.grid, setting.lot_size, setting.lots
@@ -49,9 +49,7 @@ def maximum_likelihood_vectors(data: DataSet, n_jobs: int = -1) -> NDArray[np.fl
     return np.array(answers)
 
 
-def lots_floors(
-    span: int, seed: int, samples: range, data: DataSet, n_jobs: int = -1
-) -> NDArray[np.float64]:
+def lots_floors(span: int, seed: int, samples: range, data: DataSet, n_jobs: int = -1) -> Floats:
     """Return the standard errors that the choice of lots leaves: `lots_floor` of every sample.
 
     Parameters
@@ -67,7 +65,7 @@ def lots_floors(
     """
     setting = data.setting
 
-    def floor(index: int) -> NDArray[np.float64]:
+    def floor(index: int) -> Floats:
         lattice, _ = make_lattice(span, seed, index, setting)
         return lots_floor(lattice, setting.lot_size, setting.lots)
 
@@ -75,9 +73,7 @@ def lots_floors(
         return np.array(Parallel(n_jobs, prefer="threads")(delayed(floor)(i) for i in samples))
 
 
-def side_by_side(
-    data: DataSet, answers: NDArray[np.floating], seed: int, first: int
-) -> dict[str, Any]:
+def side_by_side(data: DataSet, answers: Reals, seed: int, first: int) -> dict[str, Any]:
     """Figures of a model, the baselines and the limit on the same images.
 
     Parameters

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image, trapezoid_weights
 
@@ -81,9 +82,7 @@ def delta_pdf(
 
 
 @lru_cache(maxsize=8)
-def _cosine_basis(
-    span: int, grid: ReciprocalGrid
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _cosine_basis(span: int, grid: ReciprocalGrid) -> tuple[Floats, Floats]:
     """Columns 1, 2 cos 2 pi (h i + k j) for i, j >= 0 and then for (i, -j); trapezoid weights."""
     pairs = [(i, j) for i in range(span) for j in range(span) if i or j]
     pairs += [(i, -j) for i, j in pairs if i and j]

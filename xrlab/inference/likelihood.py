@@ -12,9 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import fft
 
+from xrlab.crystal.arrays import Floats, Mask
 from xrlab.crystal.diffraction import correlation_image
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
@@ -28,7 +29,6 @@ from xrlab.inference.delta_pdf import delta_pdf
 
 # The search starts at the Delta-PDF, moved this much (see `maximum_entropy`) into the realisable.
 SOFTNESS = 0.01
-
 MAX_STEPS = 100
 
 
@@ -44,10 +44,10 @@ class Estimate:
     """
 
     encoding: Encoding
-    covariance: NDArray[np.float64]
+    covariance: Floats
 
     @property
-    def standard_error(self) -> NDArray[np.float64]:
+    def standard_error(self) -> Floats:
         """Of each value of the vector."""
         return np.sqrt(np.diag(self.covariance))
 
@@ -144,7 +144,7 @@ def cramer_rao(
     scale_known: bool = False,
     counts: float | None = None,
     measured: ArrayLike | None = None,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Bound on the covariance of any unbiased estimate of the encoding from one image.
 
     The inverse of Fisher's information F_kl = sum over independent pixels of dS/dc_k dS/dc_l / V
@@ -222,17 +222,17 @@ class _Model:
         self.speckle = np.minimum(here, there)
         self.worth = np.where(here == there, 0.5, 1.0)
 
-    def use(self, measured: NDArray[np.bool_]) -> None:
+    def use(self, measured: Mask) -> None:
         """Say which pixels are measured: they share what their independent pixel tells."""
         seen = np.bincount(self.speckle.ravel(), weights=measured.ravel())[self.speckle]
         self.weights = np.where(measured, self.worth / np.maximum(seen, 1), 0.0)
         self.photons = np.inf if self.counts is None else self.counts * np.maximum(seen, 1)
 
-    def variance(self, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    def variance(self, mean: Floats) -> Floats:
         """Of an independent pixel."""
         return mean**2 / self.lots + mean / self.photons
 
-    def log_likelihood(self, pixels: NDArray[np.float64], mean: NDArray[np.float64]) -> float:
+    def log_likelihood(self, pixels: Floats, mean: Floats) -> float:
         """Gamma law, or with counts the negative binomial."""
         used = self.weights > 0
         if (mean[used] <= 0).any():
@@ -246,9 +246,7 @@ class _Model:
             terms -= (photons + self.lots) * np.log(self.lots + self.photons * mean)
         return float((self.weights * terms).sum())
 
-    def field(
-        self, multipliers: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def field(self, multipliers: Floats) -> tuple[Floats, Floats]:
         """Correlations c at all distances modulo the size, and their slopes in each lambda."""
         n, size = self.span, self.size
         coefficients = np.zeros((size, size))
@@ -264,9 +262,7 @@ class _Model:
         steepness = 2 / np.pi / np.sqrt(np.maximum(1 - rho**2, 1e-12))
         return lattice_correlation(np.clip(rho, -1, 1)), slopes * steepness
 
-    def image(
-        self, multipliers: NDArray[np.float64], log_scale: float = 0.0
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def image(self, multipliers: Floats, log_scale: float = 0.0) -> tuple[Floats, Floats]:
         """Return the expected image and its slopes in each lambda."""
         c, slopes = self.field(multipliers)
         places = np.arange(1 - self.lot_size, self.lot_size) % self.size
@@ -277,13 +273,11 @@ class _Model:
         scaled = np.exp(log_scale) * np.array(drawn)
         return scaled[0], scaled[1:]
 
-    def encoding(self, multipliers: NDArray[np.float64]) -> Encoding:
+    def encoding(self, multipliers: Floats) -> Encoding:
         """Near correlations of the field."""
         return Encoding(self.field(multipliers)[0][: self.span, : self.span])
 
-    def covariance(
-        self, multipliers: NDArray[np.float64], scale_known: bool
-    ) -> NDArray[np.float64]:
+    def covariance(self, multipliers: Floats, scale_known: bool) -> Floats:
         """Inverse of Fisher's information on the encoding."""
         mean, slopes = self.image(multipliers)
         _, near = self.field(multipliers)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from xrlab.crystal.arrays import Floats
 
 
 def r2_score(true: ArrayLike, estimate: ArrayLike) -> float:
@@ -73,7 +75,7 @@ def image_r2(measured: ArrayLike, simulated: ArrayLike, where: ArrayLike | None 
     return r2_score(first / first.mean(), second / second.mean())
 
 
-def _pair(true: ArrayLike, estimate: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _pair(true: ArrayLike, estimate: ArrayLike) -> tuple[Floats, Floats]:
     truth, found = np.asarray(true, np.float64), np.asarray(estimate, np.float64)
     if truth.shape != found.shape:
         raise ValueError(f"true values have shape {truth.shape}, estimates {found.shape}")

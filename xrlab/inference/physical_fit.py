@@ -15,24 +15,18 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal.arrays import Floats, Image, Integers, Mask
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
-
-Image = NDArray[np.float64]
-
-Vector = NDArray[np.float64]
-
-Mask = NDArray[np.bool_]
 
 # Longest distance along each axis in the cosine series of ln S, and points of the cell that S is
 # given at: those of `xrlab.networks.measured`.
 REACH = 10
-
 CELL = 32
 
 # Degrees of the polynomial ln E that are tried: 6, 10 and 15 coefficients.
@@ -41,27 +35,20 @@ DEGREES = (2, 3, 4)
 # What is thought of the coefficients beforehand: standard deviations. Of ln S at the distance r,
 # SPREAD / (1 + (r / 2.5)^2); of ln E and ln B at the power x^m y^n, divided by sqrt(m + n).
 SPREAD = 0.8
-
 ENVELOPE, BACKGROUND = 2.0, 0.3
 
 # Residuals are weighed as those of Student's t with so many degrees of freedom: hot pixels and
 # tails of Bragg peaks count for little. The relative error tau of the model is never taken below
 # TAU: sharp maxima, which no series of this reach meets exactly, would look like outliers.
 FREEDOM = 50
-
 TAU = 0.2
-
 EASING = tuple(0.7**step for step in range(12))
-
 LOGARITHM = 0.5
 
 # Blocks of pixels of the cross-validation and the jackknife, in pixels along a side, and its parts.
 BLOCK, FOLDS = 6, 8
-
 STEPS, STEPS_AGAIN = 25, 4
-
 LARGEST = 12.0
-
 TINY = 1e-30
 
 # Standard errors are multiplied by this: found on 60 simulated measurements
@@ -101,8 +88,8 @@ class PhysicalFit:
     """
 
     encoding: Encoding
-    standard_error: NDArray[np.float64]
-    opposite: NDArray[np.float64]
+    standard_error: Floats
+    opposite: Floats
     spectrum: Image
     envelope: Image
     background: Image
@@ -189,7 +176,7 @@ def physical_fit(
 
 
 def _fit(
-    values: Vector,
+    values: Floats,
     scale: float,
     used: Mask,
     limit: Mask,
@@ -249,8 +236,8 @@ def _fit(
 class _Found:
     """Coefficients of ln E, ln S and ln B at the best fit, their covariance, and phi and tau."""
 
-    theta: Vector
-    covariance: NDArray[np.float64]
+    theta: Floats
+    covariance: Floats
     noise: tuple[float, float]
 
 
@@ -284,7 +271,7 @@ class _Problem:
         spread[0], spread[self.n_signal] = 3.0, 2.0  # levels: nearly free
         self.precision = 1 / spread**2
 
-    def first(self, values: Vector) -> Vector:
+    def first(self, values: Floats) -> Floats:
         """Begin with the polynomial and series that fit the logarithms, on little background.
 
         That problem has one answer, and in logarithms no outlier is far away.
@@ -304,21 +291,21 @@ class _Problem:
             weight[self.limit & (residual > 0)] = 0
         return theta
 
-    def extended(self, theta: Vector) -> Vector:
+    def extended(self, theta: Floats) -> Floats:
         """Coefficients of a fit of lower degree as coefficients of this one."""
         lower = self.n_envelope - (len(self.precision) - len(theta))
         added = np.zeros(self.n_envelope - lower)
         return np.concatenate([theta[:lower], added, theta[lower:]])
 
-    def signal_and_ground(self, theta: Vector) -> tuple[Vector, Vector]:
+    def signal_and_ground(self, theta: Floats) -> tuple[Floats, Floats]:
         """E S and B at the used pixels."""
         signal = np.exp(np.minimum(self.signal @ theta[: self.n_signal], LARGEST))
         return signal, np.exp(np.minimum(self.ground @ theta[self.n_signal :], LARGEST))
 
     def solve(
         self,
-        values: Vector,
-        start: Vector,
+        values: Floats,
+        start: Floats,
         noise: tuple[float, float] | None = None,
         keep: Mask | None = None,
     ) -> _Found:
@@ -357,9 +344,7 @@ class _Problem:
                 break
         return _Found(theta, np.linalg.inv(normal).astype(np.float64), (phi, tau))
 
-    def unseen(
-        self, values: Vector, found: _Found, block: NDArray[np.intp]
-    ) -> tuple[Vector, list[_Found]]:
+    def unseen(self, values: Floats, found: _Found, block: Integers) -> tuple[Floats, list[_Found]]:
         """Residual of every pixel when its block was left out, and those fits."""
         residual, fits = np.empty_like(values), []
         for fold in range(FOLDS):
@@ -375,7 +360,7 @@ class _Problem:
         spectrum = np.exp(log - log.max())
         return (spectrum / spectrum.mean()).reshape(CELL, CELL)
 
-    def correlations(self, found: _Found, span: int) -> tuple[Vector, Vector]:
+    def correlations(self, found: _Found, span: int) -> tuple[Floats, Floats]:
         """c(i, j), then c(i, -j), and their variances by the first derivatives."""
         (h, k), series = _cell_cosines()
         spectrum = self.cell(found).ravel() / CELL**2
@@ -399,7 +384,7 @@ class _Problem:
         return e.reshape(grid.shape), b.reshape(grid.shape), (e * s + b).reshape(grid.shape)
 
 
-def _noise(residual: Vector, mean: Vector, step: int) -> tuple[float, float]:
+def _noise(residual: Floats, mean: Floats, step: int) -> tuple[float, float]:
     """Find phi and tau of the variance phi I + (tau I)^2 from the residuals, robustly.
 
     tau begins at 1 and falls: at first any pixel may be far off, and none is an outlier.
@@ -412,7 +397,7 @@ def _noise(residual: Vector, mean: Vector, step: int) -> tuple[float, float]:
     return max(float(phi), 1e-6), max(float(np.sqrt(tau2)), easing, TAU)
 
 
-def _weights(errors: NDArray[np.float64], block: NDArray[np.intp]) -> Vector:
+def _weights(errors: Floats, block: Integers) -> Floats:
     """Share of each degree, from its squared errors on blocks that it did not see."""
     cut = np.minimum(errors, np.quantile(errors, 0.99, axis=1, keepdims=True))
     totals = np.array([np.bincount(block, each) for each in cut])
@@ -422,32 +407,32 @@ def _weights(errors: NDArray[np.float64], block: NDArray[np.intp]) -> Vector:
     return weights / weights.sum()
 
 
-def _cut_mean(squares: Vector) -> float:
+def _cut_mean(squares: Floats) -> float:
     return float(np.minimum(squares, np.quantile(squares, 0.98)).mean())
 
 
-def _log_mean(log: Vector) -> float:
+def _log_mean(log: Floats) -> float:
     return float(np.log(np.exp(log - log.max()).mean()) + log.max()) if log.size else 0.0
 
 
 @cache
-def _blocks(shape: tuple[int, int]) -> NDArray[np.intp]:
+def _blocks(shape: tuple[int, int]) -> Integers:
     """Give every pixel the number of its block, in an order without pattern."""
     rows, columns = (np.arange(n) // BLOCK for n in shape)
     number = rows[:, None] * (columns[-1] + 1) + columns
     return np.random.default_rng(0).permutation(number.max() + 1)[number]
 
 
-def _powers(degree: int) -> NDArray[np.intp]:
+def _powers(degree: int) -> Integers:
     return np.array([(m - n, n) for m in range(degree + 1) for n in range(m + 1)])
 
 
-def _polynomials(x: Vector, y: Vector, powers: NDArray[np.intp]) -> NDArray[np.float64]:
+def _polynomials(x: Floats, y: Floats, powers: Integers) -> Floats:
     return np.stack([x**m * y**n for m, n in powers], axis=1)
 
 
 @cache
-def _half_plane() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _half_plane() -> tuple[Integers, Integers]:
     """Distances (i, j) of the series, one of each pair r and -r."""
     steps = range(-REACH, REACH + 1)
     i, j = np.array([(i, j) for i in range(REACH + 1) for j in steps if i > 0 or j > 0]).T
@@ -455,7 +440,7 @@ def _half_plane() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 @cache
-def _cell_cosines() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _cell_cosines() -> tuple[Floats, Floats]:
     """Points of the cell, shape (2, 1024), and the cosines of the series there."""
     q = (np.arange(CELL) + 0.5) / CELL
     h, k = (a.ravel() for a in np.meshgrid(q, q, indexing="ij"))

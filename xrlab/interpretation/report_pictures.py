@@ -8,7 +8,17 @@ from html import escape
 import numpy as np
 
 from xrlab.crystal.encoding import component_names
-from xrlab.drawing.svg import DELTA_PDF, FIT, NETWORK, Frame, _bar, _curve, _line, _mark, _svg
+from xrlab.drawing.svg import (
+    DELTA_PDF,
+    FIT,
+    NETWORK,
+    Frame,
+    curve,
+    error_bar,
+    line,
+    mark,
+    svg_element,
+)
 from xrlab.interpretation.evidence import Component, Cut
 
 
@@ -20,13 +30,13 @@ def cut_plot(cut: Cut, description: str) -> str:
     parts = []
     for q, value, error in zip(cut.q, cut.measured, cut.error, strict=True):
         if np.isfinite(value):
-            parts.append(_bar(frame, q, value, error, "measured"))
-            parts.append(_mark(frame, q, value, "measured", 2.4))
-    parts.append(_curve(frame, cut.q, cut.simulated, "simulated"))
+            parts.append(error_bar(frame, q, value, error, "measured"))
+            parts.append(mark(frame, q, value, "measured", 2.4))
+    parts.append(curve(frame, cut.q, cut.simulated, "simulated"))
     if cut.fitted is not None:
-        parts.append(_curve(frame, cut.q, cut.fitted, "fitted"))
+        parts.append(curve(frame, cut.q, cut.fitted, "fitted"))
     parts.append(frame.axes(f"{cut.along} (r.l.u.)", "intensity / mean"))
-    return _svg(340, 246, description, parts)
+    return svg_element(340, 246, description, parts)
 
 
 def values_plot(rows: Sequence[Component], span: int, description: str) -> str:
@@ -46,7 +56,7 @@ def values_plot(rows: Sequence[Component], span: int, description: str) -> str:
     low, high = max(min(ends) - 0.05, -1.05), min(max(ends) + 0.05, 1.05)
     low, high = min(low, -0.1), max(high, 0.1)
     frame = Frame((-0.6, len(rows) - 0.4), (low, high), (44.0, 8.0, width - 60, 210.0))
-    parts = [_line(frame.right(-0.6), frame.down(0), frame.right(len(rows) - 0.4), frame.down(0))]
+    parts = [line(frame.right(-0.6), frame.down(0), frame.right(len(rows) - 0.4), frame.down(0))]
     for n, row in enumerate(rows):
         methods: Iterable[tuple[str, float | None, float | None, float]] = (
             (NETWORK, row.value, row.error, -0.2),
@@ -55,19 +65,19 @@ def values_plot(rows: Sequence[Component], span: int, description: str) -> str:
         )
         for method, value, error, shift in methods:
             if value is not None:
-                parts.append(_bar(frame, n + shift, value, error or 0, method))
-                parts.append(_mark(frame, n + shift, value, method, 4))
+                parts.append(error_bar(frame, n + shift, value, error or 0, method))
+                parts.append(mark(frame, n + shift, value, method, 4))
     names = [name.removeprefix("c") for name in component_names(span)]
     parts.append(frame.axes("(i, j)", "c(i, j)", names))
-    return _svg(width, 258, description, parts)
+    return svg_element(width, 258, description, parts)
 
 
 def key(name: str, words: str) -> str:
     """Draw the entry of a legend: a mark or a line, then its words."""
     frame = Frame((0, 1), (0, 1), (0, 0, 22, 12))
     if name in ("simulated", "fitted"):
-        sign = _curve(frame, np.array([0, 1]), np.array([0.5, 0.5]), name)
+        sign = curve(frame, np.array([0, 1]), np.array([0.5, 0.5]), name)
     else:
-        sign = _mark(frame, 0.5, 0.5, name, 4)
+        sign = mark(frame, 0.5, 0.5, name, 4)
     sign = f'<svg class="key" viewBox="0 0 22 12" aria-hidden="true">{sign}</svg>'
     return f'<span class="entry">{sign} {escape(words)}</span>'

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
 from xrlab.crystal.lattice import Lattice
-from xrlab.drawing.plots import _panels, _values, add_encoding, add_image, add_lattice, describe
+from xrlab.drawing.plots import add_encoding, add_image, add_lattice, describe, panels, values_text
 from xrlab.inference.metrics import image_r2
 from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation.findings import NOT_EXPLAINED, Finding
@@ -135,7 +135,7 @@ def interpretation_figure(interpretation: Interpretation) -> go.Figure:
     shown = interpretation.measured if interpretation.fit else interpretation.corrected
     own = interpretation.kind == "measured" and not interpretation.fit
     title = "measured, corrected" if own else "measured"
-    figure = _panels(title, "structure", "simulated", "encoding")
+    figure = panels(title, "structure", "simulated", "encoding")
     add_image(figure, shown, interpretation.grid, column=1)
     add_lattice(figure, interpretation.lattice, column=2)
     add_image(figure, interpretation.simulated, interpretation.grid, column=3)
@@ -144,7 +144,7 @@ def interpretation_figure(interpretation: Interpretation) -> go.Figure:
         top = float(np.percentile(shown[counts(interpretation)], 99))
         for panel in (figure.data[0], figure.data[2]):
             panel.zmax = top
-    values = _values(interpretation.encoding, interpretation.standard_error)
+    values = values_text(interpretation.encoding, interpretation.standard_error)
     return describe(
         figure,
         f"Left, the image, {title}; then a structure made after the answer, its simulated image, "

@@ -7,19 +7,12 @@ unmeasured.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Image, Mask
 from xrlab.crystal.grid import as_image
-from xrlab.measurement.filling import Ends, _grid
-from xrlab.measurement.filters import (
-    MAD,
-    Image,
-    bridged,
-    equivalents,
-    moving_median,
-    require,
-    require_odd,
-)
+from xrlab.measurement.filling import Ends, grid_of
+from xrlab.measurement.filters import MAD, bridged, equivalents, moving_median, require, require_odd
 
 
 def mask_range(image: ArrayLike, lowest: float = 0.0, highest: float = np.inf) -> Image:
@@ -119,11 +112,7 @@ def remove_outliers(image: ArrayLike, size: int = 5, threshold: float = 5.0) -> 
 
 
 def remove_hot_pixels(
-    image: ArrayLike,
-    size: int = 5,
-    threshold: float = 5.0,
-    contrast: float = 3.0,
-    group: str = "2",
+    image: ArrayLike, size: int = 5, threshold: float = 5.0, contrast: float = 3.0, group: str = "2"
 ) -> Image:
     """Replace single hot and dead pixels by the median of a window, and spare sharp maxima.
 
@@ -167,9 +156,7 @@ def remove_hot_pixels(
     return np.where(far & known & (hot | dead), median, image)
 
 
-def _far_from_median(
-    name: str, image: Image, size: int, threshold: float
-) -> tuple[Image, NDArray[np.bool_]]:
+def _far_from_median(name: str, image: Image, size: int, threshold: float) -> tuple[Image, Mask]:
     """Return the moving median, and which measured pixels are outliers by it."""
     require_odd(name, size)
     require(name, 1, 1000, threshold=threshold)
@@ -192,7 +179,7 @@ def punch_bragg(
     9
     """
     image = as_image(image)
-    distance = _grid("punch_bragg", image, h, k).distance_to_bragg()
+    distance = grid_of("punch_bragg", image, h, k).distance_to_bragg()
     require("punch_bragg", 0, 0.7, radius=radius)
     punched = np.where(distance < radius, np.nan, image)
     if np.isnan(punched).all():
@@ -223,7 +210,7 @@ def punch_and_fill(
         Ends of the image, r.l.u.
     """
     image = as_image(image)
-    grid = _grid("punch_and_fill", image, h, k)
+    grid = grid_of("punch_and_fill", image, h, k)
     require("punch_and_fill", 0, 0.5, radius=radius)
     require("punch_and_fill", 1e-3, 0.5, ring=ring)
     distance = grid.distance_to_bragg()
@@ -300,7 +287,7 @@ def divide_polarisation(
         Also if the image reaches beyond |q| = 2 / wavelength, where nothing can be measured.
     """
     image = as_image(image)
-    grid = _grid("divide_polarisation", image, h, k)
+    grid = grid_of("divide_polarisation", image, h, k)
     require("divide_polarisation", 0.01, 10, wavelength=wavelength)
     require("divide_polarisation", 1, 1000, a=a, b=b)
     squared = np.add.outer((grid.h_values / a) ** 2, (grid.k_values / b) ** 2)

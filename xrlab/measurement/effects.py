@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
+from xrlab.crystal.arrays import Image
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
 
-Image = NDArray[np.float64]
-
 Seed = int | np.random.Generator
-
 Effect = Callable[..., ArrayLike]
 
 _WANTED: dict[str, Callable[[float], bool]] = {
@@ -66,9 +64,9 @@ def envelope(
     >>> round(float(e.mean()), 6), bool(e.min() >= 0), bool(e.std() > 0.1)
     (1.0, True, True)
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     if values is not None:
-        return image * _checked(values, grid)
+        return image * checked_image(values, grid)
     _require("envelope", "above 0", size=size, falloff=falloff)
     _require("envelope", "1 or more", atoms=atoms)
     rng = np.random.default_rng(seed)
@@ -104,7 +102,7 @@ def background(
     >>> float(background(np.zeros((64, 64)), constant=0.2, air=0.5)[0, 0])  # at the origin
     0.7
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     _require("background", "0 or more", constant=constant, air=air, ring=ring)
     _require("background", "above 0", reach=reach, ring_radius=ring_radius, ring_width=ring_width)
     q = _distance(grid, 0, 0)
@@ -145,7 +143,7 @@ def bragg_peaks(
     >>> round(float(peaks[20:44, 20:44].sum() * (2 / 63) ** 2), 6)  # around (1, 1)
     3.0
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     _require("bragg_peaks", "0 or more", intensity=intensity, spread=spread)
     _require("bragg_peaks", "above 0 and at most 0.2", width=width)
     # One order more on each side reaches into the window too.
@@ -177,7 +175,7 @@ def blur(
     >>> round(float(blur(point, width=0.1).sum()), 6)
     1.0
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     _require("blur", "above 0", width=width)
     kernels = []
     for q in _axes(grid):
@@ -202,7 +200,7 @@ def counting(
     array([[1.  , 1.92],
            [3.19, 4.03]])
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     _require("counting", "above 0 and at most 1e9", exposure=exposure)
     if (brightest := np.fmax.reduce(image, axis=None)) > 9e9:
         raise ValueError(f"counting takes up to 9e9 Laue units, not {brightest:g}; scale the image")
@@ -220,7 +218,7 @@ def saturation(
     array([[ 1.,  3.],
            [ 3., nan]])
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     _require("saturation", "above 0", ceiling=ceiling)
     return np.minimum(image, ceiling)
 
@@ -249,7 +247,7 @@ def bad_pixels(
     >>> round(float((spoiled > 1).mean()), 1), round(float((spoiled == 0).mean()), 1)
     (0.1, 0.2)
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     _require("bad_pixels", "from 0 to 1", hot=hot, dead=dead, **{"hot + dead": hot + dead})
     _require("bad_pixels", "0 or more", brightness=brightness)
     rng = np.random.default_rng(seed)
@@ -291,7 +289,7 @@ def beam_stop(
            [1, 0, 0],
            [0, 0, 0]])
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     _require("beam_stop", "0 or more", radius=radius, arm=arm)
     _require("beam_stop", "a finite number", h=h, k=k, angle=angle)
     image[_distance(grid, h, k) < radius] = np.nan
@@ -329,7 +327,7 @@ def gaps(
     >>> np.isnan(gapped[:, 0])  # h = 0, 0.5, 1, 1.5, 2; stripes from 0.4 to 0.6 and 1.9 to 2.1
     array([False,  True, False, False,  True])
     """
-    image = _checked(image, grid)
+    image = checked_image(image, grid)
     _require("gaps", "above 0", width=width, period=period)
     _require("gaps", "0 or 1", axis=axis)
     if width >= period:
@@ -342,7 +340,7 @@ def gaps(
     return image
 
 
-def _checked(image: ArrayLike, grid: ReciprocalGrid) -> Image:
+def checked_image(image: ArrayLike, grid: ReciprocalGrid) -> Image:
     """Return a float64 copy of an image that fits the grid; flat and empty (all NaN) ones pass."""
     array = np.asarray(image)
     if array.dtype.kind in "uif" and array.shape == tuple(grid.shape):

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
+from xrlab.crystal.arrays import Image
 from xrlab.crystal.grid import ReciprocalGrid, as_image
-from xrlab.measurement.filters import Image, equivalents, require
+from xrlab.measurement.filters import equivalents, require
 
 Ends = tuple[float, float]
 
@@ -96,7 +97,7 @@ def fill_periodic(image: ArrayLike, h: Ends = (0.0, 2.0), k: Ends = (0.0, 2.0)) 
         Ends of the image, r.l.u.; less than two cells have few equal points.
     """
     image = as_image(image)
-    grid = _grid("fill_periodic", image, h, k)
+    grid = grid_of("fill_periodic", image, h, k)
     measured = ~np.isnan(image)
     gap = np.argwhere(~measured)
     values, weights = np.where(measured, image, 0.0), measured.astype(np.float64)
@@ -132,7 +133,8 @@ def symmetrise(image: ArrayLike, group: str = "2") -> Image:
     return np.where(np.isnan(image), np.nan, _mean_of(equivalents(image, group)))
 
 
-def _grid(name: str, image: Image, h: Ends, k: Ends) -> ReciprocalGrid:
+def grid_of(name: str, image: Image, h: Ends, k: Ends) -> ReciprocalGrid:
+    """Return the grid of an image between its ends in r.l.u., given to the filter of this name."""
     try:
         ends = tuple(map(float, h)), tuple(map(float, k))
         (h0, h1), (k0, k1) = ends

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
+from xrlab.crystal.arrays import Image
 from xrlab.crystal.grid import as_image
-
-Image = NDArray[np.float64]
 
 # Sum of the squares of the weights of Immerkaer's noise filter, and the ratio of the standard
 # deviation of a normal distribution to its median absolute deviation.
@@ -25,11 +24,8 @@ _LAPLACE_NORM, MAD = 6.0, 1.4826
 
 # Operations of the plane groups about the centre of the image.
 _TURN = (lambda x: x, lambda x: x[::-1, ::-1])
-
 _MIRROR = (lambda x: x[::-1], lambda x: x[:, ::-1])
-
 _QUARTER = (lambda x: np.rot90(x), lambda x: np.rot90(x, 3))
-
 _DIAGONAL = (lambda x: x.T, lambda x: x[::-1, ::-1].T)
 
 GROUPS: dict[str, tuple[Callable[[Image], Image], ...]] = {

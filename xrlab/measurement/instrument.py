@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Image, Mask
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.measurement.effects import (
     Effect,
-    Image,
     Seed,
-    _checked,
     background,
     bad_pixels,
     beam_stop,
     blur,
     bragg_peaks,
+    checked_image,
     counting,
     envelope,
     gaps,
@@ -91,7 +91,7 @@ class Measurement:
         return list(self.stages.values())[-1]
 
     @property
-    def mask(self) -> NDArray[np.bool_]:
+    def mask(self) -> Mask:
         """True where a pixel was measured."""
         return ~np.isnan(self.image)
 
@@ -184,14 +184,14 @@ class Instrument:
             returns no image. The message names the effect.
         """
         root = int(seed.integers(2**63)) if isinstance(seed, np.random.Generator) else seed
-        stages = {"clean": _checked(image, grid)}
+        stages = {"clean": checked_image(image, grid)}
         parameters = {}
         for name, effect, given in self.effects:
             rng = stream(root, name)
             drawn = {key: v.draw(rng) if isinstance(v, Range) else v for key, v in given.items()}
             stage = list(stages.values())[-1]
             try:
-                stages[name] = _checked(effect(stage.copy(), grid, rng, **drawn), grid)
+                stages[name] = checked_image(effect(stage.copy(), grid, rng, **drawn), grid)
             except ValueError as error:
                 raise ValueError(f"effect {name!r} of the instrument: {error}") from error
             parameters[name] = drawn
@@ -228,15 +228,10 @@ def _log(low: float, high: float) -> Range:
 
 
 _MOLECULE = {"size": Range(0.1, 0.8), "falloff": Range(1.5, 5)}
-
 _FEW = {"hot": 0.0005, "dead": 0.0005}
-
 _GAPS = {"width": Range(0.03, 0.1), "period": Range(1.2, 3)}
-
 _WIDE_GAPS = {"width": Range(0.05, 0.15), "period": Range(0.8, 2)}
-
 _ARM = {"arm": Range(0.05, 0.1), "angle": Range(0, 360)}
-
 _RING = {"ring": Range(0, 2), "ring_radius": Range(0.5, 2.5), "ring_width": Range(0.05, 0.2)}
 
 

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Image
 from xrlab.crystal.grid import as_image
 from xrlab.measurement import cleaning, filling, filters, resample
 from xrlab.measurement.filling import fill_unmeasured
-from xrlab.measurement.filters import Image, compress_peaks, match_log_moments, normalise_mean
+from xrlab.measurement.filters import compress_peaks, match_log_moments, normalise_mean
 
 
 @dataclass(frozen=True)

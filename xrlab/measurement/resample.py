@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Image
 from xrlab.crystal.grid import as_image
-from xrlab.measurement.filters import Image
 
 
 def average_down(image: ArrayLike, rows: int = 64, columns: int = 64) -> Image:

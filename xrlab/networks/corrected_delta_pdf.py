@@ -101,13 +101,13 @@ def projection_net(
     even, odd = layers.Flatten()(x[:, :side, :side]), layers.Flatten()(x[:, side:, side:])
     x = layers.Concatenate(name="coefficients")([even[:, 1:], odd])
     correct = _correction(x.shape[-1], n_values, width, depth, dropout)
-    places, signs = _symmetries((0, reach), (1, reach))
+    places, signs = symmetries((0, reach), (1, reach))
     turned = [
         ops.take(layers.Rescaling(s.tolist())(x), p.tolist(), axis=-1)
         for p, s in zip(places, signs, strict=True)
     ]
     answers = correct(layers.Reshape((8, x.shape[-1]))(layers.Concatenate()(turned)))
-    places, signs = _symmetries((0, span - 1))
+    places, signs = symmetries((0, span - 1))
     back = [
         layers.Rescaling((s / 8).tolist())(ops.take(answers[:, n], p.tolist(), axis=-1))
         for n, (p, s) in enumerate(zip(places, signs, strict=True))
@@ -145,7 +145,7 @@ def _distances(*blocks: tuple[int, int]) -> NDArray[np.int64]:
     return np.concatenate(pairs)[1:]
 
 
-def _symmetries(*blocks: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def symmetries(*blocks: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Places and signs, shape (8, n) each: g x is (signs x)[places], its inverse signs (x[places]).
 
     Turning round every second layer gives a coefficient the sign (-1)^i or (-1)^j, exchanging h

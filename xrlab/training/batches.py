@@ -7,8 +7,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Reals, Singles
 from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.datasets.dataset import DataSet, Simulated
 from xrlab.networks.backend import import_keras
@@ -65,7 +65,7 @@ def make_batches(
         def __len__(self) -> int:
             return -(-n_samples // batch_size)
 
-        def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        def __getitem__(self, index: int) -> tuple[Singles, Singles]:
             with self.lock:  # Keras asks from several threads
                 if self.ready != self.epoch:
                     self._prepare()
@@ -123,12 +123,7 @@ class Symmetries:
         self.square = np.array_equal(grid.h_values, grid.k_values)
         self.inversion = all(abs(sum(q) - round(sum(q))) < 1e-9 for q in (grid.h, grid.k))
 
-    def __call__(
-        self,
-        images: NDArray[np.float32],
-        labels: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> None:
+    def __call__(self, images: Singles, labels: Singles, rng: np.random.Generator) -> None:
         """Change each image, shape (samples, rows, columns), and its label in place at random."""
         along_a, along_b, exchange, invert = rng.random((4, len(images))) < 0.5
         images[along_a] = self.shift_h @ images[along_a]
@@ -143,7 +138,7 @@ class Symmetries:
         np.maximum(images, 0, out=images)  # rounding can give -1e-6
 
 
-def half_cell_shift(q: NDArray[np.floating], lot_size: int) -> NDArray[np.float32]:
+def half_cell_shift(q: Reals, lot_size: int) -> Singles:
     """Return the matrix that moves an image axis by half a reciprocal cell, exactly.
 
     An image is a cosine series with terms up to lot_size - 1, so its values at the points q, if

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Singles
 from xrlab.io.files import InUseError, cannot_write
 from xrlab.networks.backend import import_keras
 
@@ -87,7 +88,7 @@ class Checkpoint:
         self.path = None if path is None else Path(path)
         self.training = training
         self.history = History()
-        self.best: list[NDArray[np.float32]] = []
+        self.best: list[Singles] = []
         self._arrays: list[NDArray[Any]] = []
         self._seen = self._stamp()
         if self.path is not None and self.path.exists():

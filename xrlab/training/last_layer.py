@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Singles
 from xrlab.datasets.dataset import DataSet, Simulated
 from xrlab.networks.backend import BATCH, import_keras, run_model
 from xrlab.training.batches import make_batches
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # the right-hand side, or after so many steps. Validation losses of the small CNN, 3000 images of
 # span 4: 0.001041 after 30 steps, 0.001011 after 60, 0.001009 after 120 and after 250.
 TOLERANCE = 1e-4
-
 MAX_STEPS = 80
 
 
@@ -93,7 +92,7 @@ def refit_last_layer(
         mean, label = total / n, labels / n
         variance = (squares / n - (mean**2).sum()) / n_inputs
 
-        def covariance(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        def covariance(vectors: Singles) -> Singles:
             product = np.zeros_like(vectors)
             block = np.empty((2 * BATCH, n_inputs), np.float16)  # products of fewer are slow
             file.seek(0)
@@ -117,10 +116,8 @@ def refit_last_layer(
 
 
 def ridge_solutions(
-    matrix: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    right: NDArray[np.float32],
-    penalties: Sequence[float],
-) -> NDArray[np.float32]:
+    matrix: Callable[[Singles], Singles], right: Singles, penalties: Sequence[float]
+) -> Singles:
     """Solve (A + penalty) x = b for several penalties at once by conjugate gradients.
 
     All of them share the directions of the search, so that each step multiplies with A once

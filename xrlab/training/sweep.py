@@ -24,9 +24,7 @@ from xrlab.io.files import write
 from xrlab.training.train_clean import train_and_save
 
 Card = dict[str, Any]
-
 Train = Callable[..., Card]
-
 DONE, CHECKPOINT = "card.json", "checkpoint.npz"
 
 # Keras draws all random numbers of a process from one seed, so a process trains one network at a

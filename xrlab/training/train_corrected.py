@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from xrlab.crystal.arrays import Floats, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.setting import Setting
@@ -30,7 +30,7 @@ from xrlab.datasets.dataset import CHUNK, DataSet, generate, make_lattice
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
 from xrlab.io.files import replacing, write
 from xrlab.networks.backend import WEIGHTS, import_keras, run_model
-from xrlab.networks.corrected_delta_pdf import UNIT, _symmetries, projection_net
+from xrlab.networks.corrected_delta_pdf import UNIT, projection_net, symmetries
 from xrlab.training.train_clean import COMPARED, SETTINGS
 
 if TYPE_CHECKING:
@@ -40,10 +40,8 @@ if TYPE_CHECKING:
 # First test sample of the data set, the same as for the small CNN; validation samples are the last
 # ones before it. First training sample.
 TEST_FROM = 10_000
-
 TRAIN_FROM = 20_000
-
-Drawn = tuple[NDArray[np.float32], NDArray[np.float32]]
+Drawn = tuple[Singles, Singles]
 
 
 def fit_correction(
@@ -90,10 +88,10 @@ def fit_correction(
     correction = model.get_layer("correction")
     (inversion,) = model.get_layer("delta_pdf").get_weights()
     reach = math.isqrt(coefficients.shape[-1] // 2)  # (reach + 1)^2 - 1 + reach^2 values
-    places, signs = _symmetries((0, reach), (1, reach))
-    label_places, label_signs = _symmetries((0, math.isqrt(labels.shape[1])))
+    places, signs = symmetries((0, reach), (1, reach))
+    label_places, label_signs = symmetries((0, math.isqrt(labels.shape[1])))
 
-    def missing(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    def missing(x: Singles, y: Singles) -> Singles:
         return (y - np.clip(x @ inversion, -1, 1)) / UNIT
 
     units = [(missing(x[:, 0], y) ** 2).mean() for x, y in parts]
@@ -106,7 +104,7 @@ def fit_correction(
         y = np.take_along_axis(labels * label_signs[g], label_places[g], axis=1)
         return x[:, None], missing(x, y)[:, None]
 
-    def errors() -> NDArray[np.float64]:
+    def errors() -> Floats:
         return np.array([_squared_errors(model, data).mean() for data in validations])
 
     correction.layers[1].adapt(epoch_data()[0])
@@ -129,7 +127,7 @@ def fit_correction(
     return losses, validation_losses
 
 
-def _squared_errors(model: keras.Model, data: DataSet) -> NDArray[np.float64]:
+def _squared_errors(model: keras.Model, data: DataSet) -> Floats:
     return (run_model(model, data.images) - data.encodings).astype(float) ** 2
 
 

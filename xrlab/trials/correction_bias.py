@@ -13,9 +13,10 @@ from functools import lru_cache
 from inspect import Parameter
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal.arrays import Floats, Image, Reals
 from xrlab.crystal.grid import as_image
 from xrlab.crystal.setting import SETTING, SPAN
 from xrlab.datasets.dataset import make_sample
@@ -23,7 +24,6 @@ from xrlab.inference.delta_pdf import delta_pdf
 from xrlab.inference.metrics import r2_score
 from xrlab.measurement import effects, filling, instrument
 from xrlab.measurement.filling import fill_unmeasured
-from xrlab.measurement.filters import Image
 from xrlab.measurement.pipeline import FILTERS, RECOMMENDED, Pipeline
 from xrlab.trials.trial import Trial, trials
 
@@ -31,7 +31,6 @@ Correction = Callable[[ArrayLike], Image]
 
 # The change of a correlation that a harmless filter may cause.
 HARMLESS = 0.01
-
 SPOILED = ("laboratory", "synchrotron", "bad day")
 
 # For filters that have parameters without a default: those of the study of 2023.
@@ -178,7 +177,7 @@ def round_trips() -> dict[str, Correction]:
 
 
 @lru_cache(maxsize=64)
-def example(kind: str = "laboratory", seed: int = 0) -> tuple[Image, NDArray[np.float64]]:
+def example(kind: str = "laboratory", seed: int = 0) -> tuple[Image, Floats]:
     """Simulate one image of the kind that `bias_images` makes, and its realised encoding.
 
     Parameters
@@ -278,12 +277,12 @@ def bias_table(
     )
 
 
-def read_encoding(image: ArrayLike) -> NDArray[np.float64]:
+def read_encoding(image: ArrayLike) -> Floats:
     """Vector of the Delta-PDF encoding, span 4, of an image on the standard grid."""
     return delta_pdf(image, SPAN, SETTING.grid, SETTING.lot_size).vector
 
 
-def _read(correction: Correction | None, images: NDArray[np.floating]) -> NDArray[np.float64]:
+def _read(correction: Correction | None, images: Reals) -> Floats:
     with threadpool_limits(1):  # the matrices are small: threads only get into each other's way
         return np.array([read_encoding(correction(x) if correction else x) for x in images])
 

@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.datasets.dataset import DataSet
 from xrlab.inference.metrics import mean_squared_error, r2_score
-from xrlab.measurement.effects import Effect, Image, Seed
+from xrlab.measurement.effects import Effect, Seed
 from xrlab.measurement.instrument import PRESETS, Instrument, stream
 from xrlab.networks.predict import predict
-from xrlab.trials.holdout import Floats
 from xrlab.trials.rivals import cut_delta_pdf, recommended_delta_pdf
 from xrlab.trials.trial import NINETY, Score, score, trials
 
@@ -170,11 +170,7 @@ def degradation_curve(
 
 
 def effect_by_effect(
-    data: DataSet,
-    seed: int = 0,
-    methods: Mapping[str, Method] = METHODS,
-    *,
-    progress: bool = True,
+    data: DataSet, seed: int = 0, methods: Mapping[str, Method] = METHODS, *, progress: bool = True
 ) -> Curve:
     """Read images of a data set of span 4 that suffer from one effect of the bad day each."""
     bad_day = PRESETS["bad day"]

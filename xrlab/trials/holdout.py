@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.grid import as_image
@@ -24,8 +25,6 @@ from xrlab.crystal.setting import STUDY, Setting
 from xrlab.inference.metrics import image_r2, mean_squared_error
 from xrlab.networks.predict import predict
 
-Floats = NDArray[np.float64]
-
 SPANS = (2, 3, 4)
 
 # How the row with the true encoding is called, beside "span 2", "span 3", ...
@@ -33,7 +32,6 @@ TRUTH = "true encoding"
 
 # Published for one image, spans 2, 3, 4, against the image itself (the study of 2023).
 PUBLISHED_R2 = (-0.034, 0.113, 0.675)
-
 PUBLISHED_MSE = (0.309, 0.265, 0.097)
 
 # Further realisations of the true encoding, of which the mean stands for the expected image.
@@ -66,10 +64,10 @@ class Decoded:
     """
 
     names: tuple[str, ...]
-    images: NDArray[np.float32]
+    images: Singles
     encodings: tuple[Floats, ...]
-    simulated: NDArray[np.float32]
-    expected: NDArray[np.float32]
+    simulated: Singles
+    expected: Singles
     r2: Floats
     mse: Floats
     r2_expected: Floats
@@ -147,13 +145,13 @@ def decoded_comparisons(
     answers = [np.clip(predict(stack, span, kind="simulated")[0], -1, 1) for span in spans]
     answers.append(truth)
 
-    def simulated(i: int, vector: Floats, m: int) -> NDArray[np.float32]:
+    def simulated(i: int, vector: Floats, m: int) -> Singles:
         rng = np.random.default_rng([seed, i, m])
         encoding = Encoding.from_vector(vector)
         lattice = simulate(encoding, setting.size, setting.sampler, rng, start=setting.start)
         return diffraction_image(lattice, setting.grid, setting.lot_size, setting.lots, rng)
 
-    def again(i: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def again(i: int) -> tuple[Singles, Singles]:
         own = [simulated(i, vectors[i], m) for m, vectors in enumerate(answers)]
         others = [simulated(i, truth[i], len(answers) + m) for m in range(COPIES)]
         return np.array(own), np.mean(others, axis=0)
@@ -188,7 +186,7 @@ def decoded_comparisons(
     )
 
 
-def _image_mse(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+def _image_mse(first: Reals, second: Reals) -> float:
     """Mean squared difference of two images, each of mean 1, as in `image_r2`."""
     return mean_squared_error(first / first.mean(), second / second.mean())
 

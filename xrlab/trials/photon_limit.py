@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Floats, Reals
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.setting import SETTING, SPAN
 from xrlab.datasets.dataset import generate
@@ -29,18 +29,14 @@ from xrlab.measurement.effects import blur
 from xrlab.measurement.instrument import PRESETS, Instrument, Measurement, preset
 from xrlab.trials.trial import measurements
 
-Array = NDArray[np.float64]
-
 # Principal components of S, and of E and A. The bound rises with them, ever less: on 20 images of
 # "bad day" it is 0.954, 0.959, 0.961 and 0.962 with 400, 600, 800 and 1000 of S, and of E and A in
 # proportion. Draws that their laws are estimated from.
 COMPONENTS = {"S": 1000, "E": 150, "A": 300}
-
 DRAWS = 2000
 
 # Effects that E and A consist of.
 OPTICS = ("envelope", "bragg", "background")
-
 LAWS = "only their laws known"
 
 # Least expected counts of a pixel, so that one without any still has a variance.
@@ -60,12 +56,12 @@ class Law:
         Variance of every pixel that the components leave out.
     """
 
-    mean: Array
-    components: Array
-    left: Array
+    mean: Floats
+    components: Floats
+    left: Floats
 
     @classmethod
-    def of(cls, images: NDArray[np.floating], n_components: int) -> Law:
+    def of(cls, images: Reals, n_components: int) -> Law:
         """Estimate the law from images, shape (n, 64, 64)."""
         flat = np.reshape(images, (len(images), -1)).astype(np.float64)
         mean = flat.mean(axis=0)
@@ -79,7 +75,7 @@ class Law:
 
 def posterior_covariance(
     measurement: Measurement, spectrum: Law, factor: Law | None = None, added: Law | None = None
-) -> Array:
+) -> Floats:
     """Bound the covariance of the coefficients of S, given one measurement.
 
     Parameters
@@ -114,11 +110,11 @@ def posterior_covariance(
     return np.linalg.inv(precision)[:n, :n]
 
 
-def _blurred(images: Array, width: float) -> Array:
+def _blurred(images: Floats, width: float) -> Floats:
     """Blur many images at once, by the matrix of `xrlab.measurement.effects.blur`."""
     size = images.shape[-1]
     rows = np.array([blur(np.tile(unit, (size, 1)), width=width)[0] for unit in np.eye(size)])
-    blurred: Array = np.einsum("ha,nhk,kb->nab", rows, images, rows, optimize=True)
+    blurred: Floats = np.einsum("ha,nhk,kb->nab", rows, images, rows, optimize=True)
     return blurred
 
 
@@ -161,9 +157,7 @@ def limits(name: str, n_images: int, seed: int = 4711) -> dict[str, float]:
     return found
 
 
-def _regression(
-    law: Law, images: NDArray[np.floating], encodings: NDArray[np.floating]
-) -> tuple[Array, Array]:
+def _regression(law: Law, images: Reals, encodings: Reals) -> tuple[Floats, Floats]:
     """Slopes of the encodings over the coefficients, (k, 15), and what they leave of the variance.
 
     Whatever the linear problem loses of an encoding, a better reader may find.

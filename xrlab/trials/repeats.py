@@ -8,13 +8,13 @@ from typing import TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, vector_length
-from xrlab.crystal.grid import Floats
 from xrlab.crystal.lattice import Lattice, simulate
 from xrlab.crystal.setting import STANDARD, Setting
 from xrlab.crystal.speckle import ensemble_image, grain, lots_floor, pixel_variance, predicted_r2
@@ -57,7 +57,7 @@ class Realisations:
 
     targets: Floats
     labels: Floats
-    images: NDArray[np.float32]
+    images: Singles
     setting: Setting
 
 
@@ -92,7 +92,7 @@ def realisations(
     """
     vector_length(span)
 
-    def make(i: int) -> tuple[Floats, Floats, NDArray[np.float32]]:
+    def make(i: int) -> tuple[Floats, Floats, Singles]:
         target = _draw(span, np.random.default_rng([seed, i]), setting)
         wanted, labels, images = target, [], []
         for m in range(copies):
@@ -199,7 +199,7 @@ class Readings:
         Standard errors of `lots_floor`: what the choice of lots leaves open about the label.
     """
 
-    images: NDArray[np.float32]
+    images: Singles
     ensemble: Floats
     labels: Floats
     delta_pdf: Floats
@@ -237,7 +237,7 @@ def readings(
         raise ValueError(f"the encoding has span {encoding.span}, and {span} was asked for")
     grid, lot_size, lots = setting.grid, setting.lot_size, setting.lots
 
-    def make(i: int) -> tuple[NDArray[np.floating], ...]:
+    def make(i: int) -> tuple[Reals, ...]:
         rng = np.random.default_rng([seed, i])
         target = encoding or _draw(span, rng, setting)
         lattice, image = _realise(target, setting, rng)
@@ -269,7 +269,7 @@ def _draw(span: int, rng: np.random.Generator, setting: Setting) -> Encoding:
 
 def _realise(
     target: Encoding, setting: Setting, rng: np.random.Generator
-) -> tuple[Lattice, NDArray[np.float32]]:
+) -> tuple[Lattice, Singles]:
     try:
         lattice = simulate(target, setting.size, setting.sampler, rng, start=setting.start)
     except NotRealisableError:
@@ -291,7 +291,7 @@ def _each(make: Callable[[int], T], n: int, name: str, n_jobs: int, progress: bo
 
 def repeated_images(
     encoding: Encoding, n_images: int, setting: Setting = STANDARD, seed: int = 0
-) -> NDArray[np.float32]:
+) -> Singles:
     """Simulate many images of one encoding, each of a lattice of its own.
 
     Parameters

@@ -19,7 +19,6 @@ from xrlab.measurement.pipeline import RECOMMENDED
 # r.l.u. around every whole h and k that the rival leaves out, and the size in pixels and the number
 # of robust standard deviations of its moving window.
 BRAGG_RADIUS = 0.1
-
 WINDOW, OUTLIER = 5, 5.0
 
 

@@ -10,15 +10,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from xrlab.crystal.arrays import Image, Reals
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import generate
 from xrlab.measurement.effects import bad_pixels, bragg_peaks, counting, gaps
-
-Image = NDArray[np.float64]
 
 SETTING = Setting(size=96, lot_size=48, lots=64)
 
@@ -43,7 +41,7 @@ def known_measurements(n_samples: int, seed: int) -> tuple[Image, Image]:
     return np.array(images), np.asarray(data.encodings, np.float64)
 
 
-def smooth_measurement(clean: NDArray[np.floating], rng: np.random.Generator) -> Image:
+def smooth_measurement(clean: Reals, rng: np.random.Generator) -> Image:
     """Measure one clean image of 64 x 64 pixels; see `known_measurements`."""
     grid = STANDARD_GRID
     x, y = np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64), indexing="ij")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.lattice import realised_correlations
@@ -44,8 +44,8 @@ class Trial:
     """
 
     name: str
-    images: NDArray[np.floating]
-    encodings: NDArray[np.floating]
+    images: Reals
+    encodings: Reals
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Score:
 
     r2: float
     mse: float
-    coverage: NDArray[np.float64]
+    coverage: Floats
     rival_r2: float
     rival_mse: float
     rival: str = ""
@@ -108,7 +108,7 @@ def trials(n_samples: int, seed: int, names: Sequence[str] = ()) -> Iterator[Tri
         yield Trial(name, np.array(images), encodings)
 
 
-def measurements(name: str, clean: NDArray[np.floating], seed: int) -> list[Measurement]:
+def measurements(name: str, clean: Reals, seed: int) -> list[Measurement]:
     """Measure the clean images of a trial by its preset, as `trials` does, with all stages."""
     instrument = preset("laboratory" if name == "unseen lattices" else name)
     seeds = np.random.SeedSequence([seed, NAMES.index(name)]).generate_state(len(clean))
@@ -117,8 +117,8 @@ def measurements(name: str, clean: NDArray[np.floating], seed: int) -> list[Meas
     ]
 
 
-def _thermal(n_samples: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    def make(index: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _thermal(n_samples: int, seed: int) -> tuple[Singles, Floats]:
+    def make(index: int) -> tuple[Singles, Floats]:
         rng = np.random.default_rng([seed, 1, index])
         sites = thermal_lattice(rng, SETTING.size)
         image = diffraction_image(sites, STANDARD_GRID, SETTING.lot_size, SETTING.lots, rng)
@@ -130,10 +130,7 @@ def _thermal(n_samples: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np
     return np.array(images), np.array(encodings)
 
 
-def score(
-    trial: Trial,
-    read: Callable[[NDArray[np.floating]], tuple[NDArray[np.float64], NDArray[np.float64]]],
-) -> Score:
+def score(trial: Trial, read: Callable[[Reals], tuple[Floats, Floats]]) -> Score:
     """Score a method that gives means and standard errors of a stack of images."""
     mean, error = read(trial.images)
     workers = Parallel(n_jobs=-1, prefer="threads")  # processes would take 200 MB each

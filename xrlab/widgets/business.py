@@ -15,7 +15,6 @@ FALSE_ALARM = ("false_alarm", "false alarms (%)", "right answers that are taken 
                0, 100, 1)  # fmt: skip
 
 SHARES = ("noticed", "error_rate", "false_alarm")
-
 NO_LIMIT = 60_000  # the right end of the slider of the demand
 
 

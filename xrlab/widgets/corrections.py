@@ -11,24 +11,22 @@ from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from PIL import Image as PilImage
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.setting import SPAN
 from xrlab.drawing.png import INTENSITY, SIGNED, picture
-from xrlab.measurement.filters import GROUPS, Image
+from xrlab.measurement.filters import GROUPS
 from xrlab.measurement.pipeline import FILTERS, RECOMMENDED, Pipeline
 from xrlab.trials.correction_bias import PARAMETERS, example, read_encoding
 from xrlab.widgets.panel import Panel
 
 KINDS = ("clean", "laboratory", "synchrotron", "bad day")
-
 MEASURED = "measured section"
-
 START: dict[str, Any] = {"kind": "laboratory", "seed": 3, "ready": "box"}
-
 EMPTY = "(no step)"
 
 # Ends and step of the slider of a parameter; whole numbers make a slider of whole numbers.
@@ -85,9 +83,9 @@ class Corrected:
     """
 
     stages: dict[str, Image]
-    truth: NDArray[np.float64] | None = None
-    before: NDArray[np.float64] | None = None
-    after: NDArray[np.float64] | None = None
+    truth: Floats | None = None
+    before: Floats | None = None
+    after: Floats | None = None
 
     def error(self, which: str) -> float:
         """Root mean square error of the encoding "before" or "after"."""

@@ -9,25 +9,22 @@ from typing import Any
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from xrlab.course.figures import densities
 from xrlab.course.figures.eda import BORDER
 from xrlab.crystal import realisable
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names
 from xrlab.drawing.png import COLOURS, LINES
 from xrlab.widgets.panel import Panel
 
 # Half the thickness of a slice: thin enough for a sharp border, thick enough for some points.
 HALF_SLICE = 0.15
-
 BINS, SMOOTH = 24, 1.0
-
 EDGES = np.linspace(-1, 1, BINS + 1)
-
 MIDDLES = (EDGES[1:] + EDGES[:-1]) / 2
-
 EVERYTHING = "take all"
 
 # White is empty, so that the border and the points are seen on it; darker is denser.
@@ -54,11 +51,11 @@ class PairView:
         Number of encodings before the slice was cut.
     """
 
-    points: NDArray[np.float64]
-    density: NDArray[np.float64]
-    marginals: NDArray[np.float64]
-    normal: NDArray[np.float64]
-    border: NDArray[np.float64]
+    points: Floats
+    density: Floats
+    marginals: Floats
+    normal: Floats
+    border: Floats
     total: int
 
     @property
@@ -275,11 +272,7 @@ def _empty_figure() -> go.FigureWidget:
         **main,
     )
     figure.add_scatter(
-        mode="lines",
-        line=BORDER,
-        name="border of the possible",
-        hoverinfo="skip",
-        **main,
+        mode="lines", line=BORDER, name="border of the possible", hoverinfo="skip", **main
     )
     for kind, name in ((0, "density of one component"), (3, "normal, same spread")):
         line = {"color": COLOURS[kind], "dash": LINES[kind]}

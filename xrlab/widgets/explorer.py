@@ -14,7 +14,6 @@ import anywidget
 import ipywidgets as ipw
 import numpy as np
 import traitlets
-from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from xrlab.course.explorer import (
@@ -30,6 +29,7 @@ from xrlab.course.explorer import (
     verdict,
 )
 from xrlab.course.explorer_panels import PALETTES, feeds_table, panels, values_text
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.patterns import PATTERNS, nearest, pattern, respan
@@ -290,7 +290,7 @@ class Explorer(Panel):
             self._quiet = before
 
 
-def _pairs(ranges: NDArray[np.float64]) -> list[list[float] | None]:
+def _pairs(ranges: Floats) -> list[list[float] | None]:
     return [None if np.isnan(each).any() else each.round(3).tolist() for each in ranges]
 
 

@@ -8,10 +8,11 @@ from functools import lru_cache
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from plotly.colors import sample_colorscale
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal.arrays import Floats, Singles
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.setting import SETTING, SPAN
@@ -23,8 +24,6 @@ from xrlab.trials.repeats import rms
 from xrlab.trials.rivals import cut_delta_pdf
 from xrlab.trials.trial import NINETY
 from xrlab.widgets.panel import WRAP, Panel, captioned_pictures
-
-Floats = NDArray[np.float64]
 
 START = {"t": 0.0, "crystal": 0, "day": 0}
 
@@ -59,7 +58,7 @@ class Spoiled:
         The realised encoding, the network's answer with its errors, and `cut_delta_pdf`.
     """
 
-    clean: NDArray[np.float32]
+    clean: Singles
     image: Floats
     cleaned: Floats
     true: Floats
@@ -103,7 +102,7 @@ def compute(t: float = 0.0, crystal: int = 0, day: int = 0) -> Spoiled:
 
 
 @lru_cache(maxsize=32)
-def _crystal(number: int) -> tuple[NDArray[np.float32], Floats]:
+def _crystal(number: int) -> tuple[Singles, Floats]:
     image, realised, _ = make_sample(SPAN, CRYSTALS, number, SETTING)
     return image, realised.vector
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import ipywidgets as ipw
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal.arrays import Floats, Integers, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.lattice import Lattice, simulate
@@ -27,7 +27,6 @@ from xrlab.inference.metrics import image_r2
 from xrlab.widgets.panel import WRAP, Panel, captioned_pictures
 
 START = {"pattern": "clusters", "size": 50, "lot_size": 25, "lots": 8, "seed": 0}
-
 LOTS = tuple(2**n for n in range(9))
 
 # Sites that no lot lights are drawn this much paler.
@@ -54,10 +53,10 @@ class Chance:
     """
 
     lattice: Lattice
-    lit: NDArray[np.intp]
-    image: NDArray[np.float32]
-    another: NDArray[np.float32]
-    expected: NDArray[np.float64]
+    lit: Integers
+    image: Singles
+    another: Singles
+    expected: Floats
     grain: float
     law: float
     r2_another: float
@@ -156,11 +155,7 @@ class ChanceExplorer(Panel):
             width=200,
         )
         super().__init__(
-            [
-                ipw.HBox([*controls.values(), self._reset], layout=WRAP),
-                pictures,
-                self._status,
-            ]
+            [ipw.HBox([*controls.values(), self._reset], layout=WRAP), pictures, self._status]
         )
         self.refresh()
 

@@ -9,8 +9,8 @@ import anywidget
 import ipywidgets as ipw
 import numpy as np
 import traitlets
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.drawing.png import picture
 from xrlab.io.section import Section
@@ -18,7 +18,6 @@ from xrlab.widgets.panel import Panel
 
 # Pixels of the picture of the whole section along its longer side.
 OVERVIEW = 320
-
 _CLICKABLE = """
 function render({ model, el }) {
   const frame = document.createElement("div");
@@ -96,7 +95,7 @@ class Pick:
     measured: float
 
 
-def whole_section(section: Section, pixels: int = OVERVIEW) -> NDArray[np.float64]:
+def whole_section(section: Section, pixels: int = OVERVIEW) -> Floats:
     """Resample a section to a picture of itself, alike along h and k."""
     lengths = np.array([np.ptp(section.h), np.ptp(section.k)])
     shape = np.maximum(np.round(pixels * lengths / lengths.max()), 2).astype(int)
@@ -166,10 +165,7 @@ class WindowPicker(Panel):
     """
 
     def __init__(
-        self,
-        section: Section,
-        cells: int = 2,
-        shape: tuple[int, int] = STANDARD_GRID.shape,
+        self, section: Section, cells: int = 2, shape: tuple[int, int] = STANDARD_GRID.shape
     ) -> None:
         self.result: Pick | None = None
         self._section, self._cells, self._shape = section, cells, shape
@@ -255,10 +251,7 @@ class WindowPicker(Panel):
         self._put_back(dict(zip("hk", corner, strict=True)))
 
 
-def _corner_range(values: NDArray[np.float64], cells: int) -> tuple[int, int]:
+def _corner_range(values: Floats, cells: int) -> tuple[int, int]:
     """First and last whole number at which a window along an axis may begin."""
     slack = float(values[1] - values[0]) / 2 + 1e-9  # half a pixel
-    return (
-        int(np.ceil(values[0] - slack)),
-        int(np.floor(values[-1] + slack - cells)),
-    )
+    return (int(np.ceil(values[0] - slack)), int(np.floor(values[-1] + slack - cells)))

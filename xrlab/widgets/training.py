@@ -33,15 +33,10 @@ SETTING = Setting(sampler="gaussian")
 # Images come in pieces, so that a stop is noticed between two of them: one piece to validate on,
 # the next to test on, the others to train on.
 PIECE = 100
-
 IMAGES = (100, 200, 400, 800, 1600)
-
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-
 BATCH_SIZE = 16
-
 SEED = 505  # of the images; it belongs to no training elsewhere
-
 START = {"span": 2, "images": 200, "epochs": 8, "architecture": "small", "learning_rate": 1e-3}
 
 # Rows of the table of trainings.

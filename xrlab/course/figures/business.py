@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from xrlab.course.business import PUBLISHED, STORIES, Story, Swing
+from xrlab.crystal.arrays import Reals
 from xrlab.drawing.png import COLOURS, LINES, MARKERS
 
 # Sliders as (field, words, tooltip, least, greatest, step). Those of "both" change both plans.
@@ -33,7 +34,6 @@ EACH = (
 )
 
 UNPUBLISHED = "our assumption"
-
 DOLLAR = "\\$"  # in Markdown, where a bare one begins a formula
 
 
@@ -206,14 +206,14 @@ def tornado_figure(panels: Mapping[str, tuple[float, Sequence[Swing]]]) -> go.Fi
 
 
 def curves_figure(
-    x: NDArray[np.floating],
-    curves: Mapping[str, NDArray[np.floating]],
+    x: Reals,
+    curves: Mapping[str, Reals],
     *,
     title: str,
     x_title: str,
     y_title: str,
     level: tuple[float, str] | None = None,
-    points: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating]]] | None = None,
+    points: Mapping[str, tuple[Reals, Reals]] | None = None,
 ) -> go.Figure:
     """Draw curves over one axis, in several kinds of line, and a thin level to compare with.
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
+from xrlab.crystal.arrays import Floats, Image
 from xrlab.drawing.plots import add_diagonal
 from xrlab.drawing.png import COLOURS, INTENSITY, MARKERS, picture
-from xrlab.measurement.filters import Image
 from xrlab.measurement.pipeline import FILTERS
 from xrlab.trials.correction_bias import HARMLESS, BiasTable
 
@@ -112,7 +112,7 @@ def slopes_figure(before: ArrayLike, after: Mapping[str, ArrayLike]) -> go.Figur
     before : array, shape (images, components)
     after : mapping from a filter's name to an array of the same shape
     """
-    x: NDArray[np.float64] = np.asarray(before, np.float64).ravel()
+    x: Floats = np.asarray(before, np.float64).ravel()
     figure = make_subplots(1, len(after), subplot_titles=list(after), shared_yaxes=True)
     for column, values in enumerate(after.values(), start=1):
         figure.add_scatter(

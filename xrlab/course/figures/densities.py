@@ -11,15 +11,15 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 from scipy.special import gammaln
 
-from xrlab.crystal.grid import Array
-from xrlab.crystal.realisable import _vectors
+from xrlab.crystal.arrays import Floats
+from xrlab.crystal.realisable import as_vectors
 
 # Steps of r^2 per unit for the law of the norm: the error of the density is far below a line's
 # width, and the Fourier transform takes 3 ms.
 NORM_STEPS = 4096
 
 
-def pair_density(across: ArrayLike, up: ArrayLike, bins: int = 32, smooth: float = 0.0) -> Array:
+def pair_density(across: ArrayLike, up: ArrayLike, bins: int = 32, smooth: float = 0.0) -> Floats:
     """Density of pairs of correlations, in units of that of values spread evenly from -1 to 1.
 
     Parameters
@@ -50,7 +50,7 @@ def pair_density(across: ArrayLike, up: ArrayLike, bins: int = 32, smooth: float
 
 def pair_mosaic(
     lower: ArrayLike, upper: ArrayLike, span: int, bins: int = 12, smooth: float = 0.0
-) -> Array:
+) -> Floats:
     """Lay the densities of all pairs of components out in one array of tiles.
 
     Parameters
@@ -66,7 +66,7 @@ def pair_mosaic(
         Tile (i, j) has component j across and component i up. NaN on the diagonal and on the lines
         between tiles. Row 0 of the array is the *bottom* of the tiles in the last row.
     """
-    below, above = _vectors(lower, span), _vectors(upper, span)
+    below, above = as_vectors(lower, span), as_vectors(upper, span)
     n, step = below.shape[1], bins + 1
     mosaic = np.full((n * step - 1, n * step - 1), np.nan)
     for i in range(n):
@@ -79,7 +79,7 @@ def pair_mosaic(
     return mosaic
 
 
-def normal_density(values: ArrayLike, mean: float, spread: float) -> Array:
+def normal_density(values: ArrayLike, mean: float, spread: float) -> Floats:
     """Density of the normal law.
 
     >>> normal_density([0, 1], mean=0, spread=1).round(4)
@@ -89,7 +89,7 @@ def normal_density(values: ArrayLike, mean: float, spread: float) -> Array:
     return np.exp(-(z**2) / 2) / (np.sqrt(2 * np.pi) * spread)
 
 
-def cube_norm_density(radius: ArrayLike, n_values: int) -> Array:
+def cube_norm_density(radius: ArrayLike, n_values: int) -> Floats:
     """Density of the distance from the origin of points spread evenly over the cube (-1, 1)^n.
 
     The square of one uniform value has the density 1 / (2 sqrt t), 0 < t < 1; that of the sum of n
@@ -116,7 +116,7 @@ def cube_norm_density(radius: ArrayLike, n_values: int) -> Array:
     return 2 * r * np.interp(r**2, squares, sums * NORM_STEPS, left=0, right=0)
 
 
-def normal_norm_density(radius: ArrayLike, n_values: int, spread: float) -> Array:
+def normal_norm_density(radius: ArrayLike, n_values: int, spread: float) -> Floats:
     """Density of the distance from the origin of n independent normal values, mean 0.
 
     The chi law with n degrees of freedom, times the spread: r^(n-1) exp(-r^2 / 2) /

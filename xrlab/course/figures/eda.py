@@ -10,11 +10,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from xrlab.course.figures import densities
 from xrlab.crystal import speckle
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names, vector_length
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.drawing.plots import add_image
@@ -24,13 +25,9 @@ BORDER = {"color": "#333", "width": 2}
 
 # Encodings by span: a data set of spans 2, 3 and 4 in one variable.
 BySpan = Mapping[int, ArrayLike]
-
 BINS = 30
-
 DECADE_EDGES = np.logspace(-3, 2.5, 89)
-
 TENS = (0.01, 0.1, 1, 10, 100)
-
 DENSITY_MAX = 5.0  # times the density of evenly spread values, where the colours end
 
 
@@ -353,7 +350,7 @@ def contrast_figure(
     return _layout(figure, 3, 380)
 
 
-def _middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def _middles(edges: Floats) -> Floats:
     return (edges[1:] + edges[:-1]) / 2
 
 

@@ -19,7 +19,6 @@ from xrlab.trials.holdout import TRUTH, Decoded
 from xrlab.trials.trial import NINETY, Score
 
 BELOW = {"orientation": "h", "y": -0.25, "yanchor": "top"}
-
 GREY = "#555"
 
 # Labels spread by about 0.3; what lies above is a network that has not settled.

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
+from xrlab.crystal.arrays import Integers
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.lattice import Lattice, simulate
@@ -18,7 +19,6 @@ from xrlab.drawing.png import COLOURS, INTENSITY, LINES, MARKERS, SITES
 from xrlab.trials.repeats import ImageScores
 
 COUNT = "Blues"
-
 BELOW = {"orientation": "h", "y": -0.28, "yanchor": "top"}
 
 
@@ -236,11 +236,7 @@ def limits_figure(
     figure.update_yaxes(rangemode="tozero")
     figure.update_yaxes(title="root mean square error", col=1)
     return figure.update_layout(
-        title="Who reaches which limit",
-        legend=BELOW,
-        width=900,
-        height=480,
-        margin={"t": 80},
+        title="Who reaches which limit", legend=BELOW, width=900, height=480, margin={"t": 80}
     )
 
 
@@ -251,7 +247,7 @@ def _points_and_law(
     name: str,
     x: ArrayLike,
     measured: ArrayLike,
-    fine: NDArray[np.intp],
+    fine: Integers,
     law: Sequence[float],
     legend: bool = True,
 ) -> None:
