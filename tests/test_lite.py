@@ -184,7 +184,7 @@ def test_explorer_works_with_the_packages_of_the_site(unpacked):
     """It opens and follows a slider; so does that of notebook 03."""
     code = """
 import xrlab
-from xrlab import noise_widgets
+from xrlab.widgets import noise as noise_widgets
 from xrlab.widgets.explorer import Explorer
 explorer = Explorer()
 explorer.take(xrlab.Encoding.product(-0.5, 0.5, 2))
