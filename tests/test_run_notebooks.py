@@ -5,17 +5,20 @@ import io
 import json
 import re
 import sys
+from base64 import b64encode
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import nbformat
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
+from plotly.subplots import make_subplots
 
 from xrlab.drawing.plots import describe
 
@@ -136,6 +139,46 @@ def test_thumbnail_is_drawn(series: Outcome) -> None:
         assert len(thumbnail.getcolors()) > 4
     assert '<img src="03_good.png"' in series.index
     assert "00_broken.png" not in series.index
+
+
+def test_thumbnail_has_logarithmic_axes(script: ModuleType) -> None:
+    """1, 10 and 100 are evenly spaced."""
+    curve = go.Figure(go.Scatter(x=[1, 10, 100], y=[1, 2, 3], mode="markers"))
+    curve.update_xaxes(type="log")
+    drawn = Image.open(io.BytesIO(script.thumbnail(curve)))
+    centre = drawn.crop((drawn.width // 2 - 3, 57, drawn.width // 2 + 3, 63))
+    assert len(centre.getcolors()) > 1
+
+
+@pytest.mark.parametrize(("autorange", "top"), [("reversed", 0), (True, 255)])
+def test_thumbnail_of_a_picture(script: ModuleType, autorange: object, top: int) -> None:
+    """Row 0 of a stored picture is at the top of a reversed axis, at the bottom of another."""
+    file = io.BytesIO()
+    Image.fromarray(np.array([[0, 0], [255, 255]], np.uint8)).save(file, "PNG")
+    source = "data:image/png;base64," + b64encode(file.getvalue()).decode()
+    figure = go.Figure(go.Image(source=source)).update_yaxes(autorange=autorange)
+    drawn = Image.open(io.BytesIO(script.thumbnail(figure)))
+    assert drawn.getpixel((60, 5)) == (top, top, top)
+
+
+def test_thumbnail_of_many_panels_shows_the_last(script: ModuleType) -> None:
+    """Of six heat maps in a row, four are drawn, the last of them in the last place."""
+    figure = make_subplots(1, 6)
+    for n in range(6):
+        figure.add_heatmap(z=[[n]], zmin=0, zmax=5, colorscale="Greys", row=1, col=n + 1)
+    drawn = Image.open(io.BytesIO(script.thumbnail(figure)))
+    shades = [drawn.getpixel((45 + 90 * n, 40))[0] for n in range(4)]
+    assert shades == sorted(shades, reverse=True)
+    assert shades[3] == 0
+
+
+@pytest.mark.notebook
+def test_pages_lead_back_to_the_index(series: Outcome) -> None:
+    """From a notebook's page and the glossary; each file to download has its name in the link."""
+    for name in ("03_good", "glossary", "cheat_sheet"):
+        page = BeautifulSoup((series.out / f"{name}.html").read_text(encoding="utf-8"), "lxml")
+        assert page.select_one("nav a")["href"] == "index.html", name
+    assert "Download 03_good.ipynb</a>" in series.index
 
 
 @pytest.mark.notebook

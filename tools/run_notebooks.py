@@ -1,8 +1,8 @@
 """Run every notebook headless and write the results, with an index page, into build/.
 
 One notebook that fails does not stop the others: the page and the last lines of the output name
-the cell that failed, and the exit code is 1. The page is written anew after every notebook, so a
-run that is killed leaves one that tells how far it came; the same command then begins anew.
+the cell that failed, and the exit code is 1. The page is rewritten after every notebook, so a run
+that is killed leaves a page of what was finished; the same command then starts again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import psutil
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from plotly.offline import get_plotlyjs
 
 from xrlab.course.glossary import cheat_sheet_html, glossary_html
@@ -41,9 +41,10 @@ ROOT = Path(__file__).parent.parent
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 THUMBNAIL = (360, 120)
-DRAWN = ("heatmap", "scatter")  # traces that a thumbnail can show
+MOST_PANELS = 4  # of a thumbnail: more are too small to see
+DRAWN = ("heatmap", "image", "scatter")  # traces that a thumbnail can show
 
-# Cells that are folded in the notebook are folded on its page.
+# Cells folded in the notebook are folded on its page.
 FOLDING = """{%- extends 'lab/index.html.j2' -%}
 {% set folded = '<details><summary>Folded: open to see</summary>' %}
 {% block input %}
@@ -62,7 +63,10 @@ HEAD = """<script src="plotly.min.js"></script>
 <style>
  .jp-Cell .jp-InputArea-editor, .jp-Cell .jp-InputArea-editor .highlight { background: #fff }
  .jp-RenderedHTMLCommon a:link { text-decoration: underline }
+ nav { padding: .6rem 1rem; font: 16px/1.5 system-ui, sans-serif }
+ nav a:link { text-decoration: underline }
 </style></head>"""
+BACK = '<nav><a href="index.html">← All notebooks</a></nav>'
 UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
 
 PAGE = """<!doctype html>
@@ -85,14 +89,14 @@ INDEX = """<h1>xrlab: the executed notebooks</h1>
 <th>peak memory</th></tr></thead><tbody>
 {rows}
 </tbody></table>
-<p>Memory is the largest sum of the resident memory of the kernel and its worker processes, looked
-at ten times a second. Words and symbols: <a href="glossary.html">glossary</a>,
+<p>Memory is the largest resident memory of the kernel and its worker processes together, sampled
+ten times a second. Terms and symbols: <a href="glossary.html">glossary</a>,
 <a href="cheat_sheet.html">cheat sheet</a>.</p>"""
 
 
 @dataclass
 class Run:
-    """What happened to one notebook."""
+    """Result of one notebook."""
 
     name: str
     title: str
@@ -102,7 +106,7 @@ class Run:
 
 
 class MemoryWatch(threading.Thread):
-    """Follow the resident memory of all child processes while a notebook runs."""
+    """Record the peak resident memory of all child processes while a notebook runs."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -118,7 +122,7 @@ class MemoryWatch(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Look ten times a second until told to stop."""
+        """Sample ten times a second until the notebook ends."""
         me = psutil.Process()
         while not self._done.wait(0.1):
             total = 0
@@ -208,7 +212,7 @@ def failed_cell(notebook: nbformat.NotebookNode, executed: Path) -> str:
 
 
 def progress_bar(output: nbformat.NotebookNode) -> bool:
-    """Tell whether an output is a bar of tqdm, which is of no use when all is done."""
+    """Return whether an output is a progress bar of tqdm, useless once the cell has run."""
     data = output.get("data", {})
     return WIDGET in data and "%|" in data.get("text/plain", "")
 
@@ -239,6 +243,7 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
     )
     body, _ = exporter.from_notebook_node(notebook)
     body = body.replace("</head>", HEAD, 1)
+    body = re.sub("(<body[^>]*>)", rf"\1\n{BACK}", body, count=1)
     # Links between the notebooks, and to the glossary, lead to the pages beside this one.
     beside = r'href="(?:\.\./docs/(glossary|cheat_sheet)\.md|(\d\d_\w+)\.ipynb)'
     body = re.sub(beside, r'href="\1\2.html', body)
@@ -255,7 +260,7 @@ def question(cell: nbformat.NotebookNode) -> str:
         return ""
     asked, options = (ast.literal_eval(each) for each in call.args)
     given = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
-    cell.metadata["transient"] = {"remove_source": True}  # it tells the answer
+    cell.metadata["transient"] = {"remove_source": True}  # the source holds the answer
     choices = "".join(f"<li>{html.escape(each)}</li>" for each in options)
     return (
         f"<p><b>Predict.</b> {html.escape(asked)}</p><ul>{choices}</ul>"
@@ -276,21 +281,43 @@ def described(figure: plotly.graph_objects.Figure, name: str) -> str:
 
 
 def thumbnail(figure: plotly.graph_objects.Figure) -> bytes:
-    """Draw the panels of a plotly figure small, side by side: heat maps, points and lines."""
+    """Draw panels of a plotly figure small, side by side: heat maps, pictures, curves.
+
+    Of many panels the first ones and the last are drawn. A single panel is wider.
+    """
     panels: dict[str, list] = {}
     for trace in figure.data:
         if trace.type in DRAWN:
             panels.setdefault(trace.xaxis or "x", []).append(trace)
-    side = THUMBNAIL[1]
-    strip = Image.new("RGB", (len(panels) * (side + 4) - 4, side), "white")
-    for column, traces in enumerate(panels.values()):
+    chosen = list(panels.values())
+    if len(chosen) > MOST_PANELS:
+        chosen[MOST_PANELS - 1 : -1] = []
+    layout = figure.layout.to_plotly_json()
+    height = THUMBNAIL[1]
+    drawn = []
+    for traces in chosen:
         trace = traces[0]
-        if trace.type == "heatmap":
-            axis = figure.layout["yaxis" + (trace.yaxis or "y")[1:]]
-            square = _heat_map(trace, side, upwards=axis.autorange != "reversed")
+        axes = [
+            layout.get(letter + "axis" + (trace[letter + "axis"] or letter)[1:], {})
+            for letter in "xy"
+        ]
+        if trace.type == "image":
+            stored = Image.open(BytesIO(b64decode(trace.source.partition(",")[2]))).convert("RGB")
+            upright = ImageOps.flip(stored) if axes[1].get("autorange") is True else stored
+            drawn.append(upright.resize((height, height)))
+        elif trace.type == "heatmap":
+            drawn.append(_heat_map(trace, height, upwards=axes[1].get("autorange") != "reversed"))
         else:
-            square = _curves([each for each in traces if each.type == "scatter"], side)
-        strip.paste(square, (column * (side + 4), 0))
+            width = height if len(chosen) > 1 else 2 * height
+            scatter = [each for each in traces if each.type == "scatter"]
+            drawn.append(
+                _curves(scatter, (width, height), [axis.get("type") == "log" for axis in axes])
+            )
+    strip = Image.new("RGB", (sum(each.width + 4 for each in drawn) - 4, height), "white")
+    left = 0
+    for panel in drawn:
+        strip.paste(panel, (left, 0))
+        left += panel.width + 4
     strip.thumbnail(THUMBNAIL)
     file = BytesIO()
     strip.save(file, "PNG")
@@ -307,33 +334,40 @@ def _heat_map(trace: plotly.graph_objects.Heatmap, side: int, upwards: bool) -> 
     return Image.open(BytesIO(png)).convert("RGB").resize((side, side))
 
 
-def _curves(traces: list, side: int) -> Image.Image:
-    """Draw the points or lines of scatter traces in a square."""
-    square = Image.new("RGB", (side, side), "white")
-    draw = ImageDraw.Draw(square)
-    points = []
+def _curves(traces: list, size: tuple[int, int], logarithmic: list[bool]) -> Image.Image:
+    """Draw the points or lines of scatter traces; axes as (x, y) may be logarithmic."""
+    panel = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(panel)
+    curves = []
     for trace in traces:
-        up = _numbers(trace.y)
-        across = np.arange(len(up)) if trace.x is None else _numbers(trace.x)
-        points.append(np.column_stack([across, -up]))
-    low, high = np.nanmin(np.vstack(points), axis=0), np.nanmax(np.vstack(points), axis=0)
-    for trace, each in zip(traces, points, strict=True):
-        scaled = 4 + (side - 8) * (each - low) / np.where(high > low, high - low, 1)
-        places = [tuple(place) for place in scaled[np.isfinite(scaled).all(axis=1)].tolist()]
+        y = _numbers(trace.y)
+        x = np.arange(len(y)) if trace.x is None else _numbers(trace.x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x, y = (
+                np.log10(values) if log else values
+                for values, log in zip((x, y), logarithmic, strict=True)
+            )
+        points = np.column_stack([x, -y])
+        curves.append(points[np.isfinite(points).all(axis=1)])
+    low, high = np.vstack(curves).min(axis=0), np.vstack(curves).max(axis=0)
+    for trace, points in zip(traces, curves, strict=True):
+        scaled = 5 + (np.array(size) - 11) * (points - low) / np.where(high > low, high - low, 1)
+        places = [tuple(place) for place in scaled.tolist()]
         colour = trace.line.color or trace.marker.color
         colour = colour if isinstance(colour, str) else COLOURS[0]
         if "lines" in (trace.mode or "lines"):
             draw.line(places, fill=colour, width=2)
         else:
-            draw.point(places, fill=colour)
-    draw.rectangle((0, 0, side - 1, side - 1), outline="#889")
-    return square
+            for x, y in places:
+                draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=colour)
+    draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline="#889")
+    return panel
 
 
 def _numbers(values: object) -> np.ndarray:
     """Return an array of a figure as numbers; plotly packs NumPy's as base64 with type and shape.
 
-    What is no number, such as the names along an axis of categories, counts 0, 1, 2, ...
+    Categories, such as names along an axis, become 0, 1, 2, ...
     """
     if isinstance(values, dict):
         array = np.frombuffer(b64decode(values["bdata"]), values["dtype"])
@@ -359,8 +393,8 @@ def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None
             shown += f'<p class="failed">Failed in {html.escape(run.error)}</p>'
         rows.append(
             f'<tr><td><a href="{run.name}.html">{html.escape(run.title)}</a><br>'
-            f'<a href="{run.name}.ipynb">notebook</a></td><td>{shown}</td>'
-            f"<td>{run.seconds:.0f} s</td><td>{run.peak_mb:.0f} MB</td></tr>"
+            f'<a href="{run.name}.ipynb" download>Download {run.name}.ipynb</a></td>'
+            f"<td>{shown}</td><td>{run.seconds:.0f} s</td><td>{run.peak_mb:.0f} MB</td></tr>"
         )
     failed = sum(bool(run.error) for run in runs)
     summary = (
@@ -371,8 +405,8 @@ def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None
         summary += f" <b>Unfinished: {left} more to run.</b>"
     pages = {
         "index": ("the executed notebooks", INDEX.format(summary=summary, rows="\n".join(rows))),
-        "glossary": ("glossary", glossary_html()),
-        "cheat_sheet": ("cheat sheet", cheat_sheet_html()),
+        "glossary": ("glossary", f"{BACK}\n{glossary_html()}"),
+        "cheat_sheet": ("cheat sheet", f"{BACK}\n{cheat_sheet_html()}"),
     }
     for name, (title, body) in pages.items():
         page = PAGE.format(title=title, body=body)
@@ -408,8 +442,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except OSError as error:
         print(
-            f"the results cannot be written to {chosen.out}: {error}. Put that right, then the "
-            f"same command begins anew",
+            f"the results cannot be written to {chosen.out}: {error}. Remove the cause, then run "
+            f"the same command again",
             file=sys.stderr,
         )
         return 1
