@@ -319,7 +319,7 @@ def test_errors_are_shown_in_words(monkeypatch):
     def fail(state):
         raise ValueError("nothing <b>here</b>")
 
-    monkeypatch.setattr("xrlab.course.explorer.compute", fail)
+    monkeypatch.setattr("xrlab.widgets.explorer.compute", fail)
     move(widget, 0, 0.1)
     assert "Not possible" in widget._status.value
     assert "&lt;b&gt;" in widget._status.value

@@ -216,7 +216,7 @@ def test_a_killed_training_goes_on(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "xrlab.training.fit",
+        "xrlab.training.train_clean",
         "--span",
         "2",
         "--samples",
