@@ -46,7 +46,7 @@ ROWS = (
     StudyRow("cfs3", "small", 3, 5_000, 0.986),
     StudyRow("cfs4", "small", 4, 5_000, 0.974),
     StudyRow("cfs4-incremental", "small, incremental", 4, 10_000, 0.997, leak=True),
-    StudyRow("cfs4-large", "large", 4, 10_000, 0.997, leak=True),
+    StudyRow("cfs4-large", "large", 4, 10_000, 0.976),
     StudyRow("cfs2-best", "ΔPDF, corrected", 2),
     StudyRow("cfs3-best", "ΔPDF, corrected", 3),
     StudyRow("cfs4-best", "ΔPDF, corrected", 4),
