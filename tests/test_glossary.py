@@ -159,7 +159,7 @@ def test_html_is_well_formed(make):
 def test_a_term_shows_itself_in_a_notebook():
     """Name, symbol, definition and facts, with what Markdown would misread escaped."""
     shown = glossary.look_up("net income")._repr_markdown_()
-    assert shown.startswith("**net income**: What a year's sales leave")
+    assert shown.startswith("**net income**: Annual sales minus all costs")
     assert r"*unit*: \$ per year" in shown
 
 

@@ -30,15 +30,15 @@ _AMBIGUOUS = {"p"}  # a probability in notebook 9, the weights of a certificate 
 
 COMMANDS = {
     "Encoding.from_vector([0.6, 0.3, 0.2])": "c(0, 1), c(1, 0), c(1, 1)",
-    "encoding.violations()": "why no lattice can have it; [] if nothing speaks against it",
+    "encoding.violations()": "the necessary conditions that it violates, [] if none",
     'simulate(encoding, size=50, sampler="monte_carlo", seed=0)': "a lattice; .sites, .realised",
     "diffraction_image(lattice, lot_size=25, lots=8, seed=0)": "its image, 64 × 64",
-    "expected_image(encoding)": "without chance",
-    "delta_pdf(image, span=4, lot_size=25)": "read by Fourier inversion",
-    "maximum_likelihood(image, span=4)": "read by the law of speckles, with covariance",
-    'predict(images, span=4, kind="measured")': "read by a network: values, standard errors",
+    "expected_image(encoding)": "its expected image, without speckle",
+    "delta_pdf(image, span=4, lot_size=25)": "estimate by Fourier inversion",
+    "maximum_likelihood(image, span=4)": "estimate from the speckle statistics, with covariance",
+    'predict(images, span=4, kind="measured")': "estimates of a network, standard errors",
     "read_image(path)": "a measured image, NaN where unmeasured",
-    "interpret(image, span=4)": "everything together; .figure(), .to_dict()",
+    "interpret(image, span=4)": "estimate, errors, warnings; .figure(), .to_dict()",
 }
 
 
@@ -228,7 +228,7 @@ def glossary_markdown() -> str:
         "<!-- Written by tools/write_glossary.py from xrlab/course/glossary.yaml; do not edit. -->",
         "# Glossary",
         "",
-        "Every term in the order of explanation. One page of them: [cheat sheet](cheat_sheet.md).",
+        "All terms in the order of explanation. A summary is on the [cheat sheet](cheat_sheet.md).",
         "",
         "Symbols: "
         + " · ".join(f"[{_plain(term.symbol)}](#{term.id})" for term in terms() if term.symbol),
