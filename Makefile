@@ -21,7 +21,7 @@ BUILDS ?= build
 # Measured images from a folder beside the checkout, where there is one, instead of a download.
 export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: install develop run test nbval lab page small book lite nightly bench lock api weights clean
+.PHONY: install develop run test nbval lab page small book lite nightly bench lock weights clean
 
 # What the course needs; tests and the book need the rest of the lock.
 install: $(VENV)/installed
@@ -84,8 +84,9 @@ nightly:
 	$(MAKE) small
 	$(MAKE) book
 
+# The repository is the root, so that links from the notebooks to docs/ resolve.
 lab: install
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 # Notebook 8 without its lesson.
 page: install
@@ -99,10 +100,6 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --extra test --no-header --upgrade \
 	    --output-file requirements.lock pyproject.toml
 	$(PYTHON) tools/write_environments.py
-
-# docs/api.md from the docstrings.
-api: install
-	$(BIN)/python tools/write_api.py
 
 # The shipped weights, about half an hour each on two cores.
 weights: install

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import posixpath
 import re
 import socket
 import subprocess
@@ -165,6 +166,14 @@ def test_page_hides_what_make_page_hides():
     assert "binder/jupyter_server_config.json" in (ROOT / "binder" / "postBuild").read_text("utf-8")
 
 
+def test_lab_opens_as_binder_does():
+    """At home, too, the root is the repository and the first page is notebook 0."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (options,) = re.findall(r"^lab:.*\n\t\$\(BIN\)/jupyter lab (.*)$", makefile, re.MULTILINE)
+    start = json.loads(SETTINGS.read_text(encoding="utf-8"))["LabApp"]["default_url"]
+    assert options.split() == ["--ServerApp.root_dir=.", f"--LabApp.default_url={start}"]
+
+
 # A session
 
 
@@ -218,6 +227,18 @@ def read(address: str) -> tuple[str, str]:
 def test_session_opens_at_the_start(session):
     """Without any path, a session opens notebook 0."""
     assert read(session)[0] == f"{session}lab/tree/notebooks/00_start_here.ipynb"
+
+
+@pytest.mark.notebook
+def test_session_has_what_the_notebooks_link_to(session):
+    """A link such as ../docs/glossary.md, relative to the notebook, names a file of the server."""
+    texts = [path.read_text("utf-8") for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")]
+    links = {link for text in texts for link in re.findall(r"\]\(([\w./]+\.\w+)[#)]", text)}
+    assert "../docs/glossary.md" in links
+    for link in links:
+        place = posixpath.normpath(f"notebooks/{link}")
+        _, answer = read(f"{session}api/contents/{place}?content=0")
+        assert json.loads(answer)["path"] == place
 
 
 @pytest.mark.notebook

@@ -13,6 +13,8 @@ import plotly.graph_objects as go
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import xrlab
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -171,6 +173,16 @@ def test_page_has_its_figure_and_binder(book):
     assert "profile = &quot;full&quot;" not in re.sub("<[^>]*>", "", page)
     (binder,) = set(re.findall(r'https://mybinder\.org/v2/[^"]*', page))
     assert binder.endswith(f"/main?urlpath=lab/tree/notebooks/{NOTEBOOKS[0].name}")
+
+
+@pytest.mark.notebook
+def test_public_interface_is_documented(book):
+    """The page of the public interface has an entry for every name, and methods below classes."""
+    page = (book / "docs" / "api.html").read_text("utf-8")
+    entries = set(re.findall(r'<dt class="sig[^>]* id="xrlab\.([\w.]+)"', page))
+    assert {*xrlab.__all__, "Encoding.violations", "Interpretation.figure"} <= entries
+    assert "Values from -1 to 1" in page  # of a parameter
+    assert "|c(0, 1) + c(1, 0)| = 1.8" in re.sub("<[^>]*>", "", page)  # of an example
 
 
 @pytest.mark.notebook

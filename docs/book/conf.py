@@ -1,10 +1,15 @@
 """Settings of the book, for Sphinx; tools/write_book.py adds the address of the repository."""
 
+import re
+
 project = "xrlab"
 author = copyright = "The xrlab developers"
 language = "en"
 
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+autodoc_preserve_defaults = True
+autodoc_typehints = "none"  # the docstrings have the types, with shapes and units
+default_role = "literal"
 nb_execution_mode = "off"  # the notebooks come executed
 nb_render_markdown_format = "myst"  # tables, too
 nb_merge_streams = True
@@ -25,3 +30,16 @@ html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_js_files = [("plotly.min.js", {"priority": 100})]
 html_show_sourcelink = False
+
+
+def escape_bars(app, what, name, thing, options, lines):
+    """Escape "|", a substitution in reStructuredText, outside of ``code`` and examples."""
+    kept = re.compile(r"(^ *>>>.*?(?:\n *\n|\Z)|``.*?``)", re.DOTALL | re.MULTILINE)
+    parts = kept.split("\n".join(lines))
+    parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+    lines[:] = "".join(parts).split("\n")
+
+
+def setup(app):
+    """Register the change of docstrings; Sphinx calls this."""
+    app.connect("autodoc-process-docstring", escape_bars)
