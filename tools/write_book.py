@@ -25,7 +25,7 @@ from run_notebooks import PLOTLY, WIDGET, described, progress_bar, question
 ROOT = Path(__file__).parent.parent
 BLOB = f"https://github.com/{REPOSITORY}/blob/{BRANCH}"
 ANCHOR = re.compile(r'^(#+ )<a id="([^"]+)"></a>', re.MULTILINE)
-FIRST = ("instructor", "cheat_sheet", "glossary")  # of the pages in docs/
+FIRST = ("installation", "python", "command_line", "results", "instructor", "glossary")
 LIVE = "<p><em>A widget is here: open the notebook, on Binder or at home, to use it.</em></p>"
 
 INDEX = """\
@@ -33,8 +33,8 @@ INDEX = """\
 
 {badges}
 
-Every page is a notebook that was executed before it was put here; [the last run](runs.md) tells how
-long each took and how much memory. The rocket above a notebook opens it on Binder.
+Every notebook was executed before it was published here; [the last run](runs.md) lists its time and
+memory. The rocket above a notebook opens it on Binder.
 
 ```{{toctree}}
 :caption: The course
@@ -54,15 +54,15 @@ runs
 RUNS = """\
 # The last run
 
-Every notebook is executed from nothing. Its time has the start of its kernel in it; its memory is
+Every notebook is executed in a new kernel. The time includes the start of the kernel; the memory is
 the largest sum over the kernel and its workers.
 
 | notebook | {systems} |
 |---|{rule}|
 {rows}
 
-For a class there is a [link for workshops]({workshop}): the notebooks as they are on the day, in an
-environment that does not change.
+For a class there is a [link for workshops]({workshop}): the current notebooks in a fixed
+environment.
 """
 
 
@@ -143,7 +143,7 @@ def book_page(page: Path) -> str:
 
 
 def pages() -> list[Path]:
-    """Return the pages of docs/, those first that readers look for."""
+    """Return the pages of docs/, the most important ones first."""
     found = {path.stem: path for path in sorted((ROOT / "docs").glob("*.md"))}
     return [found.pop(name) for name in FIRST] + list(found.values())
 

@@ -1,0 +1,108 @@
+"""Write the tables of README.md and docs/results.md from the notebooks and the networks' cards."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+
+from xrlab.course.study import ROWS, read_card, study_table
+from xrlab.networks.backend import shipped_models
+from xrlab.trials.trial import Score, table
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/results.md")
+TRIALS = {  # of the card "measured"
+    "laboratory": "laboratory",
+    "bad day": "bad day: few counts and every fault",
+    "unseen both": "instrument and lattices kept out of training",
+}
+
+
+def notebooks() -> str:
+    """Return the map of the notebooks: title and question of each."""
+    lines = ["| notebook | question |", "|---|---|"]
+    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        title, _, question = nbformat.read(path, as_version=4).cells[0].source.split("\n")[:3]
+        lines.append(f"| [{title[2:]}](notebooks/{path.name}) | {question.strip('*')} |")
+    return "\n".join(lines)
+
+
+def summary() -> str:
+    """Return the table of the README: networks beside ΔPDF, R² with three decimals."""
+    measured = read_card("measured")
+    lines = [
+        "| images | network | ΔPDF | published (2023) |",
+        "|---|---|---|---|",
+    ]
+    for row in ROWS[:3]:
+        card = read_card(row.card)
+        lines.append(
+            f"| {card['samples']['test']} simulated, span {row.span} | {card['test']['r2']:.3f} | "
+            f"{card['test_delta_pdf']['r2']:.3f} | {row.published:.3f} |"
+        )
+    for name, words in TRIALS.items():
+        test = measured["test"][name]
+        lines.append(
+            f"| {measured['tested_on']['images']} simulated measurements, {words} | "
+            f"{test['r2']:.3f} | {test['delta_pdf_r2']:.3f} | – |"
+        )
+    return "\n".join(lines)
+
+
+def trials() -> str:
+    """Return what `python -m xrlab.trials.trial` printed when the network was made."""
+    return table(
+        {
+            name: Score(
+                r2=test["r2"],
+                mse=test["mse"],
+                coverage=np.array(test["coverage90"]),
+                rival_r2=test["delta_pdf_r2"],
+                rival_mse=test["delta_pdf_mse"],
+                rival=test["delta_pdf"],
+                inpainted_mse=test["inpainted_mse"],
+            )
+            for name, test in read_card("measured")["test"].items()
+        }
+    )
+
+
+def commands() -> str:
+    """Return the commands that made the networks, from their cards."""
+    lines = ["| card | weights shipped | command |", "|---|---|---|"]
+    names = dict.fromkeys([*(row.card for row in ROWS), "measured"])
+    for name, card in ((name, read_card(name)) for name in names):
+        if card:
+            stages = [stage for stage in card.get("stages", []) if isinstance(stage, dict)]
+            steps = "; then ".join(f"`{stage['command']}`" for stage in stages or [card])
+            lines.append(f"| `{name}` | {'yes' if name in shipped_models() else 'no'} | {steps} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    "notebooks": notebooks,
+    "summary": summary,
+    "study": study_table,
+    "trials": trials,
+    "commands": commands,
+}
+
+
+def filled(page: str) -> str:
+    """Return a page with each table, from <!-- table: NAME --> to <!-- end -->, written anew."""
+    return re.sub(
+        r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}{TABLES[match[2]]()}\n{match[3]}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+if __name__ == "__main__":
+    for name in PAGES:
+        path = ROOT / name
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+        print(f"wrote the tables of {name}")
