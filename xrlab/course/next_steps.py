@@ -16,11 +16,9 @@ from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import make_lattice
-from xrlab.drawing.png import COLOURS, LINES, MARKERS
+from xrlab.drawing.plots import BELOW, add_curve
 from xrlab.inference.delta_pdf import delta_pdf
 from xrlab.inference.metrics import mean_squared_error, r2_score
-
-BELOW = {"orientation": "h", "y": -0.22, "yanchor": "top"}
 
 
 @dataclass(frozen=True)
@@ -125,14 +123,7 @@ def pixels_figure(pixels: Sequence[int], errors: Mapping[str, Sequence[float]]) 
     """Draw the error of Delta-PDF against the number of pixels along each side."""
     figure = go.Figure()
     for n, (name, each) in enumerate(errors.items()):
-        figure.add_scatter(
-            x=list(pixels),
-            y=list(each),
-            name=name,
-            mode="lines+markers",
-            line={"color": COLOURS[n], "dash": LINES[n]},
-            marker={"symbol": MARKERS[n], "size": 8},
-        )
+        add_curve(figure, list(pixels), list(each), n, name=name)
     figure.update_xaxes(
         title="pixels along each side", type="log", tickvals=list(pixels), tickangle=0
     )
@@ -148,14 +139,7 @@ def information_figure(information: Mapping[str, ArrayLike]) -> go.Figure:
     figure = go.Figure()
     for n, (name, each) in enumerate(information.items()):
         nats = np.sort(np.asarray(each))[::-1]
-        figure.add_scatter(
-            x=np.arange(1, len(nats) + 1),
-            y=nats,
-            name=name,
-            mode="lines+markers",
-            line={"color": COLOURS[n], "dash": LINES[n]},
-            marker={"symbol": MARKERS[n], "size": 9},
-        )
+        add_curve(figure, np.arange(1, len(nats) + 1), nats, n, name=name, marker={"size": 9})
     figure.update_xaxes(title="latent value, the most informative first", dtick=1)
     figure.update_yaxes(title="information (nats per image)", rangemode="tozero")
     return figure.update_layout(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,10 +17,13 @@ from plotly.subplots import make_subplots
 
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
-from xrlab.drawing.png import INTENSITY, SIGNED, SITES
+from xrlab.drawing.png import COLOURS, INTENSITY, LINES, MARKERS, SIGNED, SITES, Colours
 
 if TYPE_CHECKING:
     from xrlab.crystal.lattice import Lattice
+
+# The legend in a row below the figure.
+BELOW = {"orientation": "h", "y": -0.25, "yanchor": "top"}
 
 
 def describe(figure: go.Figure, text: str) -> go.Figure:
@@ -98,6 +101,50 @@ def images_figure(
     return figure
 
 
+def add_curve(
+    figure: go.Figure,
+    x: ArrayLike | None,
+    y: ArrayLike | None,
+    n: int,
+    mode: str = "lines+markers",
+    /,
+    **options: Any,
+) -> None:
+    """Add the n-th curve of a figure in its colour, kind of line and kind of marker.
+
+    Parameters
+    ----------
+    figure : plotly Figure
+    x, y : arrays, shape (points,), or None to fill later
+    n : int
+        From 0. Colours and markers recur after four curves.
+    mode : {"lines", "markers", "lines+markers"}
+    **options
+        Of ``add_scatter``; ``line`` and ``marker`` change the style of the n-th curve.
+    """
+    colour = {"color": COLOURS[n % len(COLOURS)]}
+    line = colour | {"dash": LINES[n % len(LINES)]} | options.pop("line", {})
+    marker = colour | {"symbol": MARKERS[n % len(MARKERS)], "size": 8} | options.pop("marker", {})
+    options |= {"line": line} if "lines" in mode else {}
+    options |= {"marker": marker} if "markers" in mode else {}
+    figure.add_scatter(x=x, y=y, mode=mode, **options)
+
+
+def add_heat_map(
+    figure: go.Figure,
+    values: ArrayLike,
+    limits: tuple[float, float],
+    hover: str,
+    colours: Colours = INTENSITY,
+    /,
+    **options: Any,
+) -> None:
+    """Add an array as colours between two limits; `options` are those of ``add_heatmap``."""
+    style = {"zmin": limits[0], "zmax": limits[1], "colorscale": colours, "showscale": False}
+    hover += "<extra></extra>"
+    figure.add_heatmap(z=np.asarray(values), hovertemplate=hover, **style | options)
+
+
 def add_diagonal(figure: go.Figure, column: int = 1) -> None:
     """Add the line on which two estimates of a correlation agree to a row of panels."""
     figure.add_scatter(
@@ -110,31 +157,17 @@ def add_image(
 ) -> None:
     """Add a diffraction image to a row of panels; the colours end at its 99th percentile."""
     values = np.asarray(image, np.float32)
-    figure.add_heatmap(
-        z=values,
-        x=grid.k_values,
-        y=grid.h_values,
-        colorscale=INTENSITY,
-        zmin=0,
-        zmax=float(np.nanpercentile(values, 99)),
-        showscale=False,
-        hovertemplate="h = %{y:.3f}, k = %{x:.3f} r.l.u.: %{z:.3g}<extra></extra>",
-        row=1,
-        col=column,
-    )
+    limits = (0, float(np.nanpercentile(values, 99)))
+    place = {"x": grid.k_values, "y": grid.h_values, "row": 1, "col": column}
+    hover = "h = %{y:.3f}, k = %{x:.3f} r.l.u.: %{z:.3g}"
+    add_heat_map(figure, values, limits, hover, **place)
     _label(figure, column, "k (r.l.u.)", "h (r.l.u.)")
 
 
 def add_lattice(figure: go.Figure, lattice: Lattice, column: int = 1) -> None:
     """Add the sites of a lattice to a row of panels."""
-    figure.add_heatmap(
-        z=lattice.sites,
-        colorscale=SITES,
-        showscale=False,
-        hovertemplate="site (%{y}, %{x}): %{z}<extra></extra>",
-        row=1,
-        col=column,
-    )
+    hover = "site (%{y}, %{x}): %{z}"
+    add_heat_map(figure, lattice.sites, (-1, 1), hover, SITES, row=1, col=column)
     _label(figure, column, "along b (sites)", "along a (sites)")
 
 
@@ -150,18 +183,9 @@ def add_encoding(
         for n, error in enumerate(np.asarray(standard_error), start=1):
             i, j = divmod(n, encoding.span)
             text[i][j] += f"<br>± {error:.2f}"
-    figure.add_heatmap(
-        z=encoding.matrix,
-        text=text,
-        texttemplate="%{text}",
-        colorscale=SIGNED,
-        zmin=-1,
-        zmax=1,
-        showscale=False,
-        hovertemplate="c(%{y}, %{x}) = %{z:.3f}<extra></extra>",
-        row=1,
-        col=column,
-    )
+    place = {"row": 1, "col": column, "text": text, "texttemplate": "%{text}"}
+    hover = "c(%{y}, %{x}) = %{z:.3f}"
+    add_heat_map(figure, encoding.matrix, (-1, 1), hover, SIGNED, **place)
     _label(figure, column, "j", "i")
     figure.update_xaxes(dtick=1, row=1, col=column)
     figure.update_yaxes(dtick=1, autorange="reversed", row=1, col=column)

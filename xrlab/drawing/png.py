@@ -17,6 +17,8 @@ SITES = ((0.0, "rgb(242, 239, 230)"), (1.0, "rgb(27, 58, 75)"))
 MARKERS = ("circle", "x", "diamond", "cross")
 METHODS = ("circle", "square", "diamond")
 LINES = ("solid", "dash", "dot", "dashdot")
+# Grey of what was not measured; it is no colour of the intensities.
+UNMEASURED = "#c8c8c8"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe & Ito
 
 
@@ -26,7 +28,7 @@ def picture(
     limits: tuple[float, float] | None = None,
     pixels: int = 256,
     upwards: bool = True,
-    gaps: bool = False,
+    gaps: str | None = UNMEASURED,
 ) -> bytes:
     """Draw an array as a PNG, for an `ipywidgets.Image` that follows a slider.
 
@@ -40,8 +42,8 @@ def picture(
         Width of the picture; every value becomes a square of whole pixels at most this wide in all.
     upwards : bool
         Draw row 0 at the bottom.
-    gaps : bool
-        Leave NaN transparent; otherwise it is drawn as 0.
+    gaps : str, optional
+        Colour of NaN; None leaves it transparent.
 
     Returns
     -------
@@ -55,12 +57,10 @@ def picture(
     image = Image.fromarray(np.ascontiguousarray(scaled[::-1] if upwards else scaled))
     image.putpalette(palette(colours))
     missing = np.isnan(given)
-    if gaps and missing.any():
-        opaque = Image.fromarray(
-            np.where(missing[::-1] if upwards else missing, 0, 255).astype("u1")
-        )
-        image = image.convert("RGB")
-        image.putalpha(opaque)
+    if missing.any():
+        hidden = np.where(missing[::-1] if upwards else missing, 255, 0).astype("u1")
+        image, mask = image.convert("RGB" if gaps else "RGBA"), Image.fromarray(hidden)
+        image.paste(gaps or (0, 0, 0, 0), mask=mask)
     zoom = max(1, pixels // array.shape[1])
     image = image.resize((zoom * array.shape[1], zoom * array.shape[0]), Image.Resampling.NEAREST)
     file = BytesIO()

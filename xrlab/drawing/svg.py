@@ -110,7 +110,7 @@ def heat_map(
     box = (44.0, 8.0, 200.0, 200.0)
     frame = Frame((x[0] - half[0], x[1] + half[0]), (y[0] - half[1], y[1] + half[1]), box)
     parts = [_hatch(box)] if np.isnan(array).any() else []
-    parts.append(_png(picture(array, colours, limits, gaps=True), box))
+    parts.append(_png(picture(array, colours, limits, gaps=None), box))
     parts.append(frame.axes(labels[1], labels[0]))
     if bar:
         beside = (250.0, 8.0, 9.0, 200.0)

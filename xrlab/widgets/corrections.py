@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from io import BytesIO
 from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image as PilImage
 from threadpoolctl import threadpool_limits
 
 from xrlab.crystal.arrays import Floats, Image
@@ -65,9 +63,6 @@ SLIDERS: dict[str, tuple[float, float, float]] = {
     "highest": (1, 1000, 1),
 }
 
-# Grey, for pixels that were not measured: no colour of the intensities.
-UNMEASURED = (200, 200, 200)
-
 
 @dataclass(frozen=True, eq=False)
 class Corrected:
@@ -115,12 +110,7 @@ def compute(pipeline: Pipeline, image: ArrayLike, truth: ArrayLike | None = None
 def stage_picture(image: Image, pixels: int = 192) -> bytes:
     """Draw an image as a PNG, grey where unmeasured; the colours end at its 99th percentile."""
     top = float(np.nanpercentile(image, 99)) or float(np.nanmax(image))
-    plain = PilImage.open(BytesIO(picture(image, INTENSITY, (0.0, top), pixels))).convert("RGB")
-    hidden = PilImage.fromarray(np.isnan(image)[::-1]).resize(plain.size)
-    plain.paste(UNMEASURED, mask=hidden)
-    file = BytesIO()
-    plain.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return picture(image, INTENSITY, (0.0, top), pixels)
 
 
 class PipelineBuilder(Panel):

@@ -11,13 +11,15 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
+from scipy.stats import norm
 
 from xrlab.course.figures import densities
 from xrlab.course.figures.eda import BORDER
 from xrlab.crystal import realisable
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names
-from xrlab.drawing.png import COLOURS, LINES
+from xrlab.drawing.plots import add_curve
+from xrlab.drawing.png import COLOURS
 from xrlab.widgets.panel import Panel
 
 # Half the thickness of a slice: thin enough for a sharp border, thick enough for some points.
@@ -111,7 +113,7 @@ def view_pair(
         if len(values):
             marginals[n] = np.histogram(values, EDGES)[0] / len(values) / np.diff(EDGES)
         if len(values) and values.std() > 0:
-            normal[n] = densities.normal_density(MIDDLES, values.mean(), values.std())
+            normal[n] = norm.pdf(MIDDLES, values.mean(), values.std())
     density = densities.pair_density(points[:, 0], points[:, 1], BINS, SMOOTH)
     return PairView(points, density, marginals, normal, border, len(array))
 
@@ -264,22 +266,13 @@ def _empty_figure() -> go.FigureWidget:
         hovertemplate="%{x:.2f}, %{y:.2f}: density %{z:.1f}<extra></extra>",
         **main,
     )
-    figure.add_scatter(
-        mode="markers",
-        marker={"size": 4, "color": COLOURS[1], "opacity": 0.6},
-        name="one encoding",
-        hoverinfo="skip",
-        **main,
-    )
-    figure.add_scatter(
-        mode="lines", line=BORDER, name="border of the possible", hoverinfo="skip", **main
-    )
-    for kind, name in ((0, "density of one component"), (3, "normal, same spread")):
-        line = {"color": COLOURS[kind], "dash": LINES[kind]}
-        figure.add_scatter(mode="lines", line=line, name=name, row=1, col=1)
-    for kind in (0, 3):
-        line = {"color": COLOURS[kind], "dash": LINES[kind]}
-        figure.add_scatter(mode="lines", line=line, showlegend=False, row=2, col=2)
+    dots = {"size": 4, "color": COLOURS[1], "opacity": 0.6}
+    quiet = {"hoverinfo": "skip", **main}
+    figure.add_scatter(mode="markers", marker=dots, name="one encoding", **quiet)
+    figure.add_scatter(mode="lines", line=BORDER, name="border of the possible", **quiet)
+    for side, place in enumerate(({"row": 1, "col": 1}, {"row": 2, "col": 2})):
+        for kind, name in ((0, "density of one component"), (3, "normal, same spread")):
+            add_curve(figure, None, None, kind, "lines", name=name, showlegend=side == 0, **place)
     for axis in (figure.update_xaxes, figure.update_yaxes):
         axis(range=[-1.03, 1.03], dtick=0.5, **main)
     free = {"title": "density", "rangemode": "tozero", "gridcolor": "#ddd"}

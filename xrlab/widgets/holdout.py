@@ -9,15 +9,15 @@ import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
-from plotly.colors import sample_colorscale
 from threadpoolctl import threadpool_limits
 
 from xrlab.crystal.arrays import Floats, Singles
 from xrlab.crystal.encoding import component_names
-from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID
 from xrlab.crystal.setting import SETTING, SPAN
 from xrlab.datasets.dataset import make_sample
-from xrlab.drawing.png import COLOURS, INTENSITY, MARKERS, Colours, picture
+from xrlab.drawing.plots import add_curve
+from xrlab.drawing.png import picture
 from xrlab.networks import measured
 from xrlab.trials.degradation import degradation
 from xrlab.trials.repeats import rms
@@ -29,21 +29,6 @@ START = {"t": 0.0, "crystal": 0, "day": 0}
 
 # Seed of the crystals. It belongs to no training.
 CRYSTALS = 606
-
-# The colours of intensity, and grey where nothing was measured.
-UNMEASURED = "rgb(190, 190, 190)"
-
-WITH_GREY: Colours = (
-    (0.0, UNMEASURED),
-    *(
-        (place, colour)
-        for place, colour in zip(
-            np.linspace(1 / 255, 1, 32).tolist(),
-            sample_colorscale(INTENSITY, np.linspace(0, 1, 32).tolist()),
-            strict=True,
-        )
-    ),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,10 +171,8 @@ class BadDayExplorer(Panel):
 def _with_grey(values: ArrayLike) -> bytes:
     """Draw an image as a PNG, grey where it is NaN."""
     image = np.asarray(values, np.float64)
-    away = STANDARD_GRID.distance_to_bragg() > 0.13
-    top = float(np.nanpercentile(image[away], 99))
-    seen = np.where(np.isnan(image), 0.0, np.maximum(image, 1.01 * top / 255))
-    return picture(seen, WITH_GREY, (0.0, top))
+    away = STANDARD_GRID.distance_to_bragg() > BRAGG_RADIUS
+    return picture(image, limits=(0.0, float(np.nanpercentile(image[away], 99))))
 
 
 def _figure(result: Spoiled) -> go.Figure:
@@ -197,28 +180,13 @@ def _figure(result: Spoiled) -> go.Figure:
     figure = go.Figure()
     names = component_names(SPAN)
     place = np.arange(len(names))
-    figure.add_scatter(
-        x=place,
-        y=result.true,
-        name="truth",
-        mode="markers",
-        marker={"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": "#222"}},
-    )
-    figure.add_scatter(
-        x=place - 0.2,
-        y=result.mean,
-        error_y={"type": "data", "array": NINETY * result.standard_error},
-        name="network, 90 % interval",
-        mode="markers",
-        marker={"color": COLOURS[0], "symbol": MARKERS[0], "size": 8},
-    )
-    figure.add_scatter(
-        x=place + 0.2,
-        y=result.delta_pdf,
-        name="ΔPDF, Bragg peaks cut",
-        mode="markers",
-        marker={"color": COLOURS[1], "symbol": MARKERS[1], "size": 9},
-    )
+    dash = {"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": "#222"}}
+    add_curve(figure, place, result.true, 0, "markers", name="truth", marker=dash)
+    bars = {"type": "data", "array": NINETY * result.standard_error}
+    named = {"name": "network, 90 % interval", "error_y": bars}
+    add_curve(figure, place - 0.2, result.mean, 0, "markers", **named)
+    named = {"name": "ΔPDF, Bragg peaks cut", "marker": {"size": 9}}
+    add_curve(figure, place + 0.2, result.delta_pdf, 1, "markers", **named)
     figure.update_xaxes(
         title="component", tickvals=list(range(len(names))), ticktext=names, tickangle=-45
     )

@@ -193,7 +193,7 @@ class WindowPicker(Panel):
         whole = whole_section(section)
         self._limits = (0.0, float(np.nanpercentile(whole, 99)))
         self.picture = ClickablePicture(
-            png=picture(whole, limits=self._limits, pixels=whole.shape[1], gaps=True),
+            png=picture(whole, limits=self._limits, pixels=whole.shape[1], gaps=None),
             width=whole.shape[1],
             description="The section: k to the right, h upwards. A click chooses the corner of the "
             "window; the fields first h and first k do the same.",
@@ -235,7 +235,7 @@ class WindowPicker(Panel):
         h, k = (int(field.value) for field in self._controls.values())
         self.result = chosen = pick(self._section, (h, k), self._cells, self._shape)
         self.picture.box = chosen.box
-        self._window.value = picture(chosen.window.image, limits=self._limits, gaps=True)
+        self._window.value = picture(chosen.window.image, limits=self._limits, gaps=None)
         behind = float(np.nanmedian(chosen.window.weight[chosen.window.weight > 0]))
         self._say(
             f"<b>Window:</b> h from {h} to {h + self._cells}, k from {k} to {k + self._cells}; "

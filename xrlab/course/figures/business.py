@@ -12,7 +12,8 @@ from plotly.subplots import make_subplots
 
 from xrlab.course.business import PUBLISHED, STORIES, Story, Swing
 from xrlab.crystal.arrays import Reals
-from xrlab.drawing.png import COLOURS, LINES, MARKERS
+from xrlab.drawing.plots import BELOW, add_curve
+from xrlab.drawing.png import COLOURS
 
 # Sliders as (field, words, tooltip, least, greatest, step). Those of "both" change both plans.
 BOTH = (
@@ -141,29 +142,16 @@ def ways_figure(ways: Mapping[str, NDArray[np.int64]], stories: Mapping[str, Sto
     figure = go.Figure()
     for n, (name, rows) in enumerate(ways.items()):
         units, margin, fixed = rows.T
-        figure.add_scatter(
-            x=units,
-            y=margin,
-            customdata=fixed,
-            name=name,
-            mode="markers",
-            marker={"color": COLOURS[n], "symbol": ("circle-open", "x-thin-open")[n], "size": 7},
-            hovertemplate="%{x:,} units × $%{y:,} − $%{customdata:,}<extra></extra>",
-        )
+        style = {"name": name, "customdata": fixed}
+        style |= {"marker": {"symbol": ("circle-open", "x-thin-open")[n], "size": 7}}
+        hover = "%{x:,} units × $%{y:,} − $%{customdata:,}<extra></extra>"
+        add_curve(figure, units, margin, n, "markers", hovertemplate=hover, **style)
     for n, (name, story) in enumerate(stories.items()):
         plan = story.network
-        figure.add_scatter(
-            x=[plan.units],
-            y=[plan.price - plan.measurement - plan.analysis],
-            name=name,
-            mode="markers",
-            marker={
-                "color": "#222",
-                "symbol": ("diamond", "square", "square-open")[n],
-                "size": (12, 9, 18)[n],
-                "line": {"width": 2},
-            },
-        )
+        margin = plan.price - plan.measurement - plan.analysis
+        symbol, size = (("diamond", 12), ("square", 9), ("square-open", 18))[n]
+        marker = {"color": "#222", "symbol": symbol, "size": size, "line": {"width": 2}}
+        add_curve(figure, [plan.units], [margin], n, "markers", name=name, marker=marker)
     figure.update_xaxes(title="units per year", type="log")
     figure.update_yaxes(title="margin (dollars per unit)", type="log")
     return figure.update_layout(
@@ -181,17 +169,11 @@ def tornado_figure(panels: Mapping[str, tuple[float, Sequence[Swing]]]) -> go.Fi
         names = [swing.name for swing in reversed(swings)]
         for n, end in enumerate(("low", "high")):
             values = np.array([getattr(swing, end) for swing in reversed(swings)])
-            figure.add_bar(
-                y=names,
-                x=(values - middle) / 1e6,
-                base=middle / 1e6,
-                orientation="h",
-                name=("input 20 % smaller", "input 20 % larger")[n],
-                marker={"color": COLOURS[n], "pattern": {"shape": ("", "/")[n]}},
-                showlegend=row == 1,
-                row=row,
-                col=1,
-            )
+            name = ("input 20 % smaller", "input 20 % larger")[n]
+            marker = {"color": COLOURS[n], "pattern": {"shape": ("", "/")[n]}}
+            style = {"name": name, "marker": marker, "showlegend": row == 1, "orientation": "h"}
+            bars = {"y": names, "x": (values - middle) / 1e6, "base": middle / 1e6}
+            figure.add_bar(**bars, **style, row=row, col=1)
         figure.add_vline(middle / 1e6, line_color="#222", row=row, col=1)
         figure.update_xaxes(title="million dollars per year", row=row, col=1)
         figure.update_yaxes(title="input", row=row, col=1)
@@ -199,7 +181,7 @@ def tornado_figure(panels: Mapping[str, tuple[float, Sequence[Swing]]]) -> go.Fi
         barmode="overlay",
         width=860,
         height=150 + 32 * sum(heights) + 60 * len(panels),
-        legend={"orientation": "h", "y": -0.12, "yanchor": "top"},
+        legend=BELOW | {"y": -0.12},
         margin={"l": 170, "t": 90},
         title="Tornado: one input at a time, 20 % smaller or larger",
     )
@@ -221,24 +203,12 @@ def curves_figure(
     """
     figure = go.Figure()
     for n, (name, values) in enumerate(curves.items()):
-        line = {"color": COLOURS[n], "dash": LINES[n]}
-        figure.add_scatter(x=x, y=values, name=name, mode="lines", line=line)
+        add_curve(figure, x, values, n, "lines", name=name)
         if points and name in points:
-            figure.add_scatter(
-                x=points[name][0],
-                y=points[name][1],
-                name=f"{name}, counted",
-                mode="markers",
-                marker={"color": COLOURS[n], "symbol": MARKERS[n], "size": 8},
-            )
+            add_curve(figure, *points[name], n, "markers", name=f"{name}, counted")
     if level is not None:
-        figure.add_scatter(
-            x=[x[0], x[-1]],
-            y=[level[0]] * 2,
-            name=level[1],
-            mode="lines",
-            line={"color": "#222", "width": 1},
-        )
+        thin = {"color": "#222", "width": 1, "dash": "solid"}
+        add_curve(figure, x[[0, -1]], [level[0]] * 2, 0, "lines", name=level[1], line=thin)
     figure.update_xaxes(title=x_title)
     figure.update_yaxes(title=y_title)
     return figure.update_layout(title=title, width=820, height=420)

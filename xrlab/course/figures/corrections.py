@@ -11,13 +11,10 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from xrlab.crystal.arrays import Floats, Image
-from xrlab.drawing.plots import add_diagonal
-from xrlab.drawing.png import COLOURS, INTENSITY, MARKERS, picture
+from xrlab.drawing.plots import add_curve, add_diagonal
+from xrlab.drawing.png import INTENSITY, UNMEASURED, picture
 from xrlab.measurement.pipeline import FILTERS
 from xrlab.trials.correction_bias import HARMLESS, BiasTable
-
-# Grey: not measured. It is no colour of the intensities.
-UNMEASURED = "#c8c8c8"
 
 
 def gallery_figure(*rows: Mapping[str, Image]) -> go.Figure:
@@ -33,19 +30,13 @@ def gallery_figure(*rows: Mapping[str, Image]) -> go.Figure:
     titles: list[str] = []
     for row in rows:
         titles += [*row, *[""] * (width - len(row))]
-    figure = make_subplots(
-        len(rows),
-        width,
-        subplot_titles=titles,
-        horizontal_spacing=0.02,
-        vertical_spacing=0.26 / len(rows),
-    )
+    spacing = {"horizontal_spacing": 0.02, "vertical_spacing": 0.26 / len(rows)}
+    figure = make_subplots(len(rows), width, subplot_titles=titles, **spacing)
     for n, row in enumerate(rows, start=1):
         for column, image in enumerate(row.values(), start=1):
             top = float(np.nanpercentile(image, 99)) or float(np.nanmax(image))
-            drawn = picture(
-                image, INTENSITY, (0.0, top), np.shape(image)[1], upwards=False, gaps=True
-            )
+            pixels = np.shape(image)[1]
+            drawn = picture(image, INTENSITY, (0.0, top), pixels, upwards=False, gaps=None)
             figure.add_image(  # a picture: numbers would take 20 times the room in a notebook
                 source="data:image/png;base64," + b64encode(drawn).decode(),
                 hovertemplate="row %{y}, column %{x}<extra></extra>",
@@ -80,20 +71,11 @@ def bias_figure(table: BiasTable) -> go.Figure:
     ]
     figure = go.Figure()
     for n, (which, label) in enumerate({"rms": "root mean square", "largest": "largest"}.items()):
-        figure.add_scatter(
-            x=[max(getattr(row, which), 1e-5) for row in rows],
-            y=names,
-            name=label,
-            mode="markers",
-            marker={"color": COLOURS[n], "symbol": MARKERS[n], "size": 8},
-        )
+        changes = [max(getattr(row, which), 1e-5) for row in rows]
+        add_curve(figure, changes, names, n, "markers", name=label)
     figure.add_vline(HARMLESS, line_dash="dot", line_color="#555")
-    figure.update_xaxes(
-        title=f"change of c(i, j) on {table.n_samples} clean images",
-        type="log",
-        dtick=1,
-        exponentformat="power",
-    )
+    title = f"change of c(i, j) on {table.n_samples} clean images"
+    figure.update_xaxes(title=title, type="log", dtick=1, exponentformat="power")
     figure.update_yaxes(title="filter", dtick=1)
     return figure.update_layout(
         title="What a filter does to clean images",
@@ -115,15 +97,10 @@ def slopes_figure(before: ArrayLike, after: Mapping[str, ArrayLike]) -> go.Figur
     x: Floats = np.asarray(before, np.float64).ravel()
     figure = make_subplots(1, len(after), subplot_titles=list(after), shared_yaxes=True)
     for column, values in enumerate(after.values(), start=1):
-        figure.add_scatter(
-            x=x,
-            y=np.asarray(values).ravel(),
-            mode="markers",
-            marker={"size": 4, "color": COLOURS[0], "opacity": 0.6},
-            hovertemplate="before %{x:.3f}, after %{y:.3f}<extra></extra>",
-            row=1,
-            col=column,
-        )
+        dots = {"size": 4, "opacity": 0.6}
+        hover = "before %{x:.3f}, after %{y:.3f}<extra></extra>"
+        place = {"marker": dots, "hovertemplate": hover, "row": 1, "col": column}
+        add_curve(figure, x, np.asarray(values).ravel(), 0, "markers", **place)
         add_diagonal(figure, column)
     figure.update_xaxes(title="c(i, j) before", range=[-1, 1])
     figure.update_yaxes(range=[-1, 1])

@@ -1,7 +1,7 @@
 """Looking at data before a network sees it: densities, and the laws to set beside them.
 
-Plain numbers; `eda_plots` draws them. A *law* is what chance alone would give, so that a figure
-shows at once what is special about the data.
+Plain numbers; `xrlab.course.figures.eda` draws them. A *law* is what chance alone would give, so
+that a figure shows at once what is special about the data.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
-from scipy.special import gammaln
 
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.realisable import as_vectors
@@ -79,16 +78,6 @@ def pair_mosaic(
     return mosaic
 
 
-def normal_density(values: ArrayLike, mean: float, spread: float) -> Floats:
-    """Density of the normal law.
-
-    >>> normal_density([0, 1], mean=0, spread=1).round(4)
-    array([0.3989, 0.242 ])
-    """
-    z = (np.asarray(values, float) - mean) / spread
-    return np.exp(-(z**2) / 2) / (np.sqrt(2 * np.pi) * spread)
-
-
 def cube_norm_density(radius: ArrayLike, n_values: int) -> Floats:
     """Density of the distance from the origin of points spread evenly over the cube (-1, 1)^n.
 
@@ -114,21 +103,3 @@ def cube_norm_density(radius: ArrayLike, n_values: int) -> Floats:
     sums = np.fft.irfft(np.fft.rfft(share, length) ** n_values, length)[: n_values * NORM_STEPS]
     squares = (np.arange(len(sums)) + n_values / 2) / NORM_STEPS
     return 2 * r * np.interp(r**2, squares, sums * NORM_STEPS, left=0, right=0)
-
-
-def normal_norm_density(radius: ArrayLike, n_values: int, spread: float) -> Floats:
-    """Density of the distance from the origin of n independent normal values, mean 0.
-
-    The chi law with n degrees of freedom, times the spread: r^(n-1) exp(-r^2 / 2) /
-    (2^(n/2-1) Gamma(n/2)) for a spread of 1.
-
-    Examples
-    --------
-    In two dimensions it is Rayleigh's law, r exp(-r^2 / 2):
-
-    >>> normal_norm_density([1.0], 2, spread=1.0).round(4), round(float(np.exp(-0.5)), 4)
-    (array([0.6065]), 0.6065)
-    """
-    r = np.asarray(radius, float) / spread
-    log_scale = (n_values / 2 - 1) * np.log(2) + gammaln(n_values / 2)
-    return r ** (n_values - 1) * np.exp(-(r**2) / 2 - log_scale) / spread

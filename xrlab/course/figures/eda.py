@@ -7,19 +7,22 @@ thin, dotted or dash-dotted, and say in the legend what they assume.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
+from scipy.stats import chi as chi_law
+from scipy.stats import norm
 
 from xrlab.course.figures import densities
 from xrlab.crystal import speckle
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names, vector_length
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
-from xrlab.drawing.plots import add_image
-from xrlab.drawing.png import COLOURS, INTENSITY, LINES, MARKERS
+from xrlab.drawing.plots import add_curve, add_heat_map, add_image
+from xrlab.drawing.png import COLOURS, LINES
 
 BORDER = {"color": "#333", "width": 2}
 
@@ -43,13 +46,9 @@ def components_figure(sets: Mapping[str, BySpan]) -> go.Figure:
     """
     main = next(iter(sets.values()))
     spans = list(main)
-    figure = make_subplots(
-        2,
-        len(spans),
-        subplot_titles=[f"span {span}: all c(i, j)" for span in spans]
-        + [f"span {span}: spread of each" for span in spans],
-        vertical_spacing=0.19,
-    )
+    titles = [f"span {span}: all c(i, j)" for span in spans]
+    titles += [f"span {span}: spread of each" for span in spans]
+    figure = make_subplots(2, len(spans), subplot_titles=titles, vertical_spacing=0.19)
     edges = np.linspace(-1, 1, BINS + 1)
     fine = np.linspace(-1, 1, 201)
     for column, span in enumerate(spans, start=1):
@@ -58,34 +57,26 @@ def components_figure(sets: Mapping[str, BySpan]) -> go.Figure:
             density, _ = np.histogram(np.asarray(encodings[span], float), edges, density=True)
             _line(figure, _middles(edges), density, name, kind, place, first)
         vectors = np.asarray(main[span], float)
-        law = densities.normal_density(fine, float(vectors.mean()), float(vectors.std()))
+        law = norm.pdf(fine, vectors.mean(), vectors.std())
         _line(figure, [-1, 1], [0.5, 0.5], "evenly spread", 2, place, first)
         _line(figure, fine, law, "normal, same spread", 3, place, first)
+        figure.update_xaxes(title="c(i, j)", **place)
         spread = vectors.std(axis=0)
-        figure.add_heatmap(
-            z=np.concatenate([[np.nan], spread]).reshape(span, span),
+        place = {"row": 2, "col": column}
+        add_heat_map(
+            figure,
+            np.concatenate([[np.nan], spread]).reshape(span, span),
+            (0, 1 / np.sqrt(3)),
+            "c(%{y}, %{x}): standard deviation %{z:.3f}",
             text=np.array(["always 1", *(f"{each:.2f}" for each in spread)]).reshape(span, span),
             texttemplate="%{text}",
-            colorscale=INTENSITY,
-            zmin=0,
-            zmax=1 / np.sqrt(3),
             showscale=first,
             colorbar={"len": 0.42, "y": 0.21, "thickness": 12, "tickvals": [0, 0.2, 0.4, 0.577]},
-            hovertemplate="c(%{y}, %{x}): standard deviation %{z:.3f}<extra></extra>",
-            row=2,
-            col=column,
+            **place,
         )
-        figure.update_xaxes(title="c(i, j)", row=1, col=column)
-        figure.update_xaxes(title="j", dtick=1, constrain="domain", row=2, col=column)
-        figure.update_yaxes(
-            title="i",
-            dtick=1,
-            autorange="reversed",
-            scaleanchor=f"x{len(spans) + column}",
-            constrain="domain",
-            row=2,
-            col=column,
-        )
+        figure.update_xaxes(title="j", dtick=1, constrain="domain", **place)
+        matrix = {"autorange": "reversed", "scaleanchor": f"x{len(spans) + column}"}
+        figure.update_yaxes(title="i", dtick=1, constrain="domain", **matrix, **place)
     figure.update_yaxes(title="density", row=1, col=1)
     return _layout(figure, len(spans), 620)
 
@@ -99,42 +90,23 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
     figure = make_subplots(1, len(spans), subplot_titles=[f"span {span}" for span in spans])
     for column, span in enumerate(spans, start=1):
         mosaic = densities.pair_mosaic(lower[span], upper[span], span, bins, smooth)
-        figure.add_heatmap(
-            z=mosaic.astype(np.float32),
-            colorscale=INTENSITY,
-            zmin=0,
-            zmax=DENSITY_MAX,
-            showscale=column == 1,
-            colorbar={"title": "density", "thickness": 12},
-            hovertemplate="%{z:.1f}<extra></extra>",
-            row=1,
-            col=column,
-        )
+        place, first = {"row": 1, "col": column}, column == 1
+        scale = {"showscale": first, "colorbar": {"title": "density", "thickness": 12}}
+        mosaic = mosaic.astype(np.float32)
+        add_heat_map(figure, mosaic, (0, DENSITY_MAX), "%{z:.1f}", **scale, **place)
         centres = np.arange(vector_length(span)) * (bins + 1) + (bins - 1) / 2
         names = component_names(span)
-        ticks = {"tickmode": "array", "showgrid": False, "constrain": "domain"}
-        figure.update_yaxes(constraintoward="top", row=1, col=column)
-        tight = {"tickfont": {"size": 12 - span}}
-        figure.update_xaxes(
-            title="component",
-            tickvals=centres,
-            ticktext=names,
-            tickangle=0 if span == 2 else -90,
-            row=1,
-            col=column,
-            **ticks,
-            **tight,
-        )
-        figure.update_yaxes(
-            title="component" if column == 1 else None,
-            tickvals=centres,
-            ticktext=names[::-1],
-            scaleanchor="x" if column == 1 else f"x{column}",
-            row=1,
-            col=column,
-            **ticks,
-            **tight,
-        )
+        ticks: dict[str, Any] = {
+            "tickmode": "array",
+            "tickvals": centres,
+            "tickfont": {"size": 12 - span},
+        }
+        ticks |= {"showgrid": False, "constrain": "domain", **place}
+        angle = 0 if span == 2 else -90
+        figure.update_xaxes(title="component", ticktext=names, tickangle=angle, **ticks)
+        anchor = {"scaleanchor": "x" if first else f"x{column}", "constraintoward": "top"}
+        title = "component" if first else None
+        figure.update_yaxes(title=title, ticktext=names[::-1], **anchor, **ticks)
     return _layout(figure, len(spans), 360, legend=False)
 
 
@@ -160,15 +132,8 @@ def border_figure(
             _dots(figure, x, y, labels[1 - kind], kind, place, first)
         figure.data[-1].marker.opacity = figure.data[-2].marker.opacity = 0.6
         ring = np.vstack([border, np.asarray(border)[:1]])
-        figure.add_scatter(
-            x=ring[:, 0],
-            y=ring[:, 1],
-            name="border of the possible",
-            mode="lines",
-            line=BORDER,
-            showlegend=first,
-            **place,
-        )
+        style = {"name": "border of the possible", "line": BORDER | {"dash": "solid"}}
+        add_curve(figure, ring[:, 0], ring[:, 1], 0, "lines", showlegend=first, **style, **place)
         axis = {"range": [-1.05, 1.05], "constrain": "domain", "title_standoff": 4}
         figure.update_xaxes(title=names[0], **axis, **place)
         anchor = "x" if first else f"x{column}"
@@ -201,15 +166,14 @@ def norms_figure(sets: Mapping[str, BySpan]) -> go.Figure:
         cube = densities.cube_norm_density(fine, n_values)
         _line(figure, fine, cube, "evenly spread", 2, place, first)
         spread = float(np.sqrt((np.asarray(main[span], float) ** 2).mean()))
-        chi = densities.normal_norm_density(fine, n_values, spread)
+        chi = chi_law.pdf(fine, n_values, scale=spread)
         _line(figure, fine, chi, "independent normal, same spread", 3, place, first)
+        words = {"annotation_text": f"perfect<br>order, √{n_values}", "annotation_font_size": 11}
         figure.add_vline(
             farthest,
-            line_color="#555",
-            line_width=1,
-            annotation_text=f"perfect<br>order, √{n_values}",
+            line={"color": "#555", "width": 1},
             annotation_position="top left",
-            annotation_font_size=11,
+            **words,
             **place,
         )
         title = "distance from the origin, |c|"
@@ -289,14 +253,8 @@ def intensities_figure(
         for kind, name, share in curves:
             _line(figure, middles, share, name, kind, place, name not in shown)
             shown.add(name)
-        figure.update_xaxes(
-            title=x_title,
-            type="log",
-            tickvals=TENS,
-            ticktext=[f"{ten:g}" for ten in TENS],
-            range=[-2.5, 2],
-            **place,
-        )
+        ticks = {"tickvals": TENS, "ticktext": [f"{ten:g}" for ten in TENS]}
+        figure.update_xaxes(title=x_title, type="log", range=[-2.5, 2], **ticks, **place)
     figure.update_yaxes(title="share of pixels per decade", col=1)
     if log_share:
         figure.update_yaxes(type="log", range=[-3, 1.1], dtick=1)
@@ -319,31 +277,17 @@ def contrast_figure(
     edges = np.linspace(0, 2.5, 101)
     for kind, (name, contrast) in zip((0, 3), images.items(), strict=False):
         density, _ = np.histogram(contrast, edges, density=True)
-        line = {"color": COLOURS[kind], "dash": LINES[kind], "shape": "hvh"}
-        figure.add_scatter(x=_middles(edges), y=density, name=name, mode="lines", line=line)
+        line = {"shape": "hvh"}
+        add_curve(figure, _middles(edges), density, kind, "lines", name=name, line=line)
     figure.add_vrect(x0=0, x1=limit, fillcolor="#999", opacity=0.25, line_width=0)
-    figure.add_annotation(
-        x=0,
-        y=1,
-        text="less than chance<br>alone gives",
-        showarrow=False,
-        align="left",
-        xanchor="left",
-        yanchor="top",
-        yref="paper",
-    )
+    left_top = {"align": "left", "xanchor": "left", "yanchor": "top", "yref": "paper"}
+    words = "less than chance<br>alone gives"
+    figure.add_annotation(x=0, y=1, text=words, showarrow=False, **left_top)
     for kind, (name, value) in enumerate(single.items(), start=1):
         figure.add_vline(value, line_color=COLOURS[kind], line_dash=LINES[kind], line_width=2)
-        left = kind == 1
-        figure.add_annotation(
-            x=value,
-            y=0.6,
-            text=f"{name}, {value:.2f}",
-            ax=-20 if left else 20,
-            ay=0,
-            yref="paper",
-            xanchor="right" if left else "left",
-        )
+        beside = {"ax": -20, "xanchor": "right"} if kind == 1 else {"ax": 20, "xanchor": "left"}
+        words = f"{name}, {value:.2f}"
+        figure.add_annotation(x=value, y=0.6, text=words, ay=0, yref="paper", **beside)
     figure.update_xaxes(title="contrast: standard deviation of ln I", range=[0, 2])
     figure.update_yaxes(title="density of images")
     figure.update_layout(title="The contrast of every image of a set, and of single images")
@@ -363,17 +307,9 @@ def _line(
     place: dict[str, int],
     show: bool,
 ) -> None:
-    line = {"color": COLOURS[kind], "dash": LINES[kind], "width": 2.5 if kind < 2 else 1.8}
-    figure.add_scatter(
-        x=np.asarray(x, float),
-        y=np.asarray(y, float),
-        name=name,
-        legendgroup=name,
-        mode="lines",
-        line=line,
-        showlegend=show,
-        **place,
-    )
+    style = {"name": name, "legendgroup": name, "showlegend": show, **place}
+    line = {"width": 2.5 if kind < 2 else 1.8}
+    add_curve(figure, np.asarray(x), np.asarray(y), kind, "lines", line=line, **style)
 
 
 def _dots(
@@ -385,8 +321,8 @@ def _dots(
     place: dict[str, int],
     show: bool,
 ) -> None:
-    marker = {"color": COLOURS[kind], "symbol": MARKERS[kind], "size": 4 + kind}
-    figure.add_scatter(x=x, y=y, name=name, mode="markers", marker=marker, showlegend=show, **place)
+    style = {"name": name, "marker": {"size": 4 + kind}, "showlegend": show, **place}
+    add_curve(figure, np.asarray(x), np.asarray(y), kind, "markers", **style)
 
 
 def _layout(figure: go.Figure, columns: int, height: int, legend: bool = True) -> go.Figure:

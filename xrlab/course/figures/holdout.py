@@ -12,14 +12,19 @@ from plotly.subplots import make_subplots
 from xrlab.course.figures.training import history_figure
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import STANDARD_GRID
-from xrlab.drawing.png import COLOURS, INTENSITY, LINES, MARKERS
+from xrlab.drawing.plots import BELOW, add_curve, add_heat_map
+from xrlab.drawing.png import COLOURS
 from xrlab.training.checkpoints import History
 from xrlab.trials.degradation import Curve
 from xrlab.trials.holdout import TRUTH, Decoded
 from xrlab.trials.trial import NINETY, Score
 
-BELOW = {"orientation": "h", "y": -0.25, "yanchor": "top"}
 GREY = "#555"
+ERRORS = {
+    "title": "root mean square error of the correlations",
+    "type": "log",
+    "tickvals": [0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5],
+}
 
 # Labels spread by about 0.3; what lies above is a network that has not settled.
 HIGHEST_LOSS = 4.0
@@ -37,25 +42,12 @@ def decoded_figure(decoded: Decoded, index: int = 0) -> go.Figure:
     figure = make_subplots(1, width, subplot_titles=list(panels), horizontal_spacing=0.025)
     top = float(np.percentile(decoded.images[index], 99))
     for column, image in enumerate(panels.values(), start=1):
-        figure.add_heatmap(
-            z=image,
-            x=STANDARD_GRID.k_values,
-            y=STANDARD_GRID.h_values,
-            colorscale=INTENSITY,
-            zmin=0,
-            zmax=top,
-            showscale=False,
-            hovertemplate="h = %{y:.2f}, k = %{x:.2f} r.l.u.: %{z:.3g}<extra></extra>",
-            row=1,
-            col=column,
-        )
-        figure.update_yaxes(
-            scaleanchor="x" if column == 1 else f"x{column}",
-            constrain="domain",
-            showticklabels=column == 1,
-            row=1,
-            col=column,
-        )
+        place = {"row": 1, "col": column}
+        axes = {"x": STANDARD_GRID.k_values, "y": STANDARD_GRID.h_values}
+        hover = "h = %{y:.2f}, k = %{x:.2f} r.l.u.: %{z:.3g}"
+        add_heat_map(figure, image, (0, top), hover, **axes, **place)
+        anchor = {"scaleanchor": "x" if column == 1 else f"x{column}", "constrain": "domain"}
+        figure.update_yaxes(showticklabels=column == 1, **anchor, **place)
     figure.update_xaxes(title="k (r.l.u.)", title_standoff=4, constrain="domain")
     figure.update_yaxes(title="h (r.l.u.)", row=1, col=1)
     return figure.update_layout(
@@ -71,91 +63,49 @@ def decoded_scores_figure(decoded: Decoded, lowest: float = -1.0) -> go.Figure:
     titles = ["against the image", "against the expected image"]
     figure = make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.05)
     rng = np.random.default_rng(0)
+    places = np.arange(len(decoded.names))
+    ticks = [name.replace(TRUTH, "true<br>encoding") for name in decoded.names]
+    median = {"symbol": "line-ew", "size": 44, "line": {"width": 3, "color": "#222"}}
     for column, scores in enumerate((decoded.r2, decoded.r2_expected), start=1):
+        place = {"row": 1, "col": column}
         for n, name in enumerate(decoded.names):
-            figure.add_scatter(
-                x=n + rng.uniform(-0.22, 0.22, len(scores)),
-                y=np.maximum(scores[:, n], lowest),
-                mode="markers",
-                marker={
-                    "color": COLOURS[n % len(COLOURS)],
-                    "symbol": MARKERS[n % len(MARKERS)],
-                    "size": 5,
-                    "opacity": 0.6,
-                },
+            add_curve(
+                figure,
+                n + rng.uniform(-0.22, 0.22, len(scores)),
+                np.maximum(scores[:, n], lowest),
+                n,
+                "markers",
+                marker={"size": 5, "opacity": 0.6},
                 customdata=scores[:, n],
                 hovertemplate=f"{name}: R² = %{{customdata:.2f}}<extra></extra>",
-                row=1,
-                col=column,
+                **place,
             )
-        figure.add_scatter(
-            x=np.arange(len(decoded.names)),
-            y=np.median(scores, axis=0),
-            mode="markers",
-            marker={"symbol": "line-ew", "size": 44, "line": {"width": 3, "color": "#222"}},
-            hovertemplate="median %{y:.2f}<extra></extra>",
-            row=1,
-            col=column,
-        )
+        hover = "median %{y:.2f}<extra></extra>"
+        middle = np.median(scores, axis=0)
+        add_curve(figure, places, middle, 0, "markers", marker=median, hovertemplate=hover, **place)
         figure.update_xaxes(
-            title="encoding that was simulated",
-            tickvals=list(range(len(decoded.names))),
-            ticktext=[name.replace(TRUTH, "true<br>encoding") for name in decoded.names],
-            row=1,
-            col=column,
+            title="encoding that was simulated", tickvals=places, ticktext=ticks, **place
         )
     figure.update_yaxes(range=[lowest - 0.05, 1.02])
     figure.update_yaxes(title="R² of the simulated image", col=1)
+    title = "One point for each image; bars are medians"
     return figure.update_layout(
-        title="One point for each image; bars are medians",
-        showlegend=False,
-        width=900,
-        height=420,
-        margin={"t": 80},
+        title=title, showlegend=False, width=900, height=420, margin={"t": 80}
     )
 
 
 def decline_figure(curve: Curve) -> go.Figure:
     """Draw the error of each method, and the coverage of the error bars, against t."""
-    figure = make_subplots(
-        1,
-        2,
-        subplot_titles=["how far the answers are off", "how often the error bars hold"],
-        horizontal_spacing=0.12,
-    )
+    titles = ["how far the answers are off", "how often the error bars hold"]
+    figure = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.12)
     for n, (name, rms) in enumerate(curve.rms.items()):
-        figure.add_scatter(
-            x=list(curve.places),
-            y=rms,
-            name=name,
-            mode="lines+markers",
-            line={"color": COLOURS[n], "dash": LINES[n]},
-            marker={"symbol": MARKERS[n], "size": 8},
-            row=1,
-            col=1,
-        )
-    figure.add_scatter(
-        x=list(curve.places),
-        y=curve.coverage,
-        mode="lines+markers",
-        line={"color": COLOURS[0]},
-        marker={"symbol": MARKERS[0], "size": 8},
-        showlegend=False,
-        row=1,
-        col=2,
-    )
+        add_curve(figure, curve.places, rms, n, name=name, row=1, col=1)
+    add_curve(figure, curve.places, curve.coverage, 0, showlegend=False, row=1, col=2)
     figure.add_hline(0.9, line={"color": GREY, "dash": "dot"}, row=1, col=2)
     figure.update_xaxes(title="t, from clean (0) to bad day (1)")
-    figure.update_yaxes(
-        title="root mean square error",
-        type="log",
-        tickvals=[0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5],
-        row=1,
-        col=1,
-    )
-    figure.update_yaxes(
-        title="truth in the 90 % interval", tickformat=".0%", range=[0, 1.02], row=1, col=2
-    )
+    figure.update_yaxes(**ERRORS | {"title": "root mean square error"}, row=1, col=1)
+    interval = {"title": "truth in the 90 % interval", "tickformat": ".0%", "range": [0, 1.02]}
+    figure.update_yaxes(**interval, row=1, col=2)
     return figure.update_layout(
         title="The same images, worse and worse", legend=BELOW, width=900, height=450
     )
@@ -165,26 +115,13 @@ def effects_figure(curve: Curve) -> go.Figure:
     """Draw the error of each method under one effect at a time."""
     figure = go.Figure()
     for n, (name, rms) in enumerate(curve.rms.items()):
-        figure.add_scatter(
-            x=rms,
-            y=list(curve.places),
-            name=name,
-            mode="markers",
-            marker={"color": COLOURS[n], "symbol": MARKERS[n], "size": 10},
-            hovertemplate="%{y}: %{x:.3f}<extra>" + name + "</extra>",
-        )
-    figure.update_xaxes(
-        title="root mean square error of the correlations",
-        type="log",
-        tickvals=[0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5],
-    )
+        hover = "%{y}: %{x:.3f}<extra>" + name + "</extra>"
+        style = {"name": name, "marker": {"size": 10}, "hovertemplate": hover}
+        add_curve(figure, rms, curve.places, n, "markers", **style)
+    figure.update_xaxes(**ERRORS)
     figure.update_yaxes(title="effect", autorange="reversed", showgrid=True)
-    return figure.update_layout(
-        title="One effect of the bad day at a time",
-        legend={**BELOW, "y": -0.2},
-        width=900,
-        height=480,
-    )
+    title = "One effect of the bad day at a time"
+    return figure.update_layout(title=title, legend=BELOW | {"y": -0.2}, width=900, height=480)
 
 
 def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
@@ -192,35 +129,31 @@ def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
     figure = go.Figure()
     names = component_names(Encoding.from_vector(next(iter(scores.values())).coverage).span)
     for n, (trial, score) in enumerate(scores.items()):
-        first = n == 0
-        figure.add_scatter(
-            x=score.coverage,
-            y=[trial] * len(score.coverage),
-            text=names,
-            name="each component",
-            showlegend=first,
-            mode="markers",
-            marker={"color": COLOURS[0], "symbol": "circle-open", "size": 8},
-            hovertemplate="%{text}: %{x:.0%}<extra></extra>",
-        )
-        figure.add_scatter(
-            x=[score.coverage.mean()],
-            y=[trial],
-            name="all together",
-            showlegend=first,
-            mode="markers",
-            marker={"color": COLOURS[1], "symbol": "diamond", "size": 12},
-            hovertemplate="all together: %{x:.1%}<extra></extra>",
-        )
+        mean = np.array([score.coverage.mean()])
+        for place, (name, values, symbol) in enumerate(
+            (
+                ("each component", score.coverage, "circle-open"),
+                ("all together", mean, "diamond"),
+            )
+        ):
+            add_curve(
+                figure,
+                values,
+                [trial] * len(values),
+                place,
+                "markers",
+                name=name,
+                showlegend=n == 0,
+                text=names if place == 0 else [name],
+                marker={"symbol": symbol, "size": (8, 12)[place]},
+                hovertemplate="%{text}: %{x:.1%}<extra></extra>",
+            )
     figure.add_vline(0.9, line={"color": GREY, "dash": "dot"}, annotation_text="promised: 90 %")
     figure.update_xaxes(title="true values within the 90 % interval", tickformat=".0%")
     figure.update_yaxes(title="images", autorange="reversed")
-    return figure.update_layout(
-        title="Do the error bars keep their promise?",
-        legend=BELOW,
-        width=900,
-        height=150 + 50 * len(scores),
-    )
+    height = 150 + 50 * len(scores)
+    title = "Do the error bars keep their promise?"
+    return figure.update_layout(title=title, legend=BELOW, width=900, height=height)
 
 
 def readings_figure(
@@ -240,23 +173,16 @@ def readings_figure(
         bars = None
         if error is not None:
             bars = {"type": "data", "array": NINETY * np.asarray(error)}
-        figure.add_scatter(
-            x=place + 0.18 * (n - (len(readings) - 1) / 2),
-            y=np.asarray(vector),
-            error_y=bars,
-            name=name,
-            mode="markers",
-            marker={"color": COLOURS[n], "symbol": MARKERS[n], "size": 8},
-            hovertemplate=f"{name}: %{{y:.3f}}<extra></extra>",
-        )
+        x = place + 0.18 * (n - (len(readings) - 1) / 2)
+        hover = f"{name}: %{{y:.3f}}<extra></extra>"
+        style = {"name": name, "error_y": bars, "hovertemplate": hover}
+        add_curve(figure, x, np.asarray(vector), n, "markers", **style)
     figure.add_hline(0, line={"color": GREY, "width": 1})
-    figure.update_xaxes(
-        title="component", tickvals=place, ticktext=component_names(span), tickangle=-45
-    )
+    ticks = {"tickvals": place, "ticktext": component_names(span), "tickangle": -45}
+    figure.update_xaxes(title="component", **ticks)
     figure.update_yaxes(title="c(i, j)")
-    return figure.update_layout(
-        title=title, legend={**BELOW, "y": -0.35}, width=900, height=420, margin={"t": 60}
-    )
+    legend = BELOW | {"y": -0.35}
+    return figure.update_layout(title=title, legend=legend, width=900, height=420, margin={"t": 60})
 
 
 def learning_curves_figure(histories: Mapping[str, History]) -> go.Figure:
@@ -264,32 +190,20 @@ def learning_curves_figure(histories: Mapping[str, History]) -> go.Figure:
 
     What is above `HIGHEST_LOSS` is cut off.
     """
-    figure = make_subplots(
-        1,
-        len(histories),
-        subplot_titles=list(histories),
-        shared_yaxes=True,
-        horizontal_spacing=0.04,
-    )
+    row = {"subplot_titles": list(histories), "shared_yaxes": True, "horizontal_spacing": 0.04}
+    figure = make_subplots(1, len(histories), **row)
     for column, history in enumerate(histories.values(), start=1):
+        place = {"row": 1, "col": column}
         for trace in history_figure(history).data:
             trace.showlegend = column == 1
-            figure.add_trace(trace, row=1, col=column)
-        figure.add_vline(
-            history.best_epoch,
-            line={"dash": "dot", "color": GREY},
-            annotation={"text": f"best: {history.best_epoch}", "xanchor": "right"},
-            row=1,
-            col=column,
-        )
+            figure.add_trace(trace, **place)
+        best = {"text": f"best: {history.best_epoch}", "xanchor": "right"}
+        dots = {"dash": "dot", "color": GREY}
+        figure.add_vline(history.best_epoch, line=dots, annotation=best, **place)
         for stage in history.stages[1:]:
-            figure.add_vline(
-                stage + 0.5,
-                line={"dash": "dash", "color": COLOURS[2]},
-                annotation={"text": "new images", "y": 0.02, "yanchor": "bottom"},
-                row=1,
-                col=column,
-            )
+            words = {"text": "new images", "y": 0.02, "yanchor": "bottom"}
+            dashes = {"dash": "dash", "color": COLOURS[2]}
+            figure.add_vline(stage + 0.5, line=dashes, annotation=words, **place)
     figure.update_xaxes(title="epoch")
     losses = [loss for each in histories.values() for loss in (*each.loss, *each.validation_loss)]
     limits = np.log10([0.8 * min(losses), 1.2 * min(max(losses), HIGHEST_LOSS)])

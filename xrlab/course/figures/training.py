@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from xrlab.crystal.encoding import Encoding, component_names
-from xrlab.drawing.plots import add_diagonal, describe
-from xrlab.drawing.png import COLOURS, LINES, MARKERS
+from xrlab.drawing.plots import add_curve, add_diagonal, describe
+from xrlab.drawing.png import COLOURS
 from xrlab.drawing.svg import Frame, ticks
 from xrlab.inference.metrics import r2_score
 from xrlab.training.checkpoints import History
@@ -134,11 +134,9 @@ def history_figure(history: History, title: str = "Learning curve") -> go.Figure
     """Draw training and validation loss against the epoch, the best epoch marked."""
     figure = go.Figure()
     epochs = np.arange(1, len(history.loss) + 1)
-    for i, (name, loss) in enumerate(
-        {"training": history.loss, "validation": history.validation_loss}.items()
-    ):
-        line = {"color": COLOURS[i], "dash": LINES[i]}
-        figure.add_scatter(x=epochs, y=loss, name=name, mode="lines", line=line)
+    losses = {"training": history.loss, "validation": history.validation_loss}
+    for n, (name, loss) in enumerate(losses.items()):
+        add_curve(figure, epochs, loss, n, "lines", name=name)
     figure.add_vline(
         history.best_epoch, line_dash="dot", annotation_text=f"best epoch, {history.best_epoch}"
     )
@@ -166,18 +164,13 @@ def parity_figure(true: ArrayLike, estimates: Mapping[str, ArrayLike]) -> go.Fig
     figure = make_subplots(1, len(titles), subplot_titles=titles, shared_yaxes=True)
     names = component_names(Encoding.from_vector(true[0]).span)
     for column, estimate in enumerate(estimates.values(), start=1):
-        figure.add_scatter(
-            x=true.ravel(),
-            y=np.asarray(estimate).ravel(),
-            text=np.tile(names, len(true)),
-            mode="markers",
-            marker={"size": 3, "color": COLOURS[column - 1], "symbol": MARKERS[column - 1]},
-            hovertemplate="%{text}: true %{x:.3f}, found %{y:.3f}<extra></extra>",
-            row=1,
-            col=column,
-        )
+        hover = "%{text}: true %{x:.3f}, estimate %{y:.3f}<extra></extra>"
+        style = {"text": np.tile(names, len(true)), "marker": {"size": 3}, "hovertemplate": hover}
+        values = np.asarray(estimate).ravel()
+        place = {"row": 1, "col": column}
+        add_curve(figure, true.ravel(), values, column - 1, "markers", **style, **place)
         add_diagonal(figure, column)
     figure.update_xaxes(title="true c(i, j)", range=[-1.1, 1.1])
     figure.update_yaxes(range=[-1.1, 1.1])
-    figure.update_yaxes(title="found c(i, j)", col=1)
+    figure.update_yaxes(title="estimated c(i, j)", col=1)
     return figure.update_layout(showlegend=False, height=420, width=420 * len(titles))
