@@ -182,6 +182,7 @@ def test_public_interface_is_documented(book):
     entries = set(re.findall(r'<dt class="sig[^>]* id="xrlab\.([\w.]+)"', page))
     assert {*xrlab.__all__, "Encoding.violations", "Interpretation.figure"} <= entries
     assert "Values from -1 to 1" in page  # of a parameter
+    assert "Type<" not in page  # which a colon in the docstring of a property would give
     assert "|c(0, 1) + c(1, 0)| = 1.8" in re.sub("<[^>]*>", "", page)  # of an example
 
 

@@ -1,7 +1,7 @@
-"""Read the disorder of crystals off their diffuse X-ray scattering.
+"""Estimate the short-range order of crystals from their diffuse X-ray scattering.
 
-The names below are the whole public surface that other code relies on; each is loaded from its
-module when it is first used, so that ``import xrlab`` is quick and loads neither Keras nor plotly.
+The names below are the public interface; each is loaded from its module when it is first used, so
+that ``import xrlab`` is quick and loads neither Keras nor plotly.
 """
 
 import lazy_loader

@@ -247,7 +247,7 @@ class Encoding:
 
     @property
     def span(self) -> int:
-        """Side n of the matrix: correlations reach n - 1 sites far."""
+        """Side n of the matrix; correlations reach n - 1 sites far."""
         return len(self.matrix)
 
     @property

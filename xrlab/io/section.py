@@ -180,7 +180,7 @@ class Section:
 
     @property
     def counting_error(self) -> Image:
-        """Standard error of every pixel if the stored pixels were counts: sqrt(I / weight).
+        """Standard error sqrt(I / weight) of every pixel, if the stored pixels were counts.
 
         Take the image on the scale of the counts; NaN where unmeasured.
         """
