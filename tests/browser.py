@@ -40,14 +40,15 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-ROOT = Path(__file__).parent.parent
+from tests.series import KERNEL, ROOT
+
 SHOTS = ROOT / "build" / "screenshots"
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+HERE = CHROMIUM and find_spec("playwright")
 NEEDED = [
     pytest.mark.notebook,
-    pytest.mark.skipif(CHROMIUM is None, reason="no program named chromium on this computer"),
-    pytest.mark.skipif(not find_spec("playwright"), reason="no playwright to drive a browser"),
+    pytest.mark.skipif(not HERE, reason="no program named chromium here, or no playwright"),
 ]
 
 # Templates ask for icons and fonts from there, which the pages do not need.
@@ -142,11 +143,10 @@ def open_page(driver: Any, address: str = "", width: int = 1280, height: int = 9
 
 def write_notebook(*sources: str) -> str:
     """Put a notebook of these code cells before the server of `jupyter`; return its name."""
-    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     cells = [new_code_cell(source) for source in sources]
     name = f"notebook_{next(_numbers)}.ipynb"
-    file = jupyter().folder / name
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), file)
+    notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, jupyter().folder / name)
     return name
 
 
@@ -189,7 +189,7 @@ def pixels(picture: Any) -> str:
 
 
 @contextmanager
-def changes(picture: Any, seconds: float = 20) -> Iterator[None]:
+def changes(picture: Any, seconds: float = 120) -> Iterator[None]:
     """Do something after which an img or canvas must show something else."""
     picture.wait_for()
     before = pixels(picture)
@@ -257,7 +257,7 @@ def _serve(command: list[str], folder: Path, ready: str, **environment: str) -> 
         )
     atexit.register(_stop, server)
     address = f"http://127.0.0.1:{port}/"
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while time.monotonic() < end and server.poll() is None:
         try:
             urllib.request.urlopen(address + ready, timeout=5)

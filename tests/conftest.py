@@ -74,3 +74,12 @@ def real():
             pytest.skip(str(error))
 
     return read
+
+
+@pytest.fixture(scope="module")
+def driver():
+    """One Chromium for all tests of a file."""
+    import browser
+
+    with browser.chromium() as started:
+        yield started

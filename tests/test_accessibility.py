@@ -1,12 +1,11 @@
 """What keyboard and screen reader find on the served pages: axe-core, names, tab after tab."""
 
-import importlib.util
 import json
-import sys
 
 import browser
 import numpy as np
 import pytest
+import run_notebooks
 import tifffile
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from plotly.offline import get_plotlyjs
@@ -24,13 +23,6 @@ PREDICT = """\
 from xrlab.widgets import Predict
 Predict("Which way?", ["up", "down"], answer="up", because="it cannot be otherwise here")"""
 EXPLORER = "from xrlab.widgets.explorer import Explorer\nExplorer()"
-
-
-@pytest.fixture(scope="module")
-def driver():
-    """One Chromium for all."""
-    with browser.chromium() as driver:
-        yield driver
 
 
 def findings(page):
@@ -150,16 +142,12 @@ def test_page_by_keyboard_alone(driver, tmp_path):
 
 def test_exported_page_with_a_figure(driver, tmp_path):
     """A page that the headless run writes: a figure has a name; nothing serious."""
-    path = browser.ROOT / "tools" / "run_notebooks.py"
-    spec = importlib.util.spec_from_file_location("run_notebooks", path)
-    script = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     image = np.random.default_rng(0).random((64, 64))
     figure = plots.describe(plots.images_figure({"a": image}), "Nothing but noise.")
-    output = new_output("display_data", {script.PLOTLY: json.loads(figure.to_json())})
+    output = new_output("display_data", {run_notebooks.PLOTLY: json.loads(figure.to_json())})
     text = new_markdown_cell("An image has [h and k](../docs/glossary.md#hk), as we know.")
     code = new_code_cell("for n in range(3):  # a comment\n    print('a', n)", outputs=[output])
-    script.write_page(new_notebook(cells=[text, code]), tmp_path / "page")
+    run_notebooks.write_page(new_notebook(cells=[text, code]), tmp_path / "page")
     (tmp_path / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     page = browser.open_page(driver, (tmp_path / "page.html").as_uri())
     page.locator(".main-svg").first.wait_for()

@@ -1,6 +1,5 @@
 """Tests of Binder's files: in step with the lock, the image that they make, the links to it."""
 
-import importlib.util
 import json
 import os
 import posixpath
@@ -12,21 +11,14 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import ModuleType
 from urllib.parse import parse_qs, urlsplit
 
+import binder_links
 import pytest
+import write_environments
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "binder" / "jupyter_server_config.json"
-
-
-def load(name: str) -> ModuleType:
-    """Load a script of tools/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # Pins
@@ -35,7 +27,7 @@ def load(name: str) -> ModuleType:
 @pytest.mark.parametrize("name", ["environment.yml", "binder/environment.yml", "requirements.txt"])
 def test_files_are_what_the_lock_gives(name):
     """Every list of packages is exactly what tools/write_environments.py writes."""
-    assert (ROOT / name).read_text(encoding="utf-8") == load("write_environments").texts()[name]
+    assert (ROOT / name).read_text(encoding="utf-8") == write_environments.texts()[name]
 
 
 def test_pins_are_what_the_course_needs(tmp_path, monkeypatch):
@@ -64,15 +56,14 @@ def test_pins_are_what_the_course_needs(tmp_path, monkeypatch):
         lines += [f"    #   {user}" if many else f"    # via {user}" for user in users]
     (tmp_path / "pyproject.toml").write_text(project)
     (tmp_path / "requirements.lock").write_text("\n".join(lines))
-    script = load("write_environments")
-    monkeypatch.setattr(script, "ROOT", tmp_path)
-    assert script.pins(("lab",)) == list(lock)[:5]
-    assert script.pins(()) == ["maths==1.2"]
+    monkeypatch.setattr(write_environments, "ROOT", tmp_path)
+    assert write_environments.pins(("lab",)) == list(lock)[:5]
+    assert write_environments.pins(()) == ["maths==1.2"]
 
 
 def test_test_tools_are_not_in_the_image():
     """The large packages that only tests need do not come to Binder."""
-    names = {pin.split("==")[0] for pin in load("write_environments").pins()}
+    names = {pin.split("==")[0] for pin in write_environments.pins()}
     assert names >= {"jupyterlab", "tensorflow-cpu", "voila", "papermill"}
     assert names.isdisjoint({"jax", "jaxlib", "playwright", "mypy", "pytest", "sphinx"})
 
@@ -110,12 +101,6 @@ def test_dry_run_shows_the_image():
 # The links
 
 
-@pytest.fixture(scope="module")
-def links() -> ModuleType:
-    """The script that makes the links."""
-    return load("binder_links")
-
-
 def opened(address: str) -> str:
     """Return what a link of mybinder.org opens in the session."""
     parts = urlsplit(address)
@@ -124,38 +109,38 @@ def opened(address: str) -> str:
     return path
 
 
-def test_badges_open_the_course_and_the_page(links):
+def test_badges_open_the_course_and_the_page():
     """The first opens notebook 0 in JupyterLab, the second notebook 8 through Voila."""
-    course, page = re.findall(r"\]\((https://mybinder\.org/v2/\S+)\)", links.badges())
+    course, page = re.findall(r"\]\((https://mybinder\.org/v2/\S+)\)", binder_links.badges())
     assert opened(course) == "lab/tree/notebooks/00_start_here.ipynb"
     assert opened(page) == "voila/render/notebooks/08_interpret_your_own.ipynb"
     for address in (course, page):
-        assert urlsplit(address).path == f"/v2/gh/{links.REPOSITORY}/HEAD"
+        assert urlsplit(address).path == f"/v2/gh/{binder_links.REPOSITORY}/HEAD"
         assert (ROOT / opened(address).split("/", 2)[2]).is_file()
 
 
-def test_workshop_has_content_apart_from_environment(links):
+def test_workshop_has_content_apart_from_environment():
     """The environment is a release's; the notebooks are pulled into a folder not yet there."""
-    address = links.workshop(links.START)
-    assert urlsplit(address).path == f"/v2/gh/{links.REPOSITORY}/{links.RELEASE}"
+    address = binder_links.workshop(binder_links.START)
+    assert urlsplit(address).path == f"/v2/gh/{binder_links.REPOSITORY}/{binder_links.RELEASE}"
     pull = urlsplit(opened(address))
     asked = {name: value for name, (value,) in parse_qs(pull.query, strict_parsing=True).items()}
     assert pull.path == "git-pull"
     assert asked == {
-        "repo": f"https://github.com/{links.REPOSITORY}",
+        "repo": f"https://github.com/{binder_links.REPOSITORY}",
         "branch": "main",
-        "targetPath": links.CONTENT,
-        "urlpath": f"lab/tree/{links.CONTENT}/notebooks/00_start_here.ipynb",
+        "targetPath": binder_links.CONTENT,
+        "urlpath": f"lab/tree/{binder_links.CONTENT}/notebooks/00_start_here.ipynb",
     }
-    assert not (ROOT / links.CONTENT).exists()
+    assert not (ROOT / binder_links.CONTENT).exists()
 
 
-def test_readme_has_the_links(links):
+def test_readme_has_the_links():
     """Where the README has badges, they are these."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     if "mybinder.org" not in readme:
         pytest.skip("the README has no badges")
-    assert links.badges() in readme
+    assert binder_links.badges() in readme
 
 
 def test_page_hides_what_make_page_hides():
@@ -242,16 +227,16 @@ def test_session_has_what_the_notebooks_link_to(session):
 
 
 @pytest.mark.notebook
-def test_session_can_pull_content(session, links):
+def test_session_can_pull_content(session):
     """The puller answers, and would pull into the folder of the workshop's link."""
     pytest.importorskip("nbgitpuller", reason="nbgitpuller is not installed")
-    _, text = read(session + opened(links.workshop(links.START)))
-    assert f'data-targetpath="{links.CONTENT}"' in text
+    _, text = read(session + opened(binder_links.workshop(binder_links.START)))
+    assert f'data-targetpath="{binder_links.CONTENT}"' in text
 
 
 @pytest.mark.notebook
-def test_session_serves_the_page(session, links):
+def test_session_serves_the_page(session):
     """The second badge's path is answered by Voila, without the lesson."""
-    _, text = read(session + opened(links.page(links.PAGE)))
+    _, text = read(session + opened(binder_links.page(binder_links.PAGE)))
     assert "Interpret your own image</h1>" in re.sub(r'<a class="anchor-link".*?</a>', "", text)
     assert "Objectives" not in text

@@ -1,22 +1,19 @@
 """Tests of tools/write_book.py: the site of the executed notebooks."""
 
-import importlib.util
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import nbformat
 import plotly.graph_objects as go
 import pytest
+import write_book
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import xrlab
+from tests.series import KERNEL, NOTEBOOKS, ROOT
 
-ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Sphinx warns its extensions of its next version.
@@ -24,17 +21,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """Load the script, which finds its neighbours in tools/, as a module."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "tools"))
-        spec = importlib.util.spec_from_file_location("write_book", ROOT / "tools/write_book.py")
-        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
 
 
 def executed() -> nbformat.NotebookNode:
@@ -59,8 +45,7 @@ def executed() -> nbformat.NotebookNode:
             ],
         ),
     ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return new_notebook(cells=cells, metadata={"papermill": {}, "kernelspec": kernel})
+    return new_notebook(cells=cells, metadata={"papermill": {}, "kernelspec": KERNEL})
 
 
 def write_summary(folder: Path, *, failed: bool = False) -> None:
@@ -88,18 +73,18 @@ def builds(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def book(script, builds) -> Path:
+def book(builds) -> Path:
     """The book of these runs. Sphinx takes every warning, so every broken link, as an error."""
     pytest.importorskip("sphinx_book_theme", reason="sphinx-book-theme is not installed")
     pytest.importorskip("myst_nb", reason="myst-nb is not installed")
     out = builds[0].parent / "site"
-    assert script.main([*map(str, builds), "--out", str(out)]) == 0
+    assert write_book.main([*map(str, builds), "--out", str(out)]) == 0
     return out
 
 
-def test_notebook_is_prepared(script):
+def test_notebook_is_prepared():
     """Figures become HTML, widgets a note or a question; folded stays so; papermill is gone."""
-    parameters, figure, question, widget = script.book_notebook(executed()).cells[1:]
+    parameters, figure, question, widget = write_book.book_notebook(executed()).cells[1:]
     assert parameters.metadata == {"tags": ["parameters"]}
     assert "Plotly.newPlot" in figure.outputs[0].data["text/html"]
     assert PLOTLY not in figure.outputs[0].data
@@ -114,41 +99,43 @@ def test_notebook_is_prepared(script):
     assert WIDGET not in only.data
 
 
-def test_anchors_are_labels(script, monkeypatch, tmp_path):
+def test_anchors_are_labels(monkeypatch, tmp_path):
     """An anchor in a heading becomes a label with the name of its page, and links follow it."""
     (tmp_path / "docs").mkdir()
-    for name in (*script.FIRST, "api"):
+    for name in (*write_book.FIRST, "api"):
         (tmp_path / "docs" / f"{name}.md").write_text('# Page\n\n### <a id="site"></a>site\n')
     page = tmp_path / "docs" / "glossary.md"
     page.write_text(page.read_text() + "see [a](#site), [b](api.md#site) or [c](#elsewhere)")
-    monkeypatch.setattr(script, "ROOT", tmp_path)
-    assert script.book_page(page) == (
+    monkeypatch.setattr("ROOT", tmp_path)
+    assert write_book.book_page(page) == (
         "# Page\n\n(glossary-site)=\n### site\n"
         "see [a](#glossary-site), [b](api.md#api-site) or [c](#elsewhere)"
     )
 
 
-def test_links_out_of_the_book(script):
+def test_links_out_of_the_book():
     """Files that the book has not got are shown on GitHub; its own pages, and the web, stay."""
     kept = "[a](../notebooks/02_eda.ipynb) [b](glossary.md) [c](https://x.org/y) [d](missing.md)"
-    assert script.book_links(kept, ROOT / "docs" / "instructor.md") == kept
-    moved = script.book_links("[e](../benchmarks/RESULTS.md#f)", ROOT / "docs" / "instructor.md")
-    address = f"https://github.com/{script.REPOSITORY}/blob/main/benchmarks/RESULTS.md#f"
+    assert write_book.book_links(kept, ROOT / "docs" / "instructor.md") == kept
+    moved = write_book.book_links(
+        "[e](../benchmarks/RESULTS.md#f)", ROOT / "docs" / "instructor.md"
+    )
+    address = f"https://github.com/{write_book.REPOSITORY}/blob/main/benchmarks/RESULTS.md#f"
     assert moved == f"[e]({address})"
 
 
-def test_table_has_a_column_for_each_system(script, builds):
+def test_table_has_a_column_for_each_system(builds):
     """Time and memory of every notebook stand side by side, and a failure is seen."""
-    page = script.runs_page([script.Executed(folder) for folder in builds])
+    page = write_book.runs_page([write_book.Executed(folder) for folder in builds])
     assert "| notebook | linux | windows |\n|---|---|---|\n" in page
     assert page.count("](notebooks/") == len(NOTEBOOKS)
     assert page.count("12 s, 346 MB") == 2 * len(NOTEBOOKS)
     assert page.count("failed") == 1
 
 
-def test_without_a_run_there_is_no_book(script, tmp_path, capsys):
+def test_without_a_run_there_is_no_book(tmp_path, capsys):
     """The message names the folder and the command that fills it."""
-    assert script.main([str(tmp_path / "nothing"), "--out", str(tmp_path / "book")]) == 1
+    assert write_book.main([str(tmp_path / "nothing"), "--out", str(tmp_path / "book")]) == 1
     told = capsys.readouterr().err
     assert "nothing" in told
     assert "make run" in told

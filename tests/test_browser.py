@@ -36,13 +36,6 @@ WIDGETS = {
 }
 
 
-@pytest.fixture(scope="module")
-def driver():
-    """One Chromium for all."""
-    with browser.chromium() as driver:
-        yield driver
-
-
 # JupyterLab
 
 

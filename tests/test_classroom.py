@@ -1,25 +1,11 @@
 """The measurement of a class at once: its arithmetic, and one real kernel."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
+import classroom
 import psutil
 import pytest
 
-ROOT = Path(__file__).parent.parent
-
-
-def load_script():
-    """Load benchmarks/classroom.py as a module."""
-    spec = importlib.util.spec_from_file_location("classroom", ROOT / "benchmarks" / "classroom.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["classroom"] = module  # dataclasses look it up
-    spec.loader.exec_module(module)
-    return module
-
-
-classroom = load_script()
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/smaps_rollup").exists(), reason="what processes share: Linux only"
 )

@@ -8,8 +8,9 @@ import ast
 import contextlib
 
 import pytest
-from test_lessons import cells, check_call, every_notebook, solution_code, tagged
+from test_lessons import check_call, solution_code, tagged
 
+from tests.series import cells, every_notebook
 from xrlab.io.fetch import DataUnavailableError
 
 # Numbers of images that would make the tests slow; an exercise can be solved with a few.

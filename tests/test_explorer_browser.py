@@ -12,13 +12,6 @@ CELL = "from xrlab.widgets.explorer import Explorer\nExplorer(span=3, pattern='r
 
 
 @pytest.fixture(scope="module")
-def driver():
-    """Chromium."""
-    with browser.chromium() as driver:
-        yield driver
-
-
-@pytest.fixture(scope="module")
 def page(driver):
     """Return a page of JupyterLab with the explorer on it."""
     page = browser.open_page(driver, width=1280, height=1400)

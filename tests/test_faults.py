@@ -30,6 +30,7 @@ from tests.faults import (
     small_disk,
     wait_for,
 )
+from tests.series import write_notebook
 from tests.test_store import QUICK, make, n_written, tree
 from xrlab import cli, generate, load_model, open_data_set, small_cnn
 from xrlab.datasets import store
@@ -434,8 +435,6 @@ def test_a_cache_that_cannot_be_written_is_gone_round(no_network, local_data, mo
 
 def series(folder, *sources):
     """Write notebooks of one cell each; the command that runs them into build/, and its folder."""
-    from tests.test_run_notebooks import write_notebook
-
     notebooks, out = folder / "notebooks", folder / "build"
     notebooks.mkdir()
     for number, source in enumerate(sources):

@@ -7,17 +7,15 @@ them.
 import ast
 import json
 import re
-from functools import cache
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from tests.series import NOTEBOOKS, ROOT, cells, every_notebook, words
 from xrlab.course import checks, progress
 
-ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 ORDER = ("**Objectives.**", "**Prerequisites.**", "**Time.**", "**Predict.**", "## Exercise")
 ORDER += ("**Check.**", "A solution", "## Recap", "## Next")
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -30,19 +28,6 @@ RUNS = {
     "about a minute": 90,
 }
 MEMORY_MB = 1200
-
-every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-@cache
-def cells(path: Path) -> list[nbformat.NotebookNode]:
-    """Cells of a notebook."""
-    return nbformat.read(path, as_version=4).cells
-
-
-def words(path: Path) -> str:
-    """Text of all Markdown cells."""
-    return "\n\n".join(cell.source for cell in cells(path) if cell.cell_type == "markdown")
 
 
 def number(path: Path) -> int:

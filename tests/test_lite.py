@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import write_lite
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -21,16 +22,6 @@ from xrlab.crystal import kernels, samplers
 ROOT = Path(__file__).parent.parent
 
 
-def load_tool():
-    """Load tools/write_lite.py as a module."""
-    path = ROOT / "tools" / "write_lite.py"
-    spec = importlib.util.spec_from_file_location("write_lite", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-write_lite = load_tool()
 LITE_NOTEBOOKS = [*write_lite.NOTEBOOKS, "explorer"]
 
 # Not in the Python of Pyodide 314.

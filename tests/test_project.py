@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -14,21 +13,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-LESSON_PARTS = (
-    "Objectives",
-    "Prerequisites",
-    "Time",
-    "Predict",
-    "Exercise",
-    "Check",
-    "Recap",
-    "Next",
-)
+from tests.series import NOTEBOOKS, ROOT, cells, every_notebook
 
-every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+
 every_environment = pytest.mark.parametrize("name", ["environment.yml", "binder/environment.yml"])
 
 
@@ -115,7 +103,7 @@ def test_notebook_is_valid(path):
 @every_notebook
 def test_notebook_is_stored_without_outputs(path):
     """Outputs stay only where nbval compares them."""
-    for cell in _cells(path, "code"):
+    for cell in cells(path, "code"):
         if "nbval-check-output" not in cell.metadata.get("tags", []):
             assert cell.outputs == [], cell.source
             assert cell.execution_count is None, cell.source
@@ -124,21 +112,8 @@ def test_notebook_is_stored_without_outputs(path):
 @every_notebook
 def test_notebook_has_one_parameters_cell(path):
     """The cell tagged "parameters" sets the profile and nothing else."""
-    cells = [cell for cell in _cells(path, "code") if "parameters" in cell.metadata.get("tags", [])]
-    assert [cell.source for cell in cells] == ['profile = "fast"']
-
-
-@every_notebook
-def test_notebook_has_every_part_of_a_lesson(path):
-    """A lesson has all its parts, each as a heading or a word in bold type."""
-    text = "\n".join(cell.source for cell in _cells(path, "markdown"))
-    marked = "\n".join(re.findall(r"^#+ .*|\*\*.+?\*\*", text, re.MULTILINE))
-    assert [part for part in LESSON_PARTS if not re.search(rf"\b{part}\b", marked)] == []
-
-
-def _cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
-    """Cells of a kind, "code" or "markdown"."""
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+    tagged = [cell for cell in cells(path, "code") if "parameters" in cell.metadata.get("tags", [])]
+    assert [cell.source for cell in tagged] == ['profile = "fast"']
 
 
 # The package and the repository

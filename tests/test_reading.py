@@ -1,6 +1,5 @@
 """Reading images of every format that other libraries wrote, and refusing what is damaged."""
 
-import importlib.util
 import io
 import json
 import struct
@@ -12,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import fabio
+import fuzz_readers as fuzz
 import h5py
 import imageio.v3 as imageio
 import numpy as np
@@ -25,11 +25,6 @@ from scipy import ndimage
 from xrlab import read_image
 from xrlab.io.formats import MAX_PIXELS
 from xrlab.io.read import MAX_BYTES, read_image_bytes, read_stored, zeros_beyond_chance
-
-SCRIPT = Path(__file__).parent.parent / "tools" / "fuzz_readers.py"
-specification = importlib.util.spec_from_file_location("fuzz_readers", SCRIPT)
-fuzz = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(fuzz)
 
 SEEDS = fuzz.seeds()
 COUNTS = np.arange(12, dtype=np.uint16).reshape(3, 4) * 1000

@@ -1,29 +1,25 @@
 """Tests of tools/run_notebooks.py, the headless run of the notebook series."""
 
-import importlib.util
 import io
 import json
 import re
-import sys
 from base64 import b64encode
 from contextlib import redirect_stdout
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import nbformat
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import run_notebooks
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from plotly.subplots import make_subplots
 
+from tests.series import write_notebook
 from xrlab.drawing.plots import describe
-
-SCRIPT = Path(__file__).parent.parent / "tools" / "run_notebooks.py"
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 # NumPy arrays, which plotly stores packed, and a figure before them that no thumbnail can show.
 FIGURE = """\
@@ -53,33 +49,17 @@ class Outcome(NamedTuple):
         return nbformat.read(self.out / f"{name}.ipynb", as_version=4)
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """Load the script as a module."""
-    spec = importlib.util.spec_from_file_location("run_notebooks", SCRIPT)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def write_notebook(path: Path, title: str, *sources: str) -> None:
-    """Write a notebook of a title, the parameters cell and these code cells."""
-    parameters = new_code_cell('profile = "fast"', metadata={"tags": ["parameters"]})
-    cells = [new_markdown_cell(f"# {title}"), parameters, *map(new_code_cell, sources)]
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), path)
-
-
-def run(script: ModuleType, notebooks: Path, out: Path, *options: str) -> Outcome:
+def run(notebooks: Path, out: Path, *options: str) -> Outcome:
     """Run the command; the plotly renderer that it sets is set back."""
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
         patch.setenv("PLOTLY_RENDERER", "")
-        code = script.main(["--notebooks", str(notebooks), "--out", str(out), *options])
+        code = run_notebooks.main(["--notebooks", str(notebooks), "--out", str(out), *options])
     return Outcome(code, printed.getvalue(), out)
 
 
 @pytest.fixture(scope="module")
-def series(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def series(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """Three notebooks that fail, each in its way, and then a good one."""
     folder = tmp_path_factory.mktemp("notebooks")
     write_notebook(folder / "00_broken.ipynb", "Broken", "one = 1", "one / 0", "print('never')")
@@ -88,7 +68,7 @@ def series(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Outc
     write_notebook(folder / "03_good.ipynb", "Good & <fine>", "print(profile)", FIGURE, WIDGET)
     write_notebook(folder / "draft.ipynb", "Has no number, so is not of the series")
     out = tmp_path_factory.mktemp("run") / "build"
-    return run(script, folder, out, "--profile", "full", "--cell-timeout", "60")
+    return run(folder, out, "--profile", "full", "--cell-timeout", "600")
 
 
 @pytest.mark.notebook
@@ -141,32 +121,32 @@ def test_thumbnail_is_drawn(series: Outcome) -> None:
     assert "00_broken.png" not in series.index
 
 
-def test_thumbnail_has_logarithmic_axes(script: ModuleType) -> None:
+def test_thumbnail_has_logarithmic_axes() -> None:
     """1, 10 and 100 are evenly spaced."""
     curve = go.Figure(go.Scatter(x=[1, 10, 100], y=[1, 2, 3], mode="markers"))
     curve.update_xaxes(type="log")
-    drawn = Image.open(io.BytesIO(script.thumbnail(curve)))
+    drawn = Image.open(io.BytesIO(run_notebooks.thumbnail(curve)))
     centre = drawn.crop((drawn.width // 2 - 3, 57, drawn.width // 2 + 3, 63))
     assert len(centre.getcolors()) > 1
 
 
 @pytest.mark.parametrize(("autorange", "top"), [("reversed", 0), (True, 255)])
-def test_thumbnail_of_a_picture(script: ModuleType, autorange: object, top: int) -> None:
+def test_thumbnail_of_a_picture(autorange: object, top: int) -> None:
     """Row 0 of a stored picture is at the top of a reversed axis, at the bottom of another."""
     file = io.BytesIO()
     Image.fromarray(np.array([[0, 0], [255, 255]], np.uint8)).save(file, "PNG")
     source = "data:image/png;base64," + b64encode(file.getvalue()).decode()
     figure = go.Figure(go.Image(source=source)).update_yaxes(autorange=autorange)
-    drawn = Image.open(io.BytesIO(script.thumbnail(figure)))
+    drawn = Image.open(io.BytesIO(run_notebooks.thumbnail(figure)))
     assert drawn.getpixel((60, 5)) == (top, top, top)
 
 
-def test_thumbnail_of_many_panels_shows_the_last(script: ModuleType) -> None:
+def test_thumbnail_of_many_panels_shows_the_last() -> None:
     """Of six heat maps in a row, four are drawn, the last of them in the last place."""
     figure = make_subplots(1, 6)
     for n in range(6):
         figure.add_heatmap(z=[[n]], zmin=0, zmax=5, colorscale="Greys", row=1, col=n + 1)
-    drawn = Image.open(io.BytesIO(script.thumbnail(figure)))
+    drawn = Image.open(io.BytesIO(run_notebooks.thumbnail(figure)))
     shades = [drawn.getpixel((45 + 90 * n, 40))[0] for n in range(4)]
     assert shades == sorted(shades, reverse=True)
     assert shades[3] == 0
@@ -193,21 +173,19 @@ def test_results_stay_small(series: Outcome) -> None:
 
 
 @pytest.mark.notebook
-def test_slow_cell_is_stopped(script: ModuleType, tmp_path: Path) -> None:
+def test_slow_cell_is_stopped(tmp_path: Path) -> None:
     """A cell that takes longer than the limit is stopped and named."""
     write_notebook(tmp_path / "00_slow.ipynb", "Slow", "import time\ntime.sleep(600)")
-    slow = run(script, tmp_path, tmp_path / "build", "--cell-timeout", "2")
+    slow = run(tmp_path, tmp_path / "build", "--cell-timeout", "5")
     assert slow.exit_code == 1
-    message = "cell 3 of 3 (import time): took longer than 2 s"
+    message = "cell 3 of 3 (import time): took longer than 5 s"
     assert message in slow.printed
     assert message in slow.index
 
 
-def test_empty_folder_is_an_error(
-    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder without notebooks is an error that names the folder, not an empty success."""
-    assert script.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "build")]) == 1
+    assert run_notebooks.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "build")]) == 1
     assert str(tmp_path) in capsys.readouterr().err
 
 
@@ -223,9 +201,9 @@ Predict(
 FOLDED = {"jupyter": {"source_hidden": True}}
 
 
-def page(script: ModuleType, folder: Path, *cells: nbformat.NotebookNode) -> str:
+def page(folder: Path, *cells: nbformat.NotebookNode) -> str:
     """Write the page of a notebook of these cells; return its text."""
-    script.write_page(new_notebook(cells=list(cells)), folder / "page")
+    run_notebooks.write_page(new_notebook(cells=list(cells)), folder / "page")
     return (folder / "page.html").read_text(encoding="utf-8")
 
 
@@ -234,10 +212,10 @@ def unfolded(text: str) -> str:
     return re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
 
 
-def test_answers_of_predictions_are_folded(script: ModuleType, tmp_path: Path) -> None:
+def test_answers_of_predictions_are_folded(tmp_path: Path) -> None:
     """The page asks the question and offers the choice; the answer waits behind a click."""
-    shown = new_output("display_data", {script.WIDGET: {"model_id": "1"}})
-    text = page(script, tmp_path, new_code_cell(PREDICT, outputs=[shown], metadata=FOLDED))
+    shown = new_output("display_data", {run_notebooks.WIDGET: {"model_id": "1"}})
+    text = page(tmp_path, new_code_cell(PREDICT, outputs=[shown], metadata=FOLDED))
     assert "Predict(" not in text  # the code tells the answer
     seen = unfolded(text)
     assert "Is 1 &lt; 2?" in seen
@@ -246,7 +224,7 @@ def test_answers_of_predictions_are_folded(script: ModuleType, tmp_path: Path) -
     assert "<b>yes.</b> It is the smaller one" in text
 
 
-def test_folded_cells_are_folded(script: ModuleType, tmp_path: Path) -> None:
+def test_folded_cells_are_folded(tmp_path: Path) -> None:
     """Hidden code and hidden outputs stand behind a click, everything else is open."""
     out = new_output("stream", text="an output")
     cells = [
@@ -255,7 +233,7 @@ def test_folded_cells_are_folded(script: ModuleType, tmp_path: Path) -> None:
                       metadata={"jupyter": {"outputs_hidden": True}}),
         new_markdown_cell("<details><summary>A solution</summary>\n\n`x = 42`\n</details>"),
     ]  # fmt: skip
-    text = page(script, tmp_path, *cells)
+    text = page(tmp_path, *cells)
     seen = unfolded(text)
     for words in ("hidden_code", "hidden output", "x = 42"):
         assert words in text
@@ -264,29 +242,27 @@ def test_folded_cells_are_folded(script: ModuleType, tmp_path: Path) -> None:
         assert words in seen
 
 
-def test_a_widget_leaves_a_word_and_a_progress_bar_nothing(
-    script: ModuleType, tmp_path: Path
-) -> None:
+def test_a_widget_leaves_a_word_and_a_progress_bar_nothing(tmp_path: Path) -> None:
     """A page says where a widget was; a bar of tqdm is of no use when all is done."""
 
     def shown(text: str) -> str:
-        data = {script.WIDGET: {"model_id": "1"}, "text/plain": text}
+        data = {run_notebooks.WIDGET: {"model_id": "1"}, "text/plain": text}
         out = new_output("display_data", data=data)
-        return page(script, tmp_path, new_code_cell("x", outputs=[out]))
+        return page(tmp_path, new_code_cell("x", outputs=[out]))
 
     assert "A widget is here" in shown("IntSlider(value=0)")
     assert "A widget is here" not in shown("training:   0%|          | 0/8 [00:00<?, ? epochs/s]")
 
 
-def test_figures_have_a_text_alternative(script: ModuleType, tmp_path: Path) -> None:
+def test_figures_have_a_text_alternative(tmp_path: Path) -> None:
     """What `describe` was told, or else the titles; each figure has a name."""
     told = describe(go.Figure(go.Scatter(y=[1, 2])), 'It "rises" < 3.')
     titles = go.Figure(go.Scatter(y=[2, 1]), {"title": {"text": "Grain"}})
     outputs = [
-        new_output("display_data", {script.PLOTLY: json.loads(each.to_json())})
+        new_output("display_data", {run_notebooks.PLOTLY: json.loads(each.to_json())})
         for each in (told, titles)
     ]
-    text = page(script, tmp_path, new_code_cell("figure", outputs=outputs))
+    text = page(tmp_path, new_code_cell("figure", outputs=outputs))
     soup = BeautifulSoup(text, "html.parser")
     images = soup.select("[role=figure]")
     assert [each["aria-label"] for each in images] == ["Figure", "Grain"]
@@ -294,13 +270,13 @@ def test_figures_have_a_text_alternative(script: ModuleType, tmp_path: Path) -> 
     assert said == ['It "rises" < 3.', "Grain."]
 
 
-def test_links_lead_to_pages(script: ModuleType, tmp_path: Path) -> None:
+def test_links_lead_to_pages(tmp_path: Path) -> None:
     """Between the pages, and to the glossary beside them; no other link changes."""
     links = (
         "[a](../docs/glossary.md#hk) [b](03_simulation_noise.ipynb) [c](../docs/instructor.md) "
         "[d](../docs/cheat_sheet.md)"
     )
-    text = page(script, tmp_path, new_markdown_cell(links))
+    text = page(tmp_path, new_markdown_cell(links))
     assert re.findall(r'href="([^"#]+#?\w*)">[abcd]</a>', text) == [
         "glossary.html#hk", "03_simulation_noise.html", "../docs/instructor.md", "cheat_sheet.html",
     ]  # fmt: skip

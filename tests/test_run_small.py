@@ -9,11 +9,10 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-ROOT = Path(__file__).parent.parent
+from tests.series import ROOT, write_notebook
+
 SCRIPT = ROOT / "tools" / "run_small.py"
-KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 pytestmark = pytest.mark.notebook
 
 QUICK = """\
@@ -32,10 +31,7 @@ for _ in range(25):
 def run_series(folder: Path, **notebooks: str) -> tuple[int, str, Path]:
     """Run notebooks of one cell each; the exit code, what was printed, where the results are."""
     for name, source in notebooks.items():
-        parameters = new_code_cell('profile = "fast"', metadata={"tags": ["parameters"]})
-        cells = [new_markdown_cell(f"# {name}"), parameters, new_code_cell(source)]
-        notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-        nbformat.write(notebook, folder / f"{name}.ipynb")
+        write_notebook(folder / f"{name}.ipynb", name, source)
     command = [sys.executable, str(SCRIPT), "--notebooks", str(folder), "--out", f"{folder}/out"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     return done.returncode, done.stdout, folder / "out"

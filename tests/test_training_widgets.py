@@ -237,27 +237,25 @@ def test_table_and_picture_are_shown_together():
 
 
 @pytest.mark.notebook
-@pytest.mark.skipif(browser.CHROMIUM is None, reason="no program named chromium on this computer")
-def test_stop_button_in_a_real_browser():
+@pytest.mark.skipif(not browser.HERE, reason="no browser, or nothing to drive it")
+def test_stop_button_in_a_real_browser(driver):
     """In JupyterLab: train, see the curve come, press stop, read what was kept."""
-    pytest.importorskip("playwright", reason="no playwright to drive a browser")
-    with browser.chromium() as driver:
-        page = browser.open_page(driver)
-        (output,) = browser.run_in_lab(
-            page, "from xrlab.widgets.training import TrainingExplorer; TrainingExplorer()"
-        )
-        epochs = output.get_by_role("slider").nth(1)
-        epochs.focus()
-        epochs.press("End")
-        output.get_by_text("60 epochs").wait_for()
-        output.get_by_role("button", name="train").click()
-        output.get_by_text("s left.").wait_for()
-        browser.shoot(page, "training_runs")
-        stop = output.get_by_role("button", name="stop")
-        stop.click()
-        output.get_by_text("kept: the weights of epoch").wait_for()
-        assert stop.is_disabled()
-        assert output.get_by_role("img", name="Learning curve").count() == 1
-        assert "of 60" in output.locator("td").nth(3).inner_text()
-        browser.shoot(page, "training_stopped")
-        assert [each for each in page.complaints if "jupyterlite" not in each] == []
+    page = browser.open_page(driver)
+    (output,) = browser.run_in_lab(
+        page, "from xrlab.widgets.training import TrainingExplorer; TrainingExplorer()"
+    )
+    epochs = output.get_by_role("slider").nth(1)
+    epochs.focus()
+    epochs.press("End")
+    output.get_by_text("60 epochs").wait_for()
+    output.get_by_role("button", name="train").click()
+    output.get_by_text("s left.").wait_for()
+    browser.shoot(page, "training_runs")
+    stop = output.get_by_role("button", name="stop")
+    stop.click()
+    output.get_by_text("kept: the weights of epoch").wait_for()
+    assert stop.is_disabled()
+    assert output.get_by_role("img", name="Learning curve").count() == 1
+    assert "of 60" in output.locator("td").nth(3).inner_text()
+    browser.shoot(page, "training_stopped")
+    assert [each for each in page.complaints if "jupyterlite" not in each] == []
