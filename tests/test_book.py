@@ -106,7 +106,7 @@ def test_anchors_are_labels(monkeypatch, tmp_path):
         (tmp_path / "docs" / f"{name}.md").write_text('# Page\n\n### <a id="site"></a>site\n')
     page = tmp_path / "docs" / "glossary.md"
     page.write_text(page.read_text() + "see [a](#site), [b](api.md#site) or [c](#elsewhere)")
-    monkeypatch.setattr("ROOT", tmp_path)
+    monkeypatch.setattr(write_book, "ROOT", tmp_path)
     assert write_book.book_page(page) == (
         "# Page\n\n(glossary-site)=\n### site\n"
         "see [a](#glossary-site), [b](api.md#api-site) or [c](#elsewhere)"

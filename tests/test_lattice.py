@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xrlab import Encoding, simulate
-from xrlab.crystal.kernels import _swap_cycles
+from xrlab.crystal.kernels import swap_cycles
 from xrlab.crystal.lattice import realised_correlations
 from xrlab.crystal.samplers import default_cycles
 
@@ -51,7 +51,7 @@ def test_monte_carlo_samples_the_boltzmann_distribution():
     target = np.eye(2)
     samples = []
     for _ in range(40_000):
-        _swap_cycles(sites, coupling, target, 2, 0.0, rng)
+        swap_cycles(sites, coupling, target, 2, 0.0, rng)
         samples.append(realised_correlations(sites, 2).vector)
     # Neighbouring samples are alike: errors from 100 blocks.
     blocks = np.array(samples).reshape(100, 400, 3).mean(axis=1)
