@@ -19,6 +19,8 @@ from test_report import interpretation
 import xrlab
 from xrlab import cli
 from xrlab.crystal.setting import Setting
+from xrlab.interpretation.findings import Finding
+from xrlab.io import read
 from xrlab.io.fetch import simulated_measurement
 from xrlab.io.section import Section
 from xrlab.measurement.pipeline import RECOMMENDED
@@ -43,8 +45,8 @@ def calls(monkeypatch):
 
     def interpret(image, span=4, **options):
         asked.append((np.asarray(image), span, options))
-        answers = {"explained": False, "warnings": ["not explained by this model: odd"]}
-        return interpretation(**answers if options["seed"] == 13 else {})
+        odd = {"findings": (Finding("periodic structure", 0.1, 0.2, "≥", "odd"),)}
+        return interpretation(**odd if options["seed"] == 13 else {})
 
     monkeypatch.setattr(MODULE, "interpret", interpret)
     return asked
@@ -91,7 +93,7 @@ def test_interpret_prints_a_table_and_writes_all_three(box, calls, tmp_path, cap
     assert cli.main(["interpret", str(box), "--span", "2", "--seed", "5", *options]) == 0
     said = capsys.readouterr()
     assert "c(0, 1)   +0.512 ± 0.010  +0.470 ± 0.020" in said.out
-    assert "passed  symmetry: 1.2 (limit 2). It holds." in said.out
+    assert "passed  symmetry: 1.2 (limit ≤ 2). It holds." in said.out
     assert "reading box.tif" in said.err
     assert "xrlab:" not in said.out
     ((image, span, asked),) = calls
@@ -112,6 +114,19 @@ def test_not_explained_is_exit_code_1(box, calls, capsys):
     said = capsys.readouterr()
     assert len(json.loads(said.out)["encoding"]) == 3
     assert "warning: not explained by this model: odd" in said.err
+
+
+def test_a_file_is_decoded_once(calls, tmp_path, monkeypatch):
+    """Whether its h and k are asked for or not."""
+    image = np.random.default_rng(1).uniform(1, 2, (127, 127))
+    file = tmp_path / "section.npy"
+    np.save(file, image)
+    decoded = []
+    original = read._read
+    monkeypatch.setattr(read, "_read", lambda *given: decoded.append(given) or original(*given))
+    place = ["--h", "-2", "2", "--k", "-2", "2", "--json", str(tmp_path / "r.json")]
+    assert cli.main(["interpret", str(file), *place]) == 0
+    assert len(decoded) == 1
 
 
 def test_pipelines_are_read_applied_and_kept(box, calls, tmp_path, capsys):

@@ -15,8 +15,12 @@ from xrlab.interpretation.findings import (
     UNMEASURED,
     Finding,
     examine,
+    examine_clean,
     missed_structure,
+    precision,
     repeats,
+    status_of,
+    warnings_of,
 )
 
 X, Y = np.meshgrid(STANDARD_GRID.h_values - 1, STANDARD_GRID.k_values - 1, indexing="ij")
@@ -59,7 +63,7 @@ def a_fit(image, **changes):
 def examined(image=10 + 50 * PERIODIC, mean=MEAN, turned=None, **changes):
     turned = np.tile(mean, (3, 1)) if turned is None else turned
     found = examine(image, STANDARD_GRID, a_fit(image, **changes), mean, ERROR, turned)
-    return {finding.name: finding for finding in found}
+    return {finding.key: finding for finding in found}
 
 
 def test_a_perfect_answer_passes_everything():
@@ -220,7 +224,67 @@ def test_findings_are_plain_data():
     image[:40] = np.nan
     found = examined(image).values()
     plain = json.loads(json.dumps([finding.to_dict() for finding in found], allow_nan=False))
-    assert [p["name"] for p in plain] == [finding.name for finding in found]
-    numbers = Finding("a", np.float32(0.5), np.float64(1), np.bool_(True), "b").to_dict()
+    assert [p["key"] for p in plain] == [p["name"] for p in plain] == [f.key for f in found]
+    numbers = Finding("a", np.float32(0.5), np.float64(1), "≤", "b").to_dict()
     assert json.loads(json.dumps(numbers))["ok"] is True
-    assert all(f"{p['value']:.0%}" in p["sentence"] for p in plain if p["name"] == "unmeasured")
+    assert all(f"{p['value']:.0%}" in p["sentence"] for p in plain if p["key"] == "unmeasured")
+
+
+@pytest.mark.parametrize(
+    ("value", "at_least", "at_most"), [(0.1, False, True), (0.2, True, True), (0.3, True, False)]
+)
+def test_the_direction_decides_on_which_side_of_the_limit_a_value_passes(value, at_least, at_most):
+    """The limit itself passes in both directions."""
+    assert Finding("a", value, 0.2, "≥", "").ok == at_least
+    assert Finding("a", value, 0.2, "≤", "").ok == at_most
+
+
+SKILLED = Finding("periodic structure", 0.7, SKILL, "≥", "A.")
+FLAT = Finding("periodic structure", 0.1, SKILL, "≥", "A.")
+CLEAN, PART, MISSED = (
+    Finding("residual structure", value, STRUCTURE, "≤", "B.") for value in (0.02, 0.12, 0.4)
+)
+ODD = Finding("inversion symmetry", 0.1, 0.3, "≥", "C.")
+DARK = Finding("positivity", 0.2, 0.01, "≤", "D.")
+
+
+@pytest.mark.parametrize(
+    ("findings", "status", "warnings"),
+    [
+        ([], "explained", []),
+        ([SKILLED, CLEAN], "explained", []),
+        ([SKILLED, CLEAN, DARK], "explained", ["D."]),
+        ([SKILLED, CLEAN, ODD], "explained", ["C."]),
+        ([SKILLED, PART, DARK], "in part", ["explained in part only: B.", "D."]),
+        ([DARK, FLAT, CLEAN], "not explained", ["not explained by this model: A.", "D."]),
+        ([FLAT, MISSED, ODD], "not explained", ["not explained by this model: A. B. C."]),
+        ([SKILLED, PART, ODD, DARK], "not explained", ["not explained by this model: C.", "D."]),
+    ],
+)
+def test_status_and_warnings_follow_from_the_findings(findings, status, warnings):
+    """A lack of symmetry counts only where the residual has structure; noise lowers it too."""
+    assert status_of(findings) == status
+    assert warnings_of(findings) == warnings
+
+
+def test_wide_errors_are_named():
+    """Only those above the limit, in the words of the table."""
+    assert precision(np.array([0.1, 0.2, 0.05])).ok
+    finding = precision(np.array([0.1, 0.3, 0.25]))
+    assert not finding.ok
+    assert finding.value == 0.3
+    assert "c(1, 0), c(1, 1)" in finding.sentence
+    assert "c(0, 1)" not in finding.sentence
+
+
+def test_checks_of_a_clean_image():
+    """Gaps, and values that no correlation can have."""
+    image, error = np.ones((64, 64)), np.full(3, 0.1)
+    assert all(f.ok for f in examine_clean(image, np.array([1.1, -1.2, 0]), error))
+    image[:8] = np.nan
+    gaps, beyond = examine_clean(image, np.array([1.1, -1.21, 0]), error)
+    assert not gaps.ok
+    assert gaps.value == 1 / 8
+    assert "12.5%" in gaps.sentence
+    assert not beyond.ok
+    assert "c(1, 0) came out" in beyond.sentence

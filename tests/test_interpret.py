@@ -12,7 +12,7 @@ from xrlab.crystal.samplers import cut_field
 from xrlab.crystal.setting import STUDY
 from xrlab.datasets.dataset import generate
 from xrlab.inference.metrics import image_r2
-from xrlab.interpretation.findings import IGNORANCE, NOT_EXPLAINED
+from xrlab.interpretation.findings import IGNORANCE
 from xrlab.interpretation.interpret import _lattice_with
 from xrlab.measurement.effects import counting
 
@@ -252,7 +252,8 @@ def test_a_measured_result_is_plain_data(box):
     _, result = box
     plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert plain["fit"]["cv_r2"] == result.fit.cv_r2
-    assert [f["name"] for f in plain["findings"]] == [f.name for f in result.findings]
+    assert [f["key"] for f in plain["findings"]] == [f.key for f in result.findings]
+    assert plain["status"] == result.status
     text = " ".join(result.warnings)
     assert all(f.sentence in text for f in result.findings if not f.ok)
 
@@ -272,8 +273,7 @@ def test_a_random_crystal_looks_like_no_crystal():
     assert np.abs(result.encoding.vector).max() < 0.1
     assert np.all(np.abs(result.encoding.vector) < 3 * result.network_error)
     assert np.all(np.abs(result.fit.encoding.vector) < 2 * result.fit.standard_error)
-    assert not result.explained
-    assert result.warnings[0].startswith(NOT_EXPLAINED)
+    assert result.status == "not explained"
     assert (result.standard_error >= IGNORANCE).all()
 
 

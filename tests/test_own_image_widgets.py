@@ -13,10 +13,12 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from test_report import interpretation
 
 from xrlab import cli, interpret
 from xrlab.course import checks, own_image
 from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.interpretation.findings import Finding
 from xrlab.io.fetch import simulated_measurement
 from xrlab.io.section import Section
 from xrlab.measurement.pipeline import RECOMMENDED
@@ -183,11 +185,26 @@ def test_verdict_comes_from_the_tests():
     assert "periodic structure" in words
 
 
+@pytest.mark.parametrize(
+    ("findings", "words"),
+    [
+        ([], "Nothing speaks against this answer.</b> Tests passed: 0 of 0."),
+        ([("residual structure", 0.12)], "Explained in part only.</b>"),
+        ([("residual structure", 0.02), ("positivity", 0.2)], "but a test failed.</b>"),
+        ([("residual structure", 0.2)], "passed: 0 of 1 (failed: residual structure)."),
+    ],
+)
+def test_verdict_names_status_and_failed_tests(findings, words):
+    """From the findings, whatever their sentences say."""
+    given = tuple(Finding(key, value, 0.19, "≤", "not explained: x") for key, value in findings)
+    assert words in own_image.verdict(interpretation(findings=given))
+
+
 def test_the_page_takes_a_section_to_a_window(monkeypatch):
     """Upload, h and k, window: what is read is that part; the command line reads the same."""
     read = []
     monkeypatch.setattr(
-        "xrlab.course.own_image.read_window", lambda *given: read.append(given) or 1 / 0
+        "xrlab.widgets.own_image.read_window", lambda *given: read.append(given) or 1 / 0
     )
     image, content = large()
     page = OwnImage()

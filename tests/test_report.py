@@ -9,7 +9,6 @@ from base64 import b64decode
 from datetime import datetime
 from html.parser import HTMLParser
 from io import BytesIO, StringIO
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,8 +20,11 @@ from PIL import Image
 from xrlab import Encoding, delta_pdf, diffraction_image, expected_image, simulate
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.drawing import svg
+from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation import evidence, evidence_figure, report
-from xrlab.interpretation import result as result_module
+from xrlab.interpretation.findings import Finding
+from xrlab.interpretation.provenance import provenance
+from xrlab.interpretation.result import Interpretation
 from xrlab.io import files
 from xrlab.measurement.pipeline import Pipeline
 
@@ -41,17 +43,21 @@ def interpretation(kind="measured", **changes):
     model = envelope * first + background
     measured = np.random.default_rng(1).poisson(model).astype(float)
     measured[20:24, 30:40] = np.nan
-    fit = SimpleNamespace(
+    fit = PhysicalFit(
         encoding=Encoding.from_vector([0.47, 0.45, 0.21]),
         standard_error=np.array([0.02, 0.03, 0.04]),
+        opposite=np.zeros((1, 1)),
+        spectrum=np.ones((32, 32)),
         envelope=envelope,
         background=background,
         model=model,
+        unseen=model,
         weights={2: 0.7, 3: 0.3},
+        coefficients=10,
         r2=0.9,
         cv_r2=0.8,
+        skill=0.7,
     )
-    finding = SimpleNamespace(name="symmetry", value=1.2, limit=2.0, ok=True, sentence="It holds.")
     simulated = kind == "simulated"
     fields = {
         "encoding": Encoding.from_vector([0.512345678901, -0.4, 0.02]),
@@ -61,19 +67,13 @@ def interpretation(kind="measured", **changes):
         "corrected": first.astype(float),
         "lattice": lattice,
         "simulated": second if simulated else (envelope * second + background).astype("f4"),
-        "warnings": [],
         "grid": STANDARD_GRID,
         "kind": kind,
-        "findings": (finding,),
-        "explained": True,
+        "findings": (Finding("symmetry", 1.2, 2.0, "≤", "It holds."),),
         "fit": None if simulated else fit,
-        "image_r2": 0.876,
         "seed": 3,
     }
-    result = SimpleNamespace(**fields | changes)
-    vector, error = result.encoding.vector.tolist(), result.standard_error.tolist()
-    result.to_dict = lambda: {"encoding": vector, "standard_error": error, "span": 2}
-    return result
+    return Interpretation(**fields | changes)
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +120,34 @@ def test_csv_has_every_digit_of_the_result(result):
         "standard_error": result.standard_error,
         "fit_value": result.fit.encoding.vector,
         "fit_standard_error": result.fit.standard_error,
-        "delta_pdf": evidence.inverted(result),
+        "delta_pdf": result.evidence.delta_pdf,
     }.items():
         assert [float(row[column]) for row in rows] == list(values)
+
+
+def test_evidence_is_computed_once(monkeypatch):
+    """One inversion and one set of cuts for the report, both tables and the figure."""
+    calls = []
+    for name in ("delta_pdf", "scatter"):
+        original = getattr(evidence, name)
+        monkeypatch.setattr(
+            evidence, name, lambda *a, _f=original, _n=name: calls.append(_n) or _f(*a)
+        )
+    result = interpretation()
+    report.to_html(result), report.to_json(result), report.to_csv(result)
+    evidence_figure.evidence_figure(result)
+    assert sorted(calls) == ["delta_pdf", "scatter"]
+
+
+def test_samples_have_the_stated_mean_and_covariance(result):
+    """10,000 draws, to 5 standard errors; the same seed draws the same."""
+    draws = result.sample(10_000, seed=1)
+    assert draws.shape == (10_000, 3)
+    deviation = (draws - result.encoding.vector) / result.standard_error
+    assert np.abs(deviation.mean(axis=0)).max() < 0.05
+    np.testing.assert_allclose(np.cov(deviation.T), np.eye(3), atol=0.07)
+    np.testing.assert_array_equal(np.sqrt(np.diag(result.covariance)), result.standard_error)
+    np.testing.assert_array_equal(result.sample(10_000, seed=1), draws)
 
 
 def test_csv_is_empty_where_there_is_no_fit():
@@ -141,7 +166,7 @@ def test_json_holds_result_and_provenance_and_is_strict(result):
 
     document = json.loads(report.to_json(result, origin), parse_constant=refuse)
     assert document["encoding"] == result.encoding.vector.tolist()
-    assert document["delta_pdf"] == evidence.inverted(result)
+    assert document["delta_pdf"] == result.evidence.delta_pdf
     assert document["provenance"] == {"seed": 3, "odd": [None, [1.5, None]]}
 
 
@@ -154,9 +179,9 @@ def test_html_has_the_numbers_of_the_result(result):
     assert "0.512 ± 0.010" in cells
     assert "0.470 ± 0.020" in cells
     assert report.number((0.512345678901 - 0.47) / np.hypot(0.01, 0.02), 1) in cells
-    assert report.number(evidence.inverted(result)[2], 3) in cells
-    assert {"symmetry", "1.2", "2", "✓ passed", "It holds."} <= set(cells)
-    assert any("R² = 0.88" in text for _, text in page.texts)
+    assert report.number(result.evidence.delta_pdf[2], 3) in cells
+    assert {"symmetry", "1.2", "≤ 2", "✓ passed", "It holds."} <= set(cells)
+    assert any(f"R² = {report.number(result.image_r2)}" in text for _, text in page.texts)
 
 
 @pytest.mark.parametrize(
@@ -176,11 +201,14 @@ def test_the_answer_is_a_sentence_with_errors(vector, words):
 
 def test_what_is_not_explained_is_said_first():
     """A banner before the answer, which is then taken at face value only; none otherwise."""
-    doubtful = interpretation(
-        explained=False, warnings=["not explained by this model: no cell repeats", "few pixels"]
+    failed = (
+        Finding("unmeasured", 0.7, 0.5, "≤", "few pixels"),
+        Finding("periodic structure", 0.1, 0.2, "≥", "no cell repeats"),
     )
+    doubtful = interpretation(findings=failed)
     html = report.to_html(doubtful, {})
-    words = ('role="alert"', "not explained by this model", "few pixels", "Taken at face value")
+    first = "not explained by this model: no cell repeats"
+    words = ('role="alert"', first, "few pixels", "Taken at face value")
     places = [html.index(each) for each in words]
     assert places == sorted(places)
     assert html.count("not explained by this model") == 1
@@ -189,8 +217,8 @@ def test_what_is_not_explained_is_said_first():
 
 def test_words_from_outside_are_text_and_nothing_else():
     """Whatever the name of a file, a warning or a pipeline holds, no tag comes of it."""
-    finding = SimpleNamespace(name=HOSTILE, value=1.0, limit=2.0, ok=False, sentence=HOSTILE)
-    result = interpretation(warnings=[HOSTILE], findings=(finding,), explained=False)
+    findings = [Finding(key, 1.0, 2.0, "≥", HOSTILE) for key in ("periodic structure", HOSTILE)]
+    result = interpretation(findings=tuple(findings))
     words = ("file", "sha256", "command", "pipeline", "window", "system", "date")
     origin = dict.fromkeys(words, HOSTILE) | {"versions": {HOSTILE: HOSTILE}}
     page = Page(report.to_html(result, origin))
@@ -229,18 +257,18 @@ def test_pictures_show_what_they_are_given(result):
 def test_the_residual_is_zero_when_the_answer_gives_the_image(result):
     """Bragg discs and gaps left out; the scale of a simulated image means nothing."""
     same = interpretation(simulated=np.nan_to_num(result.measured))
-    difference = evidence.residual(same)
+    difference = same.evidence.residual
     assert np.nanmax(np.abs(difference)) == 0
     excluded = (STANDARD_GRID.distance_to_bragg() < 0.13) | np.isnan(same.measured)
     np.testing.assert_array_equal(np.isnan(difference), excluded)
-    one, other = interpretation("simulated"), interpretation("simulated")
-    other.measured = 1000 * other.measured
-    np.testing.assert_allclose(evidence.residual(one), evidence.residual(other), atol=1e-5)
+    one = interpretation("simulated")
+    other = interpretation("simulated", measured=1000 * one.measured)
+    np.testing.assert_allclose(one.evidence.residual, other.evidence.residual, atol=1e-5)
 
 
 def test_cuts_are_means_over_three_lines(result):
     """Through the brightest diffuse place; against a plain loop, points without pixels NaN."""
-    along_h, along_k = evidence.cuts(result)
+    along_h, along_k = result.evidence.cuts
     assert (along_h.along, along_h.across, along_k.along) == ("h", "k", "k")
     where = (STANDARD_GRID.distance_to_bragg() >= 0.13) & np.isfinite(result.measured)
     scale = result.measured[where].mean()
@@ -254,7 +282,7 @@ def test_cuts_are_means_over_three_lines(result):
         expected = np.mean(strip) / scale if strip else np.nan
         assert along_h.measured[row] == pytest.approx(expected, nan_ok=True)
     spot = 1 + 50 * np.exp(-(np.hypot(*np.mgrid[-40:24, -25:39]) ** 2) / 8)
-    through = evidence.cuts(interpretation("simulated", measured=spot, simulated=spot))
+    through = interpretation("simulated", measured=spot, simulated=spot).evidence.cuts
     assert through[1].at == STANDARD_GRID.h_values[40]
     assert through[0].at == STANDARD_GRID.k_values[25]
 
@@ -273,7 +301,7 @@ def test_scatter_is_the_gain_of_a_counting_detector(gain, seed):
 def test_bars_of_the_cuts_hold(result):
     """Counted points scatter round the model that made them as their errors say."""
     ratios = []
-    for cut in evidence.cuts(result):
+    for cut in result.evidence.cuts:
         ratios.append((cut.measured - cut.fitted) / cut.error)
     spread = np.nanstd(np.concatenate(ratios))
     assert 0.75 < spread < 1.3
@@ -284,10 +312,10 @@ def test_inversion_takes_form_factor_and_background_out(result):
     clean = interpretation(measured=result.fit.model)
     discs = np.where(STANDARD_GRID.distance_to_bragg() < 0.13, np.nan, clean.corrected)
     expected = delta_pdf(filled(discs), 2).vector
-    np.testing.assert_allclose(evidence.inverted(clean), expected, atol=1e-6)
+    np.testing.assert_allclose(clean.evidence.delta_pdf, expected, atol=1e-6)
     nothing = np.full((64, 64), np.nan)
     nothing[31, 30:33] = 1, 2, 3
-    assert evidence.inverted(interpretation("simulated", measured=nothing)) is None
+    assert interpretation("simulated", measured=nothing).evidence.delta_pdf is None
 
 
 def test_an_image_of_bragg_peaks_alone_is_refused():
@@ -307,7 +335,7 @@ def test_provenance_repeats(tmp_path):
     """The sum of the file as its bytes give it, versions as the packages say them, a date."""
     file = tmp_path / "im age.npy"
     file.write_bytes(b"abc")
-    origin = report.provenance(file, "- normalise_mean", 5, "xrlab interpret")
+    origin = provenance(file, "- normalise_mean", 5, "xrlab interpret")
     assert origin["sha256"] == hashlib.sha256(b"abc").hexdigest()
     assert origin["file"] == "im age.npy"
     assert origin["versions"]["scipy"] == scipy.__version__
@@ -316,7 +344,7 @@ def test_provenance_repeats(tmp_path):
     assert datetime.fromisoformat(origin["date"]).utcoffset().total_seconds() == 0
     assert str(tmp_path) not in json.dumps(origin)
     own = Pipeline(((lambda image: image, {}),))
-    assert report.provenance(pipeline=own)["pipeline"] == str(own)
+    assert provenance(pipeline=own)["pipeline"] == str(own)
 
 
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -374,14 +402,14 @@ def test_evidence_figure_shows_the_evidence(kind):
     )
     np.testing.assert_array_equal(traces["network"].y, result.encoding.vector)
     np.testing.assert_array_equal(traces["network"].error_y.array, result.standard_error)
-    np.testing.assert_allclose(figure.data[0].z, evidence.residual(result), rtol=1e-5)
+    np.testing.assert_allclose(figure.data[0].z, result.evidence.residual, rtol=1e-5)
 
 
 def test_an_error_made_wider_is_shown_beside_the_networks_own():
     """In the table and the figure; how far the methods are apart is told by the network's own."""
     own = np.array([0.01, 0.02, 0.03])
     result = interpretation(network_error=own, standard_error=np.array([0.5, 0.02, 0.6]))
-    rows = evidence.components(result)
+    rows = result.evidence.comparisons
     fit = result.fit
     np.testing.assert_allclose(
         [row.fit_apart for row in rows],
@@ -400,11 +428,11 @@ def test_an_error_made_wider_is_shown_beside_the_networks_own():
 
 def test_four_panels_show_the_measurement_where_there_is_a_fit(result):
     """Measured and simulated are then both E S + B; without one both are S."""
-    shown = result_module.interpretation_figure(result).data[0].z
+    shown = result.figure().data[0].z
     np.testing.assert_allclose(shown, result.measured.astype("f4"))
-    figure = result_module.interpretation_figure(result)
-    away = np.where(result_module.counts(result), result.measured, np.nan)
+    figure = result.figure()
+    away = np.where(result.evidence.counts, result.measured, np.nan)
     assert figure.data[0].zmax == figure.data[2].zmax == np.nanpercentile(away, 99)
-    without = result_module.interpretation_figure(interpretation(fit=None))
+    without = interpretation(fit=None).figure()
     np.testing.assert_allclose(without.data[0].z, result.corrected.astype("f4"))
     assert without.layout.annotations[0].text == "measured, corrected"

@@ -1,7 +1,7 @@
 """The command line: ``xrlab interpret``, ``simulate``, ``dataset``, ``pipelines``.
 
-Answers go to standard output, progress and warnings to standard error. What a command needs is
-imported when it runs, so that ``--help`` is there at once.
+Answers go to standard output, progress and warnings to standard error. Each command imports what it
+needs when it runs, so that ``--help`` appears at once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DESCRIPTION = """\
 Read the disorder of crystals off their diffuse X-ray scattering.
 
 An image is 64 x 64 pixels, h and k from 0 to 2 reciprocal lattice units, ends included (or a
-window that begins at other whole numbers). What is read are the correlations c(i, j) between sites
+window that begins at other whole numbers). The result is the correlations c(i, j) between sites
 i apart along a and j apart along b: 1 always alike, 0 random, -1 always different.
 """
 
@@ -60,8 +60,8 @@ examples:
   xrlab interpret hk0.tif --h -6 6 --k -6 6 --window 2 -4 --report part.html
   xrlab interpret box.tif --pipeline mine.yaml --csv box.csv
 
-Start with the default, kind "measured": its network knows form factors, backgrounds, Bragg peaks,
-gaps and noise, and needs no pipeline. Then read the warnings before the numbers.
+Start with the default, kind "measured": its network was trained with form factors, backgrounds,
+Bragg peaks, gaps and noise, and needs no pipeline. Read the warnings before the numbers.
 """,
     "simulate": """\
 examples:
@@ -70,15 +70,15 @@ examples:
   xrlab simulate 0.5 0.4 0.2 --size 96 --lot-size 48 --lots 64 --out image.tif
 
 Values are the matrix row by row without c(0, 0): 3, 8, 15 values for spans 2, 3, 4. Not every
-encoding is possible: what came out, the realised encoding, is printed beside the target.
+encoding is possible: the realised encoding is printed beside the target.
 """,
     "dataset": """\
 examples:
   xrlab dataset my_set.zarr --images 100000 --span 4
   xrlab dataset my_set.zarr --images 200000 --span 4    grows the same set
 
-However often it is interrupted, the same command goes on where it stopped, and the files come out
-the same. In Python: xrlab.open_data_set("my_set.zarr")[:100].images
+After an interruption the same command continues, and the files come out the same.
+In Python: xrlab.open_data_set("my_set.zarr")[:100].images
 """,
     "pipelines": """\
 Save one as a file, change it, and give it to xrlab interpret --pipeline FILE.yaml
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has gone: nothing more to say to it
+    except BrokenPipeError:  # the reader of a pipe has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
     except (ValueError, OSError, MemoryError) as error:
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     except Exception:
         traceback.print_exc()
-        _say("this is a fault in xrlab, not in what you gave it")
+        _say("this is a fault in xrlab, not in your input")
         return BUG
     return code
 
@@ -219,16 +219,16 @@ def _interpret(chosen: argparse.Namespace) -> int:
 
     from xrlab.interpretation.interpret import interpret
 
-    # The matrices are small. On a busy machine, threads that wait for each other made the fit take
-    # 66 s rather than 2.
+    # The matrices are small: on a busy machine, several threads made the fit take 66 s, not 2.
     with threadpool_limits(1, user_api="blas"):
         result = interpret(image, chosen.span, kind=chosen.kind, seed=chosen.seed)
     for warning in result.warnings:
         _say(f"warning: {warning}")
     from xrlab.interpretation import report
+    from xrlab.interpretation.provenance import provenance
     from xrlab.io import files
 
-    origin = report.provenance(chosen.file, pipeline, chosen.seed, chosen.command)
+    origin = provenance(chosen.file, pipeline, chosen.seed, chosen.command)
     origin["window"] = window
     if chosen.report:
         report.save_report(result, chosen.report, origin)
@@ -249,13 +249,12 @@ def _interpret(chosen: argparse.Namespace) -> int:
 
 def _table(result: Interpretation) -> str:
     """Network, fit and inversion side by side, a line for each value."""
-    from xrlab.interpretation.evidence import components
     from xrlab.interpretation.report import answer
 
     lines = [answer(result), ""]
     fit = result.fit is not None
     lines.append(f"{'':8}  network         " + "fit             " * fit + "ΔPDF")
-    for row in components(result):
+    for row in result.evidence.comparisons:
         cells = [f"{row.value:+.3f} ± {row.error:.3f}"]
         if row.fit_value is not None:
             cells.append(f"{row.fit_value:+.3f} ± {row.fit_error:.3f}")
@@ -264,8 +263,8 @@ def _table(result: Interpretation) -> str:
     for finding in result.findings:
         passed = "passed" if finding.ok else "FAILED"
         lines.append(
-            f"{passed}  {finding.name}: {finding.value:.3g} (limit {finding.limit:.3g}). "
-            f"{finding.sentence}"
+            f"{passed}  {finding.key}: {finding.value:.3g} "
+            f"(limit {finding.direction} {finding.limit:.3g}). {finding.sentence}"
         )
     if result.findings:
         lines.insert(-len(result.findings), "")
@@ -275,7 +274,7 @@ def _table(result: Interpretation) -> str:
 def _read(chosen: argparse.Namespace) -> tuple[NDArray[np.float64], str | None]:
     """Read the image; if its h and k are known, a window of it, and which one."""
     from xrlab.io.read import read_stored
-    from xrlab.io.section import read_section
+    from xrlab.io.section import on_axes
 
     dataset = chosen.dataset
     if dataset is not None and dataset.isdecimal():
@@ -283,7 +282,8 @@ def _read(chosen: argparse.Namespace) -> tuple[NDArray[np.float64], str | None]:
     if (chosen.h is None) != (chosen.k is None):
         raise ValueError("give both --h and --k, or neither")
     image, axes = read_stored(chosen.file, dataset=dataset)
-    if axes is None and chosen.h is None:
+    section = on_axes(image, axes, chosen.h, chosen.k)
+    if section is None:
         if image.shape == (64, 64) and chosen.window is None:
             return image, None
         rows, columns = image.shape
@@ -292,7 +292,6 @@ def _read(chosen: argparse.Namespace) -> tuple[NDArray[np.float64], str | None]:
             f"those of its first and last row and column, --h FIRST LAST --k FIRST LAST, and the "
             f"first h and k of the part to read, --window H0 K0"
         )
-    section = read_section(chosen.file, h=chosen.h, k=chosen.k, dataset=dataset)
     corners = section.corners()
     if chosen.window is None and not corners:
         raise ValueError(
@@ -300,7 +299,7 @@ def _read(chosen: argparse.Namespace) -> tuple[NDArray[np.float64], str | None]:
             f"{section.k[0]:.3g} to {section.k[-1]:.3g}, holds no window of 2 x 2 reciprocal cells "
             f"from whole numbers on of which half was measured"
         )
-    # Where nothing is said, the one nearest to the origin, of positive h and k where it can be.
+    # By default the window nearest to the origin, of positive h and k if possible.
     h, k = chosen.window or min(corners, key=lambda c: (abs(c[0]) + abs(c[1]), c[0] < 0, c[1] < 0))
     window = f"h {h} to {h + 2}, k {k} to {k + 2}"
     others = "" if chosen.window else f", one of {len(corners)}; choose with --window H0 K0"
@@ -347,8 +346,8 @@ def _simulate(chosen: argparse.Namespace) -> int:
         write(chosen.lattice, _npy(lattice.sites))
     print(f"{'':8}  target  realised")
     names = component_names(target.span)
-    for name, wanted, came in zip(names, target.vector, lattice.realised.vector, strict=True):
-        print(f"{name:8}  {wanted:+.3f}  {came:+.3f}")
+    for name, value, realised in zip(names, target.vector, lattice.realised.vector, strict=True):
+        print(f"{name:8}  {value:+.3f}  {realised:+.3f}")
     return FINE
 
 
@@ -415,7 +414,7 @@ WRITERS = {".npy": _npy, ".tif": _tif, ".tiff": _tif, ".png": _png}
 
 
 def _refuse_unwritable(paths: Iterable[Path | str | None]) -> None:
-    """Say so before the work and not after it."""
+    """Raise OSError for a path that cannot be written, before the work and not after it."""
     for path in paths:
         if path is None or path == "-":
             continue
@@ -441,5 +440,5 @@ def _say(message: str) -> None:
 
 
 def _printable(text: str) -> str:
-    """Keep a message to one line, whatever the name of a file or a library's words hold."""
+    """Return a message on one line, without control characters from file names or libraries."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

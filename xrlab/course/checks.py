@@ -1,4 +1,4 @@
-"""Friendly checks of the exercises: each returns a sentence and never raises.
+"""Checks of the exercises: each returns a sentence and never raises.
 
 A reply begins with "Not yet", "Close" or "Right": what is wrong in general, which mistake it looks
 like, or what there is to notice beside the answer.
@@ -6,89 +6,23 @@ like, or what there is to notice beside the answer.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
-from textwrap import shorten
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrlab.course.business import STORIES, Story
-from xrlab.course.progress import record_in_notebook
+from xrlab.course.replies import COUNTED, NO_SHARE, friendly, number, numbers
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.setting import SPAN
 
 
-def _friendly(check: Callable[..., str]) -> Callable[..., str]:
-    """Turn every failure of a check into a sentence, whatever the answer is."""
-
-    @wraps(check)
-    def answer(given: Any = ..., *others: Any, **named: Any) -> str:
-        if given is None or given is ...:
-            return "Not yet: put your answer in place of the dots and run the cell again."
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                _refuse_other_kinds(given)
-                reply = check(given, *others, **named)
-        except Exception as error:
-            reply = f"Not yet: your answer could not be used ({_words(error)})."
-        record_in_notebook(check.__name__, reply)
-        return reply
-
-    return answer
-
-
-def _refuse_other_kinds(answer: Any) -> None:
-    """Raise ValueError for what NumPy would take, or refuse in words that help nobody."""
-    if isinstance(answer, str | bytes):
-        raise ValueError("it is a text; write a number or a formula, without quotation marks")
-    if callable(answer):
-        raise ValueError("it is a function; call it, with its arguments in parentheses")
-    if isinstance(answer, complex | np.complexfloating):
-        raise ValueError("it is a complex number; the answer is a real one")
-
-
-def _words(error: Exception) -> str:
-    """Message of an error on one line; some errors cannot even be written."""
-    try:
-        return shorten(str(error), 200, placeholder=" ...") or type(error).__name__
-    except Exception:
-        return type(error).__name__
-
-
-def _numbers(answer: ArrayLike) -> NDArray[np.float64]:
-    """Return an answer as an array of real numbers, or raise ValueError."""
-    values = np.asarray(answer, dtype=float)
-    if np.isnan(values).any():
-        raise ValueError(
-            "it holds NaN, not a number: was 0 divided by 0, or a root of less than 0?"
-        )
-    return values
-
-
-def _number(answer: ArrayLike) -> float:
-    """Return an answer as one real number, or raise ValueError."""
-    values = _numbers(answer)
-    if values.size != 1:
-        raise ValueError(f"one number is wanted; it is an array of shape {values.shape}")
-    return float(values.reshape(()))
-
-
-NO_SHARE = "Not yet: a share is a number from 0 to 1."
-
-COUNTED = NO_SHARE + " You may have counted: the mean of an array of True and False is a share."
-
-
-@_friendly
+@friendly
 def share_alike(answer: float, correlation: float) -> str:
     """Check exercise 0: the share of alike pairs that a correlation stands for."""
     c = float(correlation)
     expected = (1 + c) / 2
-    value = _number(answer)
+    value = number(answer)
     if np.isclose(value, expected, atol=2e-3):
         return (
             f"Right: {expected:.1%} alike, {1 - expected:.1%} unlike, and the difference is the "
@@ -119,7 +53,7 @@ def share_alike(answer: float, correlation: float) -> str:
     )
 
 
-@_friendly
+@friendly
 def brightest_at_half(answer: Encoding) -> str:
     """Check exercise 1: an encoding of span 2 with its maximum at (1/2, 0)."""
     if not isinstance(answer, Encoding):
@@ -160,12 +94,12 @@ def brightest_at_half(answer: Encoding) -> str:
     )
 
 
-@_friendly
+@friendly
 def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) -> str:
     """Check exercise 5: the root mean square error of each component."""
     off = np.asarray(found, dtype=float) - np.asarray(true, dtype=float)
     expected = np.sqrt(np.mean(off**2, axis=0))
-    values = _numbers(answer)
+    values = numbers(answer)
     if values.shape == off.shape[:1] != expected.shape:
         return (
             "Close: you took the mean over the components, axis 1, and have one number for each "
@@ -204,11 +138,11 @@ def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) ->
     return "Not yet: take found - true, square it, average over the samples, take the root."
 
 
-@_friendly
+@friendly
 def asymmetry(answer: float, image: ArrayLike) -> str:
     """Check exercise 7: relative root mean square change of an image under inversion."""
     array = np.asarray(image, dtype=float)
-    value = _number(answer)
+    value = number(answer)
     spread = array.std()
 
     def change(turned: NDArray[np.float64]) -> float:
@@ -246,13 +180,13 @@ def asymmetry(answer: float, image: ArrayLike) -> str:
     return "Not yet: compare the image with image[::-1, ::-1], the image turned by half round."
 
 
-@_friendly
+@friendly
 def share_possible(answer: float, asked: ArrayLike) -> str:
     """Check exercise 2: the share of encodings of span 2 that meet the three-site conditions."""
     x, y, z = np.asarray(asked, dtype=float).T
     plus, minus = abs(x + y) <= 1 + z, abs(x - y) <= 1 - z
     expected = float((plus & minus).mean())
-    value = _number(answer)
+    value = number(answer)
     if np.isclose(value, expected, rtol=1e-3):
         return (
             f"Right: {value:.3f}, and with ever more of them it would be 1/3. Notice the shape: "
@@ -273,10 +207,10 @@ def share_possible(answer: float, asked: ArrayLike) -> str:
     return "Not yet: write both conditions for x, y, z = asked.T, join them with &, take the mean."
 
 
-@_friendly
+@friendly
 def large_enough_lattice(answer: float, lots: int = 64, lot_size: int = 25) -> str:
     """Check exercise 3: smallest N whose grain exceeds that of independent lots by 10 percent."""
-    value = _number(answer)
+    value = number(answer)
     if value < lot_size:
         return f"Not yet: a lot of {lot_size} × {lot_size} sites does not even fit there."
     excess = np.sqrt(1 + (lots - 1) * (2 / 3 * lot_size / value) ** 2) - 1
@@ -313,19 +247,19 @@ def large_enough_lattice(answer: float, lots: int = 64, lot_size: int = 25) -> s
     return f"Not yet: N = {value:.4g} would do ({excess:.0%} above 1/√M), but less is enough."
 
 
-@_friendly
+@friendly
 def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) -> str:
     """Check exercise 6: the part of the true values within the 90 % intervals."""
     distance = np.asarray(mean, dtype=float) - np.asarray(true, dtype=float)
     off = np.abs(distance) / np.asarray(error, dtype=float)
     expected = float(np.mean(off < 1.645))
-    values = _numbers(answer)
+    values = numbers(answer)
     if values.size > 1:
         return (
             f"Not yet: one number for all values together is wanted; yours has shape "
             f"{values.shape}. Take the mean over both axes."
         )
-    value = _number(values)
+    value = number(values)
     if np.isclose(value, expected, atol=1e-3):
         verdict = (
             "the error bars are cautious"
@@ -351,7 +285,7 @@ def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) 
     return "Not yet: compare np.abs(mean - true) with 1.645 * error, and take the mean."
 
 
-@_friendly
+@friendly
 def check_break_even(answer: float, story: Story = STORIES["more units"]) -> str:
     """Check exercise 9: the share of noticed wrong answers that eats up the advantage."""
     plan, gain = story.network, story.advantage
@@ -386,7 +320,7 @@ def check_break_even(answer: float, story: Story = STORIES["more units"]) -> str
     )
 
 
-@_friendly
+@friendly
 def check_shrinkage(answer: ArrayLike, sigma: float = 1.0) -> str:
     """Check exercise 4: by what a Gaussian of `sigma` pixels shrinks c(0, 1) and c(3, 3)."""
     width = sigma * 2 / 63
@@ -409,7 +343,7 @@ def check_shrinkage(answer: ArrayLike, sigma: float = 1.0) -> str:
     return "Not yet: exp(-2 π² s² (i² + j²)), with s = sigma * 2 / 63 r.l.u."
 
 
-@_friendly
+@friendly
 def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
     """Check exercise 10: the fewest pixels on one cell from which Delta-PDF loses nothing.
 
@@ -449,7 +383,7 @@ def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
     return f"Not yet: {value} pixels lose nothing, but fewer would do."
 
 
-@_friendly
+@friendly
 def check_seen(answer: float, values: ArrayLike, errors: ArrayLike) -> str:
     """Check exercise 8: how many values lie beyond twice their standard error."""
     off = np.abs(np.asarray(values)) / np.asarray(errors)

@@ -1,7 +1,7 @@
-"""An image of one's own, from the bytes of its file to an answer: what the page of it computes.
+"""An image of one's own, from the bytes of its file to an answer: the computations of its page.
 
-An uploaded file is data and nothing else: its bytes go to the readers of `xrlab.io.read`, which run
-nothing that is in them, its name is shown and never used as a path, and it is not kept.
+An uploaded file is data and nothing else: its bytes go to the readers of `xrlab.io.read`, which
+execute nothing, its name is shown and never used as a path, and it is not kept.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from threadpoolctl import threadpool_limits
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.interpretation import report
 from xrlab.interpretation.interpret import interpret
+from xrlab.interpretation.provenance import provenance
 from xrlab.interpretation.result import Interpretation
 from xrlab.io.fetch import simulated_measurement
 from xrlab.io.read import read_stored
-from xrlab.io.section import Range, Section, read_section
+from xrlab.io.section import Range, Section, on_axes
 from xrlab.measurement.pipeline import RECOMMENDED, Pipeline
 
-# Bytes of the longest file that is taken.
+# Largest file that is accepted, in bytes.
 MAX_UPLOAD = 2**26
 
-# Of the example: the seed of its crystal and instrument, and the correlations of its lattice.
+# Seed of the example's crystal and instrument, and the correlations of its lattice.
 EXAMPLE_SEED = 0
 
 EXAMPLE_TRUTH = {"c(0, 1)": 0.1, "c(1, 0)": 0.35, "c(1, 1)": -0.1}
@@ -40,17 +41,17 @@ TYPES = {"html": "text/html", "json": "application/json", "csv": "text/csv"}
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """An image that came, and where it lies.
+    """An uploaded image and its place in reciprocal space.
 
     Parameters
     ----------
     name, digest : str
-        Name of the file as it was told, and the SHA-256 of its content.
+        Name of the file, and the SHA-256 of its content.
     shape : (int, int)
     section : Section or None
-        None when nobody has said its h and k yet.
+        None when its h and k are unknown.
     options : tuple of str
-        What the command line needs besides the name to read the same section.
+        Arguments with which the command line reads the same section.
     whole : bool
         The image is the standard window itself, so that none needs to be chosen.
     """
@@ -72,7 +73,7 @@ class Answer:
 
 
 def too_long(name: str, size: int) -> str:
-    """Say that a file is not taken, and what to do."""
+    """Write that a file is too large, and what to do."""
     return (
         f"{name} has {size / 2**20:,.0f} MiB, and this page takes {MAX_UPLOAD // 2**20} MiB at "
         f"most: cut out the section that you need, or use the command xrlab interpret"
@@ -86,7 +87,7 @@ def read_upload(
     h: Range | None = None,
     k: Range | None = None,
 ) -> Upload:
-    r"""Read an uploaded file, and place it by its own h and k or by those that were typed.
+    r"""Read an uploaded file and place it by the given h and k, or else by its own.
 
     Parameters
     ----------
@@ -96,8 +97,8 @@ def read_upload(
     dataset : str
         Which data set or frame of a file that holds several; a number is a frame.
     h, k : (float, float), optional
-        At the first and last row and column. Without them those of the file, and without those
-        either 0 to 2 for an image of 64 x 64 pixels; others come without a section.
+        At the first and last row and column. If neither they nor the file give h and k, an image
+        of 64 x 64 pixels is placed at 0 to 2, and any other has no section.
 
     Raises
     ------
@@ -117,27 +118,23 @@ def read_upload(
     digest = hashlib.sha256(content).hexdigest()
     options: tuple[str, ...] = () if chosen is None else ("--dataset", str(chosen))
     if h is not None and k is not None:
-        section = Section.from_range(image, h, k)
         options += ("--h", *map(str, h), "--k", *map(str, k))
-    elif axes is not None:
-        section = read_section(content, dataset=chosen)
-    elif image.shape == STANDARD_GRID.shape:
+    section = on_axes(image, axes, h, k)
+    whole = section is None and image.shape == STANDARD_GRID.shape
+    if whole:
         section = Section.from_range(image, STANDARD_GRID.h, STANDARD_GRID.k)
-        return Upload(name, digest, image.shape, section, options, whole=True)
-    else:
-        return Upload(name, digest, image.shape, None, options)
-    return Upload(name, digest, image.shape, section, options)
+    return Upload(name, digest, image.shape, section, options, whole)
 
 
 def example() -> Upload:
-    """Simulate the measurement that the page begins with."""
+    """Simulate the measurement with which the page begins."""
     image = simulated_measurement(EXAMPLE_SEED)
     section = Section.from_range(image, STANDARD_GRID.h, STANDARD_GRID.k)
     return Upload("the example (simulated)", "", image.shape, section, whole=True)
 
 
 def origin(upload: Upload, corner: tuple[int, int], correction: str) -> dict[str, Any]:
-    """Collect what a report tells of where its image came from and how to repeat it."""
+    """Collect where an image came from and how to repeat its interpretation, for the report."""
     command = None
     if upload.digest:
         window = () if upload.whole else ("--window", *map(str, corner))
@@ -145,13 +142,16 @@ def origin(upload: Upload, corner: tuple[int, int], correction: str) -> dict[str
         file = f"./{upload.name}" if upload.name.startswith("-") else upload.name  # no option
         command = shlex.join(["xrlab", "interpret", file, *upload.options, *window, *pipeline])
     h, k = corner
-    told = report.provenance(pipeline=RECOMMENDED.get(correction), command=command)
-    window_words = f"h {h} to {h + 2}, k {k} to {k + 2}"
-    return {**told, "file": upload.name, "sha256": upload.digest or None, "window": window_words}
+    return {
+        **provenance(pipeline=RECOMMENDED.get(correction), command=command),
+        "file": upload.name,
+        "sha256": upload.digest or None,
+        "window": f"h {h} to {h + 2}, k {k} to {k + 2}",
+    }
 
 
 def read_window(
-    image: ArrayLike, correction: str = NO_CORRECTION, told: dict[str, Any] | None = None
+    image: ArrayLike, correction: str = NO_CORRECTION, source: dict[str, Any] | None = None
 ) -> Answer:
     """Correct a window, interpret it as a measured image, and write the documents.
 
@@ -160,8 +160,8 @@ def read_window(
     image : array, shape (64, 64)
     correction : str
         A name in `RECOMMENDED`, or anything else for none.
-    told : dict, optional
-        As `origin` gives it.
+    source : dict, optional
+        From `origin`.
 
     Raises
     ------
@@ -170,23 +170,25 @@ def read_window(
     """
     with threadpool_limits(1):
         corrected = RECOMMENDED.get(correction, Pipeline())(image)
-        result = interpret(corrected, kind="measured")
+        result = interpret(corrected)
         documents = {
-            "html": report.to_html(result, told),
-            "json": report.to_json(result, told),
+            "html": report.to_html(result, source),
+            "json": report.to_json(result, source),
             "csv": report.to_csv(result),
         }
     return Answer(result, documents)
 
 
 def verdict(result: Interpretation) -> str:
-    """Say in one line of HTML whether the answer may be used; the reasons stand in the report."""
-    failed = [finding.name for finding in result.findings if not finding.ok]
-    if not result.explained:
+    """Write in one line of HTML whether the answer may be used; the report gives the reasons."""
+    failed = [finding.key for finding in result.findings if not finding.ok]
+    read_first = "Read the warnings below before the numbers."
+    if result.status == "not explained":
         words = "⚠ <b>Not explained by this model.</b> Do not use the numbers: see why below."
-    elif result.warnings:
-        words = f"⚠ <b>{escape(result.warnings[0].split(':')[0].capitalize())}.</b> "
-        words += "Read the warnings below before the numbers."
+    elif result.status == "in part":
+        words = f"⚠ <b>Explained in part only.</b> {read_first}"
+    elif failed:
+        words = f"⚠ <b>Explained, but a test failed.</b> {read_first}"
     else:
         words = "✓ <b>Nothing speaks against this answer.</b>"
     tests = len(result.findings)
@@ -195,7 +197,7 @@ def verdict(result: Interpretation) -> str:
 
 
 def links(documents: dict[str, str]) -> str:
-    """Write links that save the documents; each holds its document, so no server is asked."""
+    """Write links that save the documents; each contains its document and needs no server."""
     titles = {"html": "report (HTML)", "json": "all numbers (JSON)", "csv": "table (CSV)"}
     return "Save: " + " ".join(
         f'<a download="interpretation.{ending}" href="data:{TYPES[ending]};charset=utf-8;base64,'
@@ -207,7 +209,7 @@ def links(documents: dict[str, str]) -> str:
 
 
 def embedded(page: str) -> str:
-    """Show a page inside this one, where nothing in it can run; as high as it needs to be."""
+    """Embed a page, in full height, in a frame where no script can run."""
     grow = "this.style.height = this.contentDocument.documentElement.scrollHeight + 40 + 'px'"
     return (
         f'<iframe title="report" sandbox="allow-same-origin" srcdoc="{escape(page)}" '

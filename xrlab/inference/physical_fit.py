@@ -157,9 +157,21 @@ def physical_fit(
     >>> bool(np.abs(found.encoding.vector - lattice.realised.vector).max() < 0.2)
     True
     """
+    pixels = as_image(image, grid.shape)
+    return fit_pixels(pixels, span, grid, bragg_radius=bragg_radius, degrees=degrees)
+
+
+def fit_pixels(
+    pixels: Image,
+    span: int,
+    grid: ReciprocalGrid,
+    *,
+    bragg_radius: float = 0.13,
+    degrees: tuple[int, ...] = DEGREES,
+) -> PhysicalFit:
+    """Do what `physical_fit` does to an image that was checked with `as_image` before."""
     if not 2 <= span <= REACH + 1:
         raise ValueError(f"the physical fit reads spans 2 to {REACH + 1}; got {span}")
-    pixels = as_image(image, grid.shape)
     used = ~np.isnan(pixels)
     limit = (grid.distance_to_bragg() < bragg_radius)[used]
     if (~limit).sum() < 400:

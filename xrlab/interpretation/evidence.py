@@ -1,4 +1,4 @@
-"""What speaks for an answer and against it, as numbers: residual, cuts and rival methods.
+"""Evidence for and against an answer, as numbers: residual, cuts and rival methods.
 
 `xrlab.interpretation.evidence_figure.evidence_figure` and `xrlab.interpretation.report` draw and
 write what is computed here.
@@ -7,6 +7,7 @@ write what is computed here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import uniform_filter
 
 from xrlab.crystal.encoding import component_names
+from xrlab.crystal.grid import BRAGG_RADIUS
 from xrlab.inference.delta_pdf import delta_pdf
-from xrlab.interpretation.result import counts
-from xrlab.measurement.filling import fill_unmeasured
+from xrlab.measurement.filling import filled
 
 if TYPE_CHECKING:
     from xrlab.interpretation.result import Interpretation
@@ -30,22 +31,22 @@ MEDIAN_CHI2 = 0.4549
 
 
 @dataclass(frozen=True)
-class Component:
-    """One correlation as every method reads it; None where a method gives nothing.
+class Comparison:
+    """One correlation as every method estimates it; None where a method gives nothing.
 
     Parameters
     ----------
     name : str
         ``"c(i, j)"``.
     value, error : float
-        The network's answer and its standard error, made wider where the image is not explained, or
-        in part only.
+        The network's estimate and its standard error, made wider where the image is not explained,
+        or in part only.
     own_error : float
         The network's own, before that.
     fit_value, fit_error : float or None
         Those of the physical fit.
     delta_pdf : float or None
-        By Fourier inversion, see `inverted`. It comes without an error.
+        By Fourier inversion, see `Evidence.delta_pdf`. It comes without an error.
     """
 
     name: str
@@ -60,9 +61,9 @@ class Component:
     def fit_apart(self) -> float | None:
         """Network minus fit, in units of the combined standard error of both, the network's own.
 
-        (The wider error holds this very difference, so by that they would always agree.) Both read
-        the same image, so their errors are not independent: two that agree are apart by less than
-        chance alone would put them.
+        (The widened error already contains this difference, so dividing by it would always give
+        agreement.) Both use the same image, so their errors are not independent: two that agree
+        are apart by less than chance alone would put them.
         """
         if self.fit_value is None or self.fit_error is None:
             return None
@@ -104,62 +105,114 @@ class Cut:
     fitted: NDArray[np.float64] | None
 
 
-def components(result: Interpretation) -> list[Component]:
-    """Set network, fit and Delta-PDF side by side, one `Component` for each correlation."""
-    vector, fit, inversion = result.encoding.vector, result.fit, inverted(result)
-    nothing = [None] * vector.size
-    return [
-        Component(*each)
-        for each in zip(
-            component_names(result.encoding.span),
-            vector.tolist(),
-            result.standard_error.tolist(),
-            result.network_error.tolist(),
-            fit.encoding.vector.tolist() if fit else nothing,
-            fit.standard_error.tolist() if fit else nothing,
-            inversion if inversion else nothing,
-            strict=True,
-        )
-    ]
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Evidence for and against an interpretation, each part computed when it is first used.
 
-
-def inverted(result: Interpretation) -> list[float] | None:
-    """Read the correlations by Fourier inversion alone: the Delta-PDF.
-
-    Of a measured image, after the fitted background is taken off, the fitted form factor divided
-    out and the surroundings of the Bragg positions filled from opposite pixels; of a simulated one,
-    as it is. None where too little was measured.
+    Parameters
+    ----------
+    result : Interpretation
     """
-    image, span, grid = result.measured, result.encoding.span, result.grid
-    try:
-        if result.kind == "simulated":
-            return list(delta_pdf(image, span, grid).vector.tolist())
+
+    result: Interpretation
+
+    @cached_property
+    def counts(self) -> NDArray[np.bool_]:
+        """Pixels on which images are compared: measured, outside the discs of Bragg peaks.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        outside = self.result.grid.distance_to_bragg() >= BRAGG_RADIUS
+        where: NDArray[np.bool_] = outside & np.isfinite(self.result.measured)
+        if not where.any():
+            raise ValueError(
+                f"every measured pixel is nearer than {BRAGG_RADIUS} r.l.u. to a Bragg position: "
+                f"there is no diffuse scattering to compare"
+            )
+        return where
+
+    @cached_property
+    def simulated(self) -> NDArray[np.float64]:
+        """The re-simulated image in the units of the measured one.
+
+        That of a measured image is E S + B and in its units already; one in Laue units is brought
+        to the same mean, over the pixels that count.
+        """
+        simulated = self.result.simulated.astype(np.float64)
+        if self.result.fit:
+            return simulated
+        where = self.counts
+        return simulated * (self.result.measured[where].mean() / simulated[where].mean())
+
+    @cached_property
+    def residual(self) -> NDArray[np.float64]:
+        """Measured minus simulated, in units of the measured mean; NaN where `counts` is False."""
+        difference = self.result.measured - self.simulated
+        mean = self.result.measured[self.counts].mean()
+        return np.where(self.counts, difference, np.nan) / mean
+
+    @cached_property
+    def delta_pdf(self) -> list[float] | None:
+        """The correlations by Fourier inversion alone: the Delta-PDF.
+
+        Of a measured image, after the fitted background is taken off, the fitted form factor
+        divided out and the surroundings of the Bragg positions filled from opposite pixels; of a
+        simulated one, as it is. None where too little was measured.
+        """
+        result, image = self.result, self.result.measured
+        try:
+            if result.kind == "measured":
+                if result.fit:
+                    image = np.maximum(image - result.fit.background, 0) / result.fit.envelope
+                image = filled(np.where(self.counts, image, np.nan))
+            return list(delta_pdf(image, result.encoding.span, result.grid).vector.tolist())
+        except ValueError:
+            return None
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Network, fit and Delta-PDF side by side, one `Comparison` for each correlation."""
+        result, fit = self.result, self.result.fit
+        vector = result.encoding.vector
+        nothing = [None] * vector.size
+        return [
+            Comparison(*row)
+            for row in zip(
+                component_names(result.encoding.span),
+                vector.tolist(),
+                result.standard_error.tolist(),
+                result.network_error.tolist(),
+                fit.encoding.vector.tolist() if fit else nothing,
+                fit.standard_error.tolist() if fit else nothing,
+                self.delta_pdf or nothing,
+                strict=True,
+            )
+        ]
+
+    @cached_property
+    def cuts(self) -> tuple[Cut, Cut]:
+        """Cuts along h and along k through the strongest diffuse scattering, Bragg peaks left out.
+
+        The errors are those of counting with the image's own `scatter`.
+        """
+        result, where = self.result, self.counts
+        images = {"measured": result.measured, "simulated": self.simulated}
         if result.fit:
-            image = np.maximum(image - result.fit.background, 0) / result.fit.envelope
-        image = fill_unmeasured(np.where(counts(result), image, np.nan))
-        return list(delta_pdf(image, span, grid).vector.tolist())
-    except ValueError:
-        return None
-
-
-def simulated_image(result: Interpretation) -> NDArray[np.float64]:
-    """Return the re-simulated image in the units of the measured one.
-
-    That of a measured image is E S + B and in its units already; one in Laue units is brought to
-    the same mean, over the pixels that count.
-    """
-    simulated = result.simulated.astype(np.float64)
-    if result.fit:
-        return simulated
-    where = counts(result)
-    return simulated * (result.measured[where].mean() / simulated[where].mean())
-
-
-def residual(result: Interpretation) -> NDArray[np.float64]:
-    """Measured minus simulated, in units of the measured mean; NaN where nothing is compared."""
-    where = counts(result)
-    difference = result.measured - simulated_image(result)
-    return np.where(where, difference, np.nan) / result.measured[where].mean()
+            images["fitted"] = result.fit.model
+        scale = result.measured[where].mean()
+        images = {name: np.where(where, image, np.nan) / scale for name, image in images.items()}
+        smooth = uniform_filter(np.nan_to_num(images.get("fitted", images["simulated"])), CUT_WIDTH)
+        row, column = np.unravel_index(np.argmax(smooth), smooth.shape)
+        phi = scatter(images["measured"])
+        h, k = result.grid.h_values, result.grid.k_values
+        turned = {name: image.T for name, image in images.items()}
+        return (
+            _cut("h", "k", h, float(k[column]), turned, int(column), phi),
+            _cut("k", "h", k, float(h[row]), images, int(row), phi),
+        )
 
 
 def scatter(image: ArrayLike) -> float:
@@ -190,40 +243,23 @@ def scatter(image: ArrayLike) -> float:
     return float(np.median(together)) / MEDIAN_CHI2 if together.size else float("nan")
 
 
-def cuts(result: Interpretation) -> tuple[Cut, Cut]:
-    """Cut along h and along k through the strongest diffuse scattering, Bragg peaks left out.
-
-    The errors are those of counting with the image's own `scatter`.
-    """
-    where = counts(result)
-    scale = result.measured[where].mean()
-    images = {"measured": result.measured, "simulated": simulated_image(result)}
-    if result.fit:
-        images["fitted"] = result.fit.model
-    images = {name: np.where(where, image, np.nan) / scale for name, image in images.items()}
-    smooth = uniform_filter(np.nan_to_num(images.get("fitted", images["simulated"])), CUT_WIDTH)
-    row, column = np.unravel_index(np.argmax(smooth), smooth.shape)
-    phi = scatter(images["measured"])
-    h, k = result.grid.h_values, result.grid.k_values
-
-    def cut(along: str, at: int, turn: bool) -> Cut:
-        q, p = (h, k) if turn else (k, h)
-        strip = slice(max(at - CUT_WIDTH // 2, 0), at + CUT_WIDTH // 2 + 1)
-        strips = {name: (each.T if turn else each)[strip] for name, each in images.items()}
-        means = {name: _mean(each) for name, each in strips.items()}
-        number = np.maximum(np.isfinite(strips["measured"]).sum(axis=0), 1)
-        return Cut(
-            along=along,
-            across="k" if turn else "h",
-            at=float(p[at]),
-            q=q,
-            measured=means["measured"],
-            error=np.sqrt(phi * means["measured"] / number),
-            simulated=means["simulated"],
-            fitted=means.get("fitted"),
-        )
-
-    return cut("h", int(column), turn=True), cut("k", int(row), turn=False)
+def _cut(
+    along: str,
+    across: str,
+    q: NDArray[np.float64],
+    at: float,
+    images: dict[str, NDArray[np.float64]],
+    row: int,
+    phi: float,
+) -> Cut:
+    """Mean over a strip of rows of images whose columns lie at q."""
+    strip = slice(max(row - CUT_WIDTH // 2, 0), row + CUT_WIDTH // 2 + 1)
+    means = {name: _mean(image[strip]) for name, image in images.items()}
+    number = np.maximum(np.isfinite(images["measured"][strip]).sum(axis=0), 1)
+    error = np.sqrt(phi * means["measured"] / number)
+    return Cut(
+        along, across, at, q, means["measured"], error, means["simulated"], means.get("fitted")
+    )
 
 
 def _mean(strip: NDArray[np.float64]) -> NDArray[np.float64]:

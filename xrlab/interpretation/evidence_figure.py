@@ -10,19 +10,19 @@ from plotly.subplots import make_subplots
 
 from xrlab.drawing.plots import add_image, describe
 from xrlab.drawing.png import COLOURS, LINES, METHODS, SIGNED
-from xrlab.interpretation import evidence
+from xrlab.interpretation.evidence import Cut
 
 if TYPE_CHECKING:
     from xrlab.interpretation.result import Interpretation
 
 
 def evidence_figure(interpretation: Interpretation) -> go.Figure:
-    """Draw what speaks for the answer and against it: residual | two cuts | values side by side.
+    """Draw the evidence for and against an answer: residual | two cuts | values side by side.
 
-    See `xrlab.interpretation.evidence` for what each of them is.
+    See `xrlab.interpretation.evidence.Evidence` for what they are.
     """
-    difference = evidence.residual(interpretation)
-    cuts, rows = evidence.cuts(interpretation), evidence.components(interpretation)
+    evidence = interpretation.evidence
+    difference, cuts, rows = evidence.residual, evidence.cuts, evidence.comparisons
     titles = ["residual / mean", *(f"{c.across} = {c.at:.2f}" for c in cuts), "three methods"]
     figure = make_subplots(
         1, 4, subplot_titles=titles, column_widths=[0.22, 0.2, 0.2, 0.38], horizontal_spacing=0.07
@@ -84,7 +84,7 @@ def evidence_figure(interpretation: Interpretation) -> go.Figure:
     )
 
 
-def _add_cut(figure: go.Figure, cut: evidence.Cut, column: int) -> None:
+def _add_cut(figure: go.Figure, cut: Cut, column: int) -> None:
     """Add measured points with their scatter and the lines that should pass through them."""
     common = {"showlegend": column == 2, "row": 1, "col": column}
     figure.add_scatter(

@@ -1,25 +1,33 @@
-"""Tests of whether an answer can be believed, each a number beside its limit."""
+"""Checks of whether an answer can be believed, each a number beside its limit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import isqrt
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
 from xrlab.inference.physical_fit import PhysicalFit
 
 Image = NDArray[np.float64]
 
-# How an image begins that no answer is given for.
+Status = Literal["explained", "in part", "not explained"]
+
+# First words of the warning when no encoding explains the image.
 NOT_EXPLAINED = "not explained by this model"
 
-# The limits below were chosen on simulated measurements and on images that are none
+# The limits below were chosen on simulated measurements and on images that no encoding explains
 # (`xrlab.trials.strangers`, seeds 78, 79, 0 and 1); other seeds test them.
 SKILL = 0.2  # 1: S predicts unseen blocks perfectly; 0: no better than without S
 
 STRUCTURE, PARTLY = 0.19, 0.08  # share of the structure of the image that unseen blocks miss
+
+DETAIL = 0.3  # correlation of the detail with that of another cell, or at -q
 
 UNMEASURED = 0.5
 
@@ -29,39 +37,44 @@ APART = 3.0
 
 MOVED = 1.5
 
+# A standard error above this is hardly better than no answer: correlations spread by 0.3.
+VAGUE = 0.2
+
 # Standard error where nothing is explained: the spread of correlations among crystals.
 IGNORANCE = 0.3
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One test of an image or an answer.
+    """Result of one check of an image or an answer.
 
     Parameters
     ----------
-    name : str
+    key : str
+        Which check, such as ``"residual structure"``.
     value, limit : float
-        The number that was found, and the one that it must not be beyond.
-    ok : bool
+    direction : {"≥", "≤"}
+        A value passes that is on this side of the limit, or equal to it.
     sentence : str
         What the number is, and what follows from it.
     """
 
-    name: str
+    key: str
     value: float
     limit: float
-    ok: bool
+    direction: Literal["≥", "≤"]
     sentence: str
 
-    def to_dict(self) -> dict[str, float | str | bool]:
+    @property
+    def ok(self) -> bool:
+        """Whether the value passes."""
+        above = self.value >= self.limit
+        return bool(above if self.direction == "≥" else self.value <= self.limit)
+
+    def to_dict(self) -> dict[str, Any]:
         """Return plain Python values, ready for JSON."""
-        return {
-            "name": self.name,
-            "value": float(self.value),
-            "limit": float(self.limit),
-            "ok": bool(self.ok),
-            "sentence": self.sentence,
-        }
+        numbers = {"value": float(self.value), "limit": float(self.limit)}
+        return asdict(self) | numbers | {"name": self.key, "ok": self.ok}
 
 
 def examine(
@@ -72,7 +85,7 @@ def examine(
     error: NDArray[np.float64],
     turned: NDArray[np.float64],
 ) -> list[Finding]:
-    """Test a measured image and the two answers that were read off it.
+    """Check a measured image and the two answers to it.
 
     Parameters
     ----------
@@ -89,7 +102,7 @@ def examine(
     Returns
     -------
     list of Finding
-        In which `against` finds what makes an image one that is not explained.
+        One for each check; those for which too few pixels were measured are left out.
     """
     missed = missed_structure(image, fit.unseen, grid)
     symmetry, periodicity = repeats(image, fit, grid)
@@ -99,12 +112,12 @@ def examine(
         np.sqrt(np.mean((mean - fit.encoding.vector) ** 2 / (error**2 + fit.standard_error**2)))
     )
     moved = float(np.sqrt(np.mean((turned - mean) ** 2 / error**2)))
-    found = [
+    findings = [
         Finding(
             "periodic structure",
             fit.skill,
             SKILL,
-            fit.skill >= SKILL,
+            "≥",
             f"A pattern that repeats from cell to cell predicts pixels that the fit has not seen "
             f"{fit.skill:.0%} better than a smooth image does; a crystal's pattern does so by "
             f"{SKILL:.0%} at least.",
@@ -113,7 +126,7 @@ def examine(
             "residual structure",
             missed,
             STRUCTURE,
-            missed <= STRUCTURE,
+            "≤",
             f"Of the structure in unseen pixels {missed:.0%} is not explained by E S + B. Below "
             f"{PARTLY:.0%} the model holds; above {STRUCTURE:.0%} it does not; between them part "
             f"of the image has another cause, and the errors are made wider.",
@@ -121,16 +134,16 @@ def examine(
         Finding(
             "inversion symmetry",
             symmetry,
-            0.3,
-            symmetry >= 0.3,
+            DETAIL,
+            "≥",
             f"Detail at q and -q agrees to {symmetry:.0%} after form factor and background are "
             f"taken out; in a crystal of two kinds of site without displacements it is the same.",
         ),
         Finding(
             "periodicity",
             periodicity,
-            0.3,
-            periodicity >= 0.3,
+            DETAIL,
+            "≥",
             f"Detail in neighbouring cells agrees to {periodicity:.0%} after form factor and "
             f"background are taken out; the model wants it to repeat.",
         ),
@@ -138,7 +151,7 @@ def examine(
             "positivity",
             below,
             BELOW,
-            below <= BELOW,
+            "≤",
             f"{below:.1%} of the pixels are darker than the fitted background by more than 4 "
             f"standard deviations, where S would be negative.",
         ),
@@ -146,7 +159,7 @@ def examine(
             "unmeasured",
             unmeasured,
             UNMEASURED,
-            unmeasured <= UNMEASURED,
+            "≤",
             f"{unmeasured:.0%} of the image is unmeasured; the network was trained with 70 % at "
             f"most, and rarely with more than {UNMEASURED:.0%}.",
         ),
@@ -154,7 +167,7 @@ def examine(
             "network and fit",
             apart,
             APART,
-            apart <= APART,
+            "≤",
             f"The network and the physical fit differ by {apart:.1f} combined standard errors "
             f"(root mean square over the correlations).",
         ),
@@ -162,26 +175,94 @@ def examine(
             "outside the training",
             moved,
             MOVED,
-            moved <= MOVED,
+            "≤",
             f"The network's answer moves by {moved:.1f} of its standard errors when the image is "
             f"turned half round or its axes exchanged, which changes nothing in the crystal. On "
             f"images like those of its training it hardly moves.",
         ),
     ]
-    return [finding for finding in found if np.isfinite(finding.value)]  # others: no such pixels
+    return [finding for finding in findings if np.isfinite(finding.value)]
 
 
-def against(findings: list[Finding]) -> list[Finding]:
+def precision(error: NDArray[np.float64]) -> Finding:
+    """Check that the stated standard errors, shape (span^2 - 1,), are small enough to be of use."""
+    names = np.array(component_names(isqrt(error.size + 1)))[error > VAGUE]
+    return Finding(
+        "precision",
+        float(error.max()),
+        VAGUE,
+        "≤",
+        f"this image says little of {', '.join(names)}: the standard error is above {VAGUE}"
+        if names.size
+        else f"The largest standard error is {error.max():.2f}.",
+    )
+
+
+def examine_clean(
+    image: Image, mean: NDArray[np.float64], error: NDArray[np.float64]
+) -> list[Finding]:
+    """Check a simulated image and the answer of its network, shape (span^2 - 1,)."""
+    unmeasured = float(np.isnan(image).mean())
+    names = np.array(component_names(isqrt(mean.size + 1)))[np.abs(mean) > 1 + 2 * error]
+    return [
+        Finding(
+            "unmeasured",
+            unmeasured,
+            0.0,
+            "≤",
+            f"{unmeasured:.1%} of the image is unmeasured and was filled with guesses that the "
+            f"standard errors do not count"
+            if unmeasured
+            else "Every pixel was measured.",
+        ),
+        Finding(
+            "range",
+            float((np.abs(mean) - 2 * error).max()),
+            1.0,
+            "≤",
+            f"{', '.join(names)} came out beyond -1 or 1, where no correlation can be, and was set "
+            f"back: the image is unlike any of the training"
+            if names.size
+            else "Within twice their errors, all values lie between -1 and 1.",
+        ),
+    ]
+
+
+def reasons(findings: Sequence[Finding]) -> list[Finding]:
     """Pick the findings by which no encoding explains the image; none if one may.
 
-    Either of the first two alone; symmetry and periodicity only where the residual has structure,
-    because noise, too, makes them look bad.
+    Either of periodic and residual structure alone; symmetry and periodicity only where the
+    residual has structure, because noise lowers them too.
     """
-    failed = [finding for finding in findings if not finding.ok]
     decisive = ["periodic structure", "residual structure"]
-    if any(f.name == "residual structure" and f.value > PARTLY for f in findings):
+    if _has_residual(findings):
         decisive += ["inversion symmetry", "periodicity"]
-    return [finding for finding in failed if finding.name in decisive]
+    return [finding for finding in findings if not finding.ok and finding.key in decisive]
+
+
+def status_of(findings: Sequence[Finding]) -> Status:
+    """Conclude from all findings whether an encoding explains the image."""
+    if reasons(findings):
+        return "not explained"
+    return "in part" if _has_residual(findings) else "explained"
+
+
+def warnings_of(findings: Sequence[Finding]) -> list[str]:
+    """Write one sentence for each failed check; what limits the status of the image comes first."""
+    decisive = reasons(findings)
+    sentences = [f.sentence for f in findings if not f.ok and f not in decisive]
+    if decisive:
+        return [" ".join([f"{NOT_EXPLAINED}:", *(f.sentence for f in decisive)]), *sentences]
+    partly = [
+        f"explained in part only: {f.sentence}"
+        for f in findings
+        if f.key == "residual structure" and f.value > PARTLY
+    ]
+    return partly + sentences
+
+
+def _has_residual(findings: Sequence[Finding]) -> bool:
+    return any(f.key == "residual structure" and f.value > PARTLY for f in findings)
 
 
 def missed_structure(image: Image, unseen: Image, grid: ReciprocalGrid) -> float:

@@ -7,16 +7,11 @@ forbids the rest. Every word that comes from outside, such as the name of a file
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
-import platform
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -28,83 +23,22 @@ from numpy.typing import NDArray
 from xrlab.crystal.encoding import component_names
 from xrlab.drawing import svg
 from xrlab.drawing.png import SIGNED, SITES, palette
-from xrlab.interpretation import evidence, report_pictures
-from xrlab.interpretation.evidence import Component
-from xrlab.interpretation.result import counts
+from xrlab.interpretation import report_pictures
+from xrlab.interpretation.evidence import CUT_WIDTH
 from xrlab.io.files import write
 
 if TYPE_CHECKING:
     from xrlab.interpretation.result import Interpretation
-    from xrlab.measurement.pipeline import Pipeline
 
-
-# What the numbers depend on. A version is looked up, nothing is imported for it.
-PACKAGES = (
-    *("xrlab", "keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "scipy", "numba"),
-    *("scikit-image", "fabio", "h5py", "tifffile"),
-)
 
 COLUMNS = ("component", "value", "standard_error", "fit_value", "fit_standard_error", "delta_pdf")
 
 STYLE = (Path(__file__).parent / "report.css").read_text("utf-8")
 
 
-def provenance(
-    path: str | os.PathLike[str] | None = None,
-    pipeline: Pipeline | str | None = None,
-    seed: int = 0,
-    command: str | None = None,
-) -> dict[str, Any]:
-    """Collect what is needed to repeat an interpretation.
-
-    Parameters
-    ----------
-    path : path, optional
-        Of the image's file: its name and SHA-256 are kept, not its folder.
-    pipeline : Pipeline or its text, optional
-        The corrections that went before.
-    seed : int
-        As given to `xrlab.interpret`.
-    command : str, optional
-        What to type to do it again.
-
-    Returns
-    -------
-    dict
-        Plain values: "command", "file", "sha256", "pipeline", "seed", "versions", "system", "date".
-
-    Examples
-    --------
-    >>> provenance(seed=3)["seed"], "numpy" in provenance()["versions"]
-    (3, True)
-    """
-    digest = None
-    if path is not None:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return {
-        "command": command,
-        "file": None if path is None else Path(path).name,
-        "sha256": digest,
-        "pipeline": None if pipeline is None else _text(pipeline),
-        "seed": seed,
-        "versions": versions,
-        "system": f"{platform.system()} {platform.machine()}",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 def to_json(result: Interpretation, provenance: Mapping[str, Any] | None = None) -> str:
     """Write numbers, words and provenance as JSON; null for what is missing or not a number."""
-    document = {
-        **result.to_dict(),
-        "delta_pdf": evidence.inverted(result),
-        "provenance": dict(provenance or {}),
-    }
+    document = {**result.to_dict(), "provenance": dict(provenance or {})}
     return json.dumps(_plain(document), indent=1) + "\n"
 
 
@@ -113,7 +47,7 @@ def to_csv(result: Interpretation) -> str:
     text = StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    for row in evidence.components(result):
+    for row in result.evidence.comparisons:
         values = (row.value, row.error, row.fit_value, row.fit_error, row.delta_pdf)
         rows.writerow([row.name, *("" if value is None else repr(value) for value in values)])
     return text.getvalue()
@@ -123,7 +57,6 @@ def to_html(result: Interpretation, provenance: Mapping[str, Any] | None = None)
     """Write the report: the answer, the four panels, the evidence, and how to repeat it."""
     origin = dict(provenance or {})
     name = str(origin.get("file") or "an image")
-    rows = evidence.components(result)
     body = "".join(
         [
             f"<h1>Disorder in {escape(name)}</h1>",
@@ -133,7 +66,7 @@ def to_html(result: Interpretation, provenance: Mapping[str, Any] | None = None)
             "<h2>Does the answer give the image?</h2>",
             _residual_and_cuts(result),
             "<h2>Do other methods agree?</h2>",
-            _methods(result, rows),
+            _methods(result),
             "<h2>What was tested</h2>" if result.findings else "",
             _findings(result),
             "<h2>How to repeat it</h2>",
@@ -178,7 +111,7 @@ def save_report(
 
 
 def answer(result: Interpretation) -> str:
-    """Say the answer in one sentence: what nearest neighbours do, with errors.
+    """Write the answer as one sentence: what nearest neighbours do, with errors.
 
     A correlation beyond twice its standard error counts as seen.
     """
@@ -218,20 +151,16 @@ def _bold_axes(words: str) -> str:
 
 
 def _verdict(result: Interpretation) -> str:
-    """Write a red banner where the model does not explain the image, then the other warnings."""
-    warnings = list(result.warnings)
-    parts = []
+    """Write the warnings, the first as a red banner where the model does not explain the image."""
+    parts = [f'<p class="warning">{escape(warning)}</p>' for warning in result.warnings]
     if not result.explained:
-        first = warnings.pop(0) if warnings else "not explained by this model"
-        parts.append(f'<p class="banner" role="alert">⚠ {escape(first)}</p>')
-    parts += [f'<p class="warning">{escape(warning)}</p>' for warning in warnings]
+        parts[0] = f'<p class="banner" role="alert">⚠ {escape(result.warnings[0])}</p>'
     return "".join(parts)
 
 
 def _panels(result: Interpretation) -> str:
     """Measured | structure | simulated | encoding."""
-    where = counts(result)
-    limits = (0.0, float(np.percentile(result.measured[where], 99)))
+    limits = (0.0, float(np.percentile(result.measured[result.evidence.counts], 99)))
     grid = result.grid
     place: dict[str, Any] = {
         "x": grid.k,
@@ -268,7 +197,7 @@ def _panels(result: Interpretation) -> str:
         _figure(
             "simulated",
             svg.heat_map(
-                evidence.simulated_image(result),
+                result.evidence.simulated,
                 f"The image of that lattice; R squared {result.image_r2:.2f} with the measured.",
                 **place,
             ),
@@ -309,7 +238,7 @@ def _matrix(result: Interpretation) -> str:
 
 
 def _residual_and_cuts(result: Interpretation) -> str:
-    difference = evidence.residual(result)
+    difference = result.evidence.residual
     reach = float(np.nanpercentile(np.abs(difference), 99)) or 1.0
     spread = float(np.sqrt(np.nanmean(difference**2)))
     figures = [
@@ -328,7 +257,7 @@ def _residual_and_cuts(result: Interpretation) -> str:
             f"own grain; broad patches are what the model misses.",
         )
     ]
-    for cut in evidence.cuts(result):
+    for cut in result.evidence.cuts:
         figures.append(
             _figure(
                 f"cut along {cut.along} at {cut.across} = {cut.at:.2f}",
@@ -337,7 +266,7 @@ def _residual_and_cuts(result: Interpretation) -> str:
                     f"Intensity along {cut.along} at {cut.across} = {cut.at:.2f}: measured points "
                     f"with their scatter, and the line of the simulated lattice.",
                 ),
-                f"Mean over {evidence.CUT_WIDTH} pixels, Bragg peaks left out; bars, often "
+                f"Mean over {CUT_WIDTH} pixels, Bragg peaks left out; bars, often "
                 f"smaller than the points: the image's own pixel-to-pixel scatter.",
             )
         )
@@ -350,9 +279,9 @@ def _residual_and_cuts(result: Interpretation) -> str:
     return f'<div class="cuts">{"".join(figures)}</div><p class="legend">{"".join(entries)}</p>'
 
 
-def _methods(result: Interpretation, rows: Sequence[Component]) -> str:
+def _methods(result: Interpretation) -> str:
     """Network beside fit beside Delta-PDF, as a picture and as numbers."""
-    fit = result.fit
+    fit, rows = result.fit, result.evidence.comparisons
     entries = [report_pictures.key(svg.NETWORK, "network ± standard error")]
     heads = ["c(i, j)", "network"]
     widened = any(row.own_error != row.error for row in rows)
@@ -385,14 +314,14 @@ def _methods(result: Interpretation, rows: Sequence[Component]) -> str:
         "Every correlation as network, fit and Fourier inversion read it; the numbers are in the "
         "table below.",
     )
-    return f'{_agreement(result, rows)}{plot}<p class="legend">{"".join(entries)}</p>{table}'
+    return f'{_agreement(result)}{plot}<p class="legend">{"".join(entries)}</p>{table}'
 
 
-def _agreement(result: Interpretation, rows: Sequence[Component]) -> str:
-    apart = [row.fit_apart for row in rows if row.fit_apart is not None]
-    if not apart or not result.fit:
+def _agreement(result: Interpretation) -> str:
+    if not result.fit:
         return ""
-    within = sum(abs(each) <= 2 for each in apart)
+    apart = [row.fit_apart for row in result.evidence.comparisons if row.fit_apart is not None]
+    within = sum(abs(distance) <= 2 for distance in apart)
     degrees = ", ".join(f"{n}: {weight:.0%}" for n, weight in result.fit.weights.items())
     return (
         f"<p>Network and fit agree within twice their combined error on {within} of {len(apart)} "
@@ -404,8 +333,8 @@ def _agreement(result: Interpretation, rows: Sequence[Component]) -> str:
 
 def _findings(result: Interpretation) -> str:
     lines = [
-        f"<td>{escape(finding.name)}</td><td>{finding.value:.3g}</td>"
-        f"<td>{finding.limit:.3g}</td>"
+        f"<td>{escape(finding.key)}</td><td>{finding.value:.3g}</td>"
+        f"<td>{finding.direction} {finding.limit:.3g}</td>"
         f'<td class="{"ok" if finding.ok else "bad"}">{"✓ passed" if finding.ok else "✗ failed"}'
         f"</td><td>{escape(finding.sentence)}</td>"
         for finding in result.findings
@@ -415,7 +344,7 @@ def _findings(result: Interpretation) -> str:
 
 
 def _table(style: str, heads: Sequence[str], lines: Sequence[str]) -> str:
-    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in heads)
     rows = "".join(f"<tr>{line}</tr>" for line in lines)
     return f'<table class="{style}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
@@ -444,22 +373,12 @@ def _origin(origin: Mapping[str, Any]) -> str:
     )
 
 
-def _text(pipeline: Pipeline | str) -> str:
-    """Write a pipeline as YAML, or in words where it holds a step of the user's own."""
-    if isinstance(pipeline, str):
-        return pipeline
-    try:
-        return pipeline.to_yaml()
-    except ValueError:
-        return str(pipeline)
-
-
 def _plain(value: Any) -> Any:
     """Turn tuples to lists, NumPy's numbers to Python's, and NaN to None, at every depth."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value

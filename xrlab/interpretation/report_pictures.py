@@ -19,12 +19,12 @@ from xrlab.drawing.svg import (
     mark,
     svg_element,
 )
-from xrlab.interpretation.evidence import Component, Cut
+from xrlab.interpretation.evidence import Comparison, Cut
 
 
 def cut_plot(cut: Cut, description: str) -> str:
     """Draw measured points with their scatter, the simulated line and the fitted one."""
-    lines = [each for each in (cut.simulated, cut.fitted) if each is not None]
+    lines = [values for values in (cut.simulated, cut.fitted) if values is not None]
     top = 1.06 * float(np.nanmax([cut.measured + cut.error, *lines], initial=0.1))
     frame = Frame((float(cut.q[0]), float(cut.q[-1])), (0.0, top), (44.0, 8.0, 280.0, 200.0))
     parts = []
@@ -39,7 +39,7 @@ def cut_plot(cut: Cut, description: str) -> str:
     return svg_element(340, 246, description, parts)
 
 
-def values_plot(rows: Sequence[Component], span: int, description: str) -> str:
+def values_plot(rows: Sequence[Comparison], span: int, description: str) -> str:
     """Draw the correlations with error bars: network, fit and Delta-PDF beside each other."""
     width = 780.0
     ends = [

@@ -3,69 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from xrlab.crystal.encoding import Encoding, component_names
-from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
+from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.crystal.lattice import Lattice
 from xrlab.drawing.plots import add_encoding, add_image, add_lattice, describe, panels, values_text
 from xrlab.inference.metrics import image_r2
 from xrlab.inference.physical_fit import PhysicalFit
-from xrlab.interpretation.findings import NOT_EXPLAINED, Finding
+from xrlab.interpretation.evidence import Evidence
+from xrlab.interpretation.findings import Finding, Status, status_of, warnings_of
 from xrlab.networks.predict import Kind
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-
-def counts(result: Interpretation) -> NDArray[np.bool_]:
-    """Find the pixels on which images are compared: measured, outside the discs of Bragg peaks.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    where = (result.grid.distance_to_bragg() >= BRAGG_RADIUS) & np.isfinite(result.measured)
-    if not where.any():
-        raise ValueError(
-            f"every measured pixel is nearer than {BRAGG_RADIUS} r.l.u. to a Bragg position: "
-            f"there is no diffuse scattering to compare"
-        )
-    return where
 
 
 @dataclass(frozen=True, eq=False)
 class Interpretation:
-    """What an image says of the crystal.
+    """The answer to one image: correlations with errors, a structure, checks and evidence.
 
     Parameters
     ----------
     encoding : Encoding
-        The correlations read off the image: the network's.
+        The network's estimate of the correlations.
     standard_error : float array, shape (span^2 - 1,)
         Of each value of ``encoding.vector``. Made wider where network and fit differ in an image
         that is explained in part only, and at least 0.3 where it is not explained.
     measured : float array
         The image as it came, NaN where unmeasured.
     corrected : float array
-        The image as a clean measurement of the crystal's own pattern would show it, mean 1. For
-        kind "simulated" the image with its gaps filled, which is what the network was shown; for
-        "measured" the network's own: without form factor, background, Bragg peaks and noise.
+        The crystal's own pattern S, mean 1. For kind "simulated" the image with its gaps filled,
+        which is the network's input; for "measured" the network's estimate, without form factor,
+        background, Bragg peaks and noise.
     lattice : Lattice
         For kind "simulated" with the encoding as its target; for "measured" with the spectrum S of
         the fit, distant correlations and those along (i, -j) included.
     simulated : float32 array
         The diffraction image of that lattice on the same grid: for kind "simulated" in Laue
         monotonic units, for "measured" E S + B in the units of the image.
-    warnings : list of str
-        What to keep in mind before believing the answer; empty when nothing speaks against it.
     grid : ReciprocalGrid
-    kind : {"simulated", "measured"}
+    kind : {"measured", "simulated"}
     seed : int
         Of the lattice.
     network_error : float array, shape (span^2 - 1,)
@@ -73,7 +53,7 @@ class Interpretation:
     fit : PhysicalFit, optional
         For kind "measured": a second answer, without any training.
     findings : tuple of Finding
-        For kind "measured": every test, passed or not. `warnings` has those that were not.
+        Every check, passed or not; `status` and `warnings` follow from them.
     """
 
     encoding: Encoding
@@ -82,7 +62,6 @@ class Interpretation:
     corrected: NDArray[np.float64]
     lattice: Lattice
     simulated: NDArray[np.float32]
-    warnings: list[str]
     grid: ReciprocalGrid
     kind: Kind
     seed: int
@@ -91,15 +70,50 @@ class Interpretation:
     findings: tuple[Finding, ...] = ()
 
     @property
+    def status(self) -> Status:
+        """Whether an encoding explains the image: "explained", "in part" or "not explained"."""
+        return status_of(self.findings)
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence for each failed check, first the one that limits `status`; often empty."""
+        return warnings_of(self.findings)
+
+    @property
     def explained(self) -> bool:
-        """Whether some encoding explains the image. If not, the first warning says so."""
-        return not (self.warnings and self.warnings[0].startswith(NOT_EXPLAINED))
+        """Whether some encoding explains the image, or part of it."""
+        return self.status != "not explained"
 
     @property
     def image_r2(self) -> float:
         """R^2 of `simulated` against `measured`, each scaled to mean 1, away from Bragg peaks."""
-        away = self.grid.distance_to_bragg() >= BRAGG_RADIUS
-        return image_r2(self.measured, self.simulated, away)
+        return image_r2(self.measured, self.simulated, self.evidence.counts)
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """Covariance of ``encoding.vector``, shape (span^2 - 1, span^2 - 1); diagonal so far."""
+        return np.diag(self.standard_error**2)
+
+    def sample(self, n: int, seed: int | np.random.Generator = 0) -> NDArray[np.float64]:
+        """Draw vectors from the normal distribution of mean ``encoding.vector`` and `covariance`.
+
+        Parameters
+        ----------
+        n : int
+        seed : int or Generator
+
+        Returns
+        -------
+        float64 array, shape (n, span^2 - 1)
+            Not cut at -1 and 1.
+        """
+        rng = np.random.default_rng(seed)
+        return rng.multivariate_normal(self.encoding.vector, self.covariance, n)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Residual, cuts and rival methods: see `Evidence`."""
+        return Evidence(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return numbers and words (no images) as plain Python values, ready for JSON."""
@@ -109,13 +123,16 @@ class Interpretation:
             "encoding": self.encoding.vector.tolist(),
             "standard_error": self.standard_error.tolist(),
             "realised": self.lattice.realised.vector.tolist(),
+            "status": self.status,
             "explained": self.explained,
-            "warnings": list(self.warnings),
+            "warnings": self.warnings,
             "kind": self.kind,
             "grid": {"h": self.grid.h, "k": self.grid.k, "shape": self.grid.shape},
             "seed": self.seed,
             "image_r2": self.image_r2,
             "network_error": self.network_error.tolist(),
+            "covariance": self.covariance.tolist(),
+            "delta_pdf": self.evidence.delta_pdf,
             "fit": self.fit.to_dict() if self.fit else None,
             "findings": [finding.to_dict() for finding in self.findings],
         }
@@ -141,7 +158,7 @@ def interpretation_figure(interpretation: Interpretation) -> go.Figure:
     add_image(figure, interpretation.simulated, interpretation.grid, column=3)
     add_encoding(figure, interpretation.encoding, interpretation.standard_error, column=4)
     if interpretation.fit:
-        top = float(np.percentile(shown[counts(interpretation)], 99))
+        top = float(np.percentile(shown[interpretation.evidence.counts], 99))
         for panel in (figure.data[0], figure.data[2]):
             panel.zmax = top
     values = values_text(interpretation.encoding, interpretation.standard_error)

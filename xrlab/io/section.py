@@ -332,11 +332,23 @@ def read_section(
     ValueError
         If the file has no axes and none are given; and as `xrlab.read_image` does.
     """
-    image, axes = read_stored(path, dataset=dataset, unmeasured=unmeasured)
+    section = on_axes(*read_stored(path, dataset=dataset, unmeasured=unmeasured), h, k)
+    if section is None:
+        raise ValueError("this file does not say its h and k: give h=(first, last) and k=(...)")
+    return section
+
+
+def on_axes(
+    image: Image,
+    axes: tuple[tuple[str, Image], ...] | None,
+    h: Range | None = None,
+    k: Range | None = None,
+) -> Section | None:
+    """Place an image on the given h and k, or else on the axes from `read_stored`; None without."""
     if h is not None and k is not None:
         return Section.from_range(image, h, k)
     if axes is None:
-        raise ValueError("this file does not say its h and k: give h=(first, last) and k=(...)")
+        return None
     (row_label, rows), (column_label, columns) = axes
     if _first_letter(column_label) < _first_letter(row_label):
         return Section(image.T, columns, rows, labels=(column_label, row_label))

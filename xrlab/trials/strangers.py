@@ -182,16 +182,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         held = np.abs(np.array(answers) - vectors) < NINETY * np.array(errors)
         r2 = r2_score(vectors, np.array(answers))
         print(f"{name}: R2 {r2:.4f}, 90 % intervals hold {held.mean():.1%}")
-    for name in [finding.name for finding in known[0].findings]:
-        failed = sum(not f.ok for result in known for f in result.findings if f.name == name)
-        print(f"{name}: beyond its limit in {failed} of {len(known)} of known encoding")
+    for key in [finding.key for finding in known[0].findings]:
+        failed = sum(not f.ok for result in known for f in result.findings if f.key == key)
+        print(f"{key}: beyond its limit in {failed} of {len(known)} of known encoding")
     wrong = sum(not result.explained for result in known)
     print(f"called not explained: {wrong} of {len(known)} of known encoding")
     for name, result in zip(strangers, found[len(images) :], strict=True):
-        numbers = ", ".join(f"{f.name} {f.value:.2f}" for f in result.findings[:2])
-        word = "explained" if result.explained else "not explained"
+        numbers = ", ".join(f"{f.key} {f.value:.2f}" for f in result.findings[:2])
         least = result.standard_error.min()
-        print(f"{name}: {word}, {numbers}, least standard error {least:.2f}")
+        print(f"{name}: {result.status}, {numbers}, least standard error {least:.2f}")
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ function render({ model, el }) {
   input.addEventListener("change", async () => {
     const file = input.files[0];
     if (!file) return;
-    const told = { name: file.name, size: file.size };
-    const send = (start, ...buffers) => model.send({ ...told, start }, undefined, buffers);
+    const head = { name: file.name, size: file.size };
+    const send = (start, ...buffers) => model.send({ ...head, start }, undefined, buffers);
     if (file.size === 0 || file.size > model.get("largest")) {
       send(0, new ArrayBuffer(0));
     } else {
@@ -59,7 +59,7 @@ export default { render };
 
 
 class FilePicker(anywidget.AnyWidget):
-    """A button to choose a file, which comes in parts and is handed on when it is whole.
+    """A button to choose a file, which arrives in parts and is passed on when complete.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ class FilePicker(anywidget.AnyWidget):
         self._parts = bytearray()
         self.on_msg(self._on_part)
 
-    def _on_part(self, widget: Any, told: dict[str, Any], buffers: list[Any]) -> None:
+    def _on_part(self, widget: Any, head: dict[str, Any], buffers: list[Any]) -> None:
         """Join the parts; the browser is not trusted to keep to the limit."""
-        name, size, start = str(told["name"]), int(told["size"]), int(told["start"])
+        name, size, start = str(head["name"]), int(head["size"]), int(head["start"])
         if start == 0:
             self._parts = bytearray()
         if size > self.largest or len(self._parts) + len(buffers[0]) > self.largest:
@@ -172,8 +172,8 @@ class OwnImage(ipw.VBox):
             [
                 _title(
                     "3. Corrections",
-                    "Begin without any: the network knows form factors, "
-                    "backgrounds, Bragg peaks, gaps and noise.",
+                    "Begin without any: the network was trained with form "
+                    "factors, backgrounds, Bragg peaks, gaps and noise.",
                 ),
                 self._correction,
                 self._stages,
@@ -190,7 +190,7 @@ class OwnImage(ipw.VBox):
         self.take_example()
 
     def take(self, name: str, content: bytes) -> None:
-        """Take an uploaded file; what speaks against it is said on the page."""
+        """Take an uploaded file; errors are shown on the page."""
         self._content, self._name = content, name
         self._dataset.unobserve(self._on_dataset, "value")  # it is read once, below
         self._dataset.value = ""
@@ -203,13 +203,13 @@ class OwnImage(ipw.VBox):
         self._show(example())
 
     def read(self) -> None:
-        """Read the file anew, with the h and k that it tells itself."""
+        """Read the file anew, with its own h and k."""
         if self._content is not None:
             self._empty()
             self._show(read_upload(self._content, self._name, self._dataset.value))
 
     def place(self) -> None:
-        """Place the image by the four numbers that were typed."""
+        """Place the image by the four numbers in the fields."""
         h, k = ((first.value, last.value) for first, last in (self._axes[:2], self._axes[2:]))
         if self._content is None:
             raise ValueError("the example lies at h and k from 0 to 2: upload an image first")
@@ -224,8 +224,9 @@ class OwnImage(ipw.VBox):
         self._go.disabled = True
         start = perf_counter()
         try:
-            told = origin(upload, chosen.corner, self._correction.value)
-            self.answer = answer = read_window(chosen.window.image, self._correction.value, told)
+            correction = self._correction.value
+            source = origin(upload, chosen.corner, correction)
+            self.answer = answer = read_window(chosen.window.image, correction, source)
         finally:
             self._go.disabled = False
         took = f" <small>({perf_counter() - start:.0f} s)</small>"
@@ -240,13 +241,13 @@ class OwnImage(ipw.VBox):
         return self.upload, self._picker.result
 
     def _empty(self) -> None:
-        """Take the last image away: nobody shall take it for the next."""
+        """Remove the last image, so that it is not taken for the next."""
         self.upload = self._picker = None
         self._window.children = []
         self._changed()
 
     def _show(self, upload: Upload) -> None:
-        """Show an image that was read, its window, and what the corrections make of it."""
+        """Show an image, its window, and the effect of the corrections."""
         picker = WindowPicker(upload.section) if upload.section else None
         self.upload, self._picker = upload, picker
         rows, columns = upload.shape
@@ -264,12 +265,12 @@ class OwnImage(ipw.VBox):
             ends = (*upload.section.h[[0, -1]], *upload.section.k[[0, -1]])
             for field, value in zip(self._axes, ends, strict=True):
                 field.value = round(float(value), 6)
-            *_, line = picker.children  # what it says of the window
+            *_, line = picker.children  # the description of the window
             line.observe(lambda _: self._changed(), "value")
         self._changed()
 
     def _changed(self) -> None:
-        """Show the corrections of what is chosen now. An answer to something else goes away."""
+        """Show the corrections of the present choice and remove an answer to an earlier one."""
         self._clear()
         self._stages.children, self._steps.value = [], ""
         if self._picker and self._picker.result:
@@ -310,7 +311,7 @@ class OwnImage(ipw.VBox):
             action()
         except ValueError as error:
             self._say(line, f"<b>Not possible:</b> {escape(str(error))}.")
-        except Exception as error:  # a fault of ours: say so on the page, and in the log
+        except Exception as error:  # a fault of xrlab: shown on the page, and in the log
             self._say(
                 line, f"<b>A fault in xrlab:</b> {escape(f'{type(error).__name__}: {error}')}."
             )

@@ -1,0 +1,74 @@
+"""The frame of the checks of exercises: any answer, however wrong, gets a sentence as its reply."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xrlab.course.progress import record_in_notebook
+
+NO_SHARE = "Not yet: a share is a number from 0 to 1."
+
+COUNTED = NO_SHARE + " You may have counted: the mean of an array of True and False is a share."
+
+
+def friendly(check: Callable[..., str]) -> Callable[..., str]:
+    """Turn every failure of a check into a sentence, whatever the answer is."""
+
+    @wraps(check)
+    def answer(given: Any = ..., *others: Any, **named: Any) -> str:
+        if given is None or given is ...:
+            return "Not yet: put your answer in place of the dots and run the cell again."
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                _refuse_other_kinds(given)
+                reply = check(given, *others, **named)
+        except Exception as error:
+            reply = f"Not yet: your answer could not be used ({_words(error)})."
+        record_in_notebook(check.__name__, reply)
+        return reply
+
+    return answer
+
+
+def _refuse_other_kinds(answer: Any) -> None:
+    """Raise ValueError for what NumPy would take, or refuse in words that help nobody."""
+    if isinstance(answer, str | bytes):
+        raise ValueError("it is a text; write a number or a formula, without quotation marks")
+    if callable(answer):
+        raise ValueError("it is a function; call it, with its arguments in parentheses")
+    if isinstance(answer, complex | np.complexfloating):
+        raise ValueError("it is a complex number; the answer is a real one")
+
+
+def _words(error: Exception) -> str:
+    """Message of an error on one line; some errors cannot even be written."""
+    try:
+        return shorten(str(error), 200, placeholder=" ...") or type(error).__name__
+    except Exception:
+        return type(error).__name__
+
+
+def numbers(answer: ArrayLike) -> NDArray[np.float64]:
+    """Return an answer as an array of real numbers, or raise ValueError."""
+    values = np.asarray(answer, dtype=float)
+    if np.isnan(values).any():
+        raise ValueError(
+            "it holds NaN, not a number: was 0 divided by 0, or a root of less than 0?"
+        )
+    return values
+
+
+def number(answer: ArrayLike) -> float:
+    """Return an answer as one real number, or raise ValueError."""
+    values = numbers(answer)
+    if values.size != 1:
+        raise ValueError(f"one number is wanted; it is an array of shape {values.shape}")
+    return float(values.reshape(()))
