@@ -55,7 +55,7 @@ def predict(
 
     Examples
     --------
-    >>> from xrlab import diffraction_image, simulate
+    >>> from xrlab import Encoding, diffraction_image, simulate
     >>> lattice = simulate(Encoding.from_vector([0.5, 0.2, 0.1]))
     >>> mean, error = predict(diffraction_image(lattice)[None], span=2, kind="simulated")
     >>> bool(abs(mean - lattice.realised.vector).max() < 0.15)
