@@ -23,7 +23,8 @@ export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 
 .PHONY: install develop run test nbval lab page small book lite nightly bench lock weights clean
 
-# What the course needs; tests and the book need the rest of the lock.
+# What the course needs; tests and the book need the rest of the lock. pip would compile bytecode one
+# file after the other: tools/prepare.py does it on every core, and compiles the kernels.
 install: $(VENV)/installed
 
 develop: $(VENV)/developed
@@ -39,6 +40,7 @@ else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 endif
+	$(BIN)/python tools/prepare.py
 	touch $@
 
 $(VENV)/developed: $(VENV)/installed requirements.lock
@@ -47,6 +49,7 @@ ifdef UV
 else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
 endif
+	$(BIN)/python tools/prepare.py
 	touch $@
 
 run: install
