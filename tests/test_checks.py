@@ -93,7 +93,7 @@ TABLE = [
             ((PLUS & MINUS).sum(), "You may have counted"),
             (100 * (PLUS & MINUS).mean(), "a percentage"),
             (0.1, "Not yet: write both"),
-            (PLUS & MINUS, "one number is wanted; it is an array of shape (2000,)"),
+            (PLUS & MINUS, "the answer is one number; it is an array of shape (2000,)"),
         ),
     ),
     Exercise(
@@ -134,7 +134,7 @@ TABLE = [
             (OFF.std(axis=0), "a standard deviation"),
             (np.sqrt((OFF**2).mean(axis=1)), "axis 1"),
             (rms(OFF), "one number for each of the 15"),
-            (np.zeros(15), "Not yet: take found"),
+            (np.zeros(15), "Not yet: take mean"),
         ),
     ),
     Exercise(
@@ -163,7 +163,7 @@ TABLE = [
             (rms(IMAGE - IMAGE[:, ::-1]) / IMAGE.std(), "a mirror image"),
             (-1.4, "never below 0"),
             (0.0, "Not yet: compare"),
-            ([1, 2], "one number is wanted"),
+            ([1, 2], "the answer is one number"),
         ),
     ),
     Exercise(

@@ -95,9 +95,9 @@ def brightest_at_half(answer: Encoding) -> str:
 
 
 @friendly
-def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) -> str:
+def error_per_component(answer: ArrayLike, true: ArrayLike, estimate: ArrayLike) -> str:
     """Check exercise 5: the root mean square error of each component."""
-    off = np.asarray(found, dtype=float) - np.asarray(true, dtype=float)
+    off = np.asarray(estimate, dtype=float) - np.asarray(true, dtype=float)
     expected = np.sqrt(np.mean(off**2, axis=0))
     values = numbers(answer)
     if values.shape == off.shape[:1] != expected.shape:
@@ -107,9 +107,9 @@ def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) ->
         )
     if values.shape != expected.shape:
         return (
-            f"Not yet: one number for each of the {expected.size} components is wanted, an array "
-            f"of shape {expected.shape}; yours has shape {values.shape}. Over which axis do you "
-            f"take the mean?"
+            f"Not yet: the answer is one number for each of the {expected.size} components, an "
+            f"array of shape {expected.shape}; yours has shape {values.shape}. Over which axis do "
+            f"you take the mean?"
         )
     if np.allclose(values, expected, rtol=1e-3):
         return (
@@ -135,7 +135,7 @@ def error_per_component(answer: ArrayLike, true: ArrayLike, found: ArrayLike) ->
         )
     if np.allclose(values, off.std(axis=0), rtol=1e-3):
         return "Close: a standard deviation takes the mean error away first. Here it counts too."
-    return "Not yet: take found - true, square it, average over the samples, take the root."
+    return "Not yet: take mean - true, square it, average over the samples, take the root."
 
 
 @friendly
@@ -256,7 +256,7 @@ def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) 
     values = numbers(answer)
     if values.size > 1:
         return (
-            f"Not yet: one number for all values together is wanted; yours has shape "
+            f"Not yet: the answer is one number for all values together; yours has shape "
             f"{values.shape}. Take the mean over both axes."
         )
     value = number(values)
@@ -328,7 +328,7 @@ def check_shrinkage(answer: ArrayLike, sigma: float = 1.0) -> str:
     values = np.asarray(answer, float)
     names = f"{component_names(SPAN)[0]} and {component_names(SPAN)[-1]}"
     if values.shape != (2,):
-        return f"Not yet: two factors are wanted, for {names}; yours has shape {values.shape}."
+        return f"Not yet: the answer is two factors, for {names}; yours has shape {values.shape}."
     if np.allclose(values, expected, atol=2e-3):
         return (
             f"Right: {values[0]:.3f} and {values[1]:.3f}. The far correlation suffers most. Since "
@@ -347,11 +347,11 @@ def check_shrinkage(answer: ArrayLike, sigma: float = 1.0) -> str:
 def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
     """Check exercise 10: the fewest pixels on one cell from which Delta-PDF loses nothing.
 
-    Waves reach as far as the lots, L - 1. With n = pixels - 1 steps in the cell, the wave i looks
-    like n - i, and must not look like one that is wanted, up to span - 1.
+    The image contains waves up to L - 1, the reach of the lots. With n = pixels - 1 steps in the
+    cell, the wave i has n - i as its alias, which must lie beyond the span, span - 1.
     """
-    farthest, wanted = lot_size - 1, span - 1
-    expected = farthest + wanted + 2
+    farthest, nearest = lot_size - 1, span - 1
+    expected = farthest + nearest + 2
     value = int(answer)
     if value != answer:
         return f"Not yet: a number of pixels is whole; got {answer}."
@@ -360,7 +360,7 @@ def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
             f"Right: {expected} pixels, {expected - 1} steps. The farthest wave, {farthest}, then "
             f"looks like {expected - 1 - farthest}, just beyond the span. Notice that the image "
             f"itself is not resolved (that takes {2 * farthest + 2}): its fine waves come out "
-            f"wrong, and none of the wrong ones is asked for."
+            f"wrong, but none of the wrong ones is asked for."
         )
     if value == expected - 1:
         return (
@@ -370,16 +370,18 @@ def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
     if value in (2 * farthest + 1, 2 * farthest + 2):
         return (
             f"Close: that resolves the whole image, up to the wave {farthest}. But only those up "
-            f"to {wanted} are wanted; the others may come out wrong."
+            f"to {nearest} are asked for; the others may come out wrong."
         )
-    if value in (2 * wanted + 1, 2 * wanted + 2):
+    if value in (2 * nearest + 1, 2 * nearest + 2):
         return (
             f"Not yet: that would do if there were no waves beyond the span. The lots let waves "
-            f"up to {farthest} through, and they do not vanish because nobody asks for them."
+            f"up to {farthest} through, whether you ask for them or not."
         )
     if value < expected:
         steps = max(value - 1, 1)
-        return f"Not yet: with {steps} steps, some wave up to {farthest} looks like a wanted one."
+        return (
+            f"Not yet: with {steps} steps, some wave up to {farthest} looks like one of the span."
+        )
     return f"Not yet: {value} pixels lose nothing, but fewer would do."
 
 

@@ -1,4 +1,4 @@
-"""The frame of the checks of exercises: any answer, however wrong, gets a sentence as its reply."""
+"""Common part of the checks of exercises: every answer, however wrong, gets one sentence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def friendly(check: Callable[..., str]) -> Callable[..., str]:
 
 
 def _refuse_other_kinds(answer: Any) -> None:
-    """Raise ValueError for what NumPy would take, or refuse in words that help nobody."""
+    """Raise ValueError for answers that NumPy would accept, or refuse in unhelpful words."""
     if isinstance(answer, str | bytes):
         raise ValueError("it is a text; write a number or a formula, without quotation marks")
     if callable(answer):
@@ -49,7 +49,7 @@ def _refuse_other_kinds(answer: Any) -> None:
 
 
 def _words(error: Exception) -> str:
-    """Message of an error on one line; some errors cannot even be written."""
+    """Message of an error on one line; its type where writing it fails."""
     try:
         return shorten(str(error), 200, placeholder=" ...") or type(error).__name__
     except Exception:
@@ -70,5 +70,5 @@ def number(answer: ArrayLike) -> float:
     """Return an answer as one real number, or raise ValueError."""
     values = numbers(answer)
     if values.size != 1:
-        raise ValueError(f"one number is wanted; it is an array of shape {values.shape}")
+        raise ValueError(f"the answer is one number; it is an array of shape {values.shape}")
     return float(values.reshape(()))

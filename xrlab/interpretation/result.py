@@ -138,32 +138,27 @@ class Interpretation:
         }
 
     def figure(self) -> go.Figure:
-        """Draw the four panels: measured | structure | simulated | encoding."""
-        return interpretation_figure(self)
+        """Draw measured | structure | simulated | encoding side by side.
 
-
-def interpretation_figure(interpretation: Interpretation) -> go.Figure:
-    """Draw measured | structure | simulated | encoding side by side.
-
-    Where there is a physical fit, measured and simulated are both E S + B in the units of the
-    measurement, on one colour scale that leaves the Bragg peaks out; otherwise both are the
-    crystal's own pattern S.
-    """
-    shown = interpretation.measured if interpretation.fit else interpretation.corrected
-    own = interpretation.kind == "measured" and not interpretation.fit
-    title = "measured, corrected" if own else "measured"
-    figure = panels(title, "structure", "simulated", "encoding")
-    add_image(figure, shown, interpretation.grid, column=1)
-    add_lattice(figure, interpretation.lattice, column=2)
-    add_image(figure, interpretation.simulated, interpretation.grid, column=3)
-    add_encoding(figure, interpretation.encoding, interpretation.standard_error, column=4)
-    if interpretation.fit:
-        top = float(np.percentile(shown[interpretation.evidence.counts], 99))
-        for panel in (figure.data[0], figure.data[2]):
-            panel.zmax = top
-    values = values_text(interpretation.encoding, interpretation.standard_error)
-    return describe(
-        figure,
-        f"Left, the image, {title}; then a structure made after the answer, its simulated image, "
-        f"and the encoding: {values}.",
-    )
+        Where there is a physical fit, measured and simulated are both E S + B in the units of the
+        measurement, on one colour scale that leaves the Bragg peaks out; otherwise both are the
+        crystal's own pattern S.
+        """
+        shown = self.measured if self.fit else self.corrected
+        own = self.kind == "measured" and not self.fit
+        title = "measured, corrected" if own else "measured"
+        figure = panels(title, "structure", "simulated", "encoding")
+        add_image(figure, shown, self.grid, column=1)
+        add_lattice(figure, self.lattice, column=2)
+        add_image(figure, self.simulated, self.grid, column=3)
+        add_encoding(figure, self.encoding, self.standard_error, column=4)
+        if self.fit:
+            top = float(np.percentile(shown[self.evidence.counts], 99))
+            for panel in (figure.data[0], figure.data[2]):
+                panel.zmax = top
+        values = values_text(self.encoding, self.standard_error)
+        return describe(
+            figure,
+            f"Left, the image, {title}; then a structure with the estimated correlations, its "
+            f"simulated image, and the encoding: {values}.",
+        )
