@@ -1,10 +1,10 @@
 # make run    set up, then the whole notebook series headless; results with pictures in build/
-# make test   set up, then every test
+# make test   set up, then every test: make check (style, types, imports), make pytest, make nbval
 # make lab    set up, then JupyterLab
 # make page   set up, then the interpretation page in a browser
 # make small  set up, then the series as on Binder: one processor, 2 GB
 # make book   the executed notebooks as a site in build/book, after make run
-# make nightly   all that the nightly workflow does: run, nbval, small, book
+# make nightly   all that the nightly workflow does: run, pytest, nbval, small, book
 
 SHELL := /bin/bash
 VENV := .venv
@@ -21,7 +21,10 @@ BUILDS ?= build
 # Measured images from a folder beside the checkout, where there is one, instead of a download.
 export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 
-.PHONY: install develop run test nbval lab page small book lite nightly bench lock weights clean
+# Tests run in two processes of one thread each: on two cores more threads only wait.
+ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+
+.PHONY: install develop run test check pytest nbval lab page small book lite nightly bench lock weights clean
 
 # What the course needs; tests and the book need the rest of the lock. pip would compile bytecode one
 # file after the other: tools/prepare.py does it on every core, and compiles the kernels.
@@ -56,15 +59,22 @@ run: install
 	$(BIN)/python tools/run_notebooks.py --profile $(PROFILE)
 
 test: develop
+	$(MAKE) check
+	$(MAKE) pytest
+	$(MAKE) nbval
+
+check: develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
-	$(MAKE) nbval
+
+pytest: develop
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist worksteal
 
 nbval: develop
-	$(BIN)/pytest -o addopts= --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+	$(ONE_THREAD) $(BIN)/pytest -o addopts= -n 2 --dist loadfile --nbval-lax --nbval-current-env \
+	    --nbval-cell-timeout=1200 notebooks
 
 small: install
 	$(BIN)/python tools/run_small.py
@@ -83,6 +93,7 @@ endif
 
 nightly:
 	$(MAKE) run
+	$(MAKE) pytest
 	$(MAKE) nbval
 	$(MAKE) small
 	$(MAKE) book

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
+
+# No example fails because the machine is busy.
+settings.register_profile("xrlab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("xrlab")
 
 # The matrices are small: several threads of linear algebra would only get into each other's way.
 threadpool_limits(1, user_api="blas")

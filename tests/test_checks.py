@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -293,7 +293,7 @@ ANYTHING = st.recursive(
 
 
 @every_exercise
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(answer=ANYTHING)
 def test_nothing_raises(exercise, answer):
     """Whatever a check is given, it answers with one short paragraph in one of three ways."""

@@ -176,7 +176,7 @@ def test_every_filter_has_controls_for_all_its_numbers(name, builder):
                 assert each.value == default
 
 
-def test_figures_show_every_image_and_survive_json():
+def test_figures_show_every_image():
     """Rows are broken where they would be too long; changes of 0 stay on the logarithmic axis."""
     image, _ = example("laboratory", 1)
     stages = RECOMMENDED["noisy"].stages(image)
@@ -188,5 +188,4 @@ def test_figures_show_every_image_and_survive_json():
     assert list(bias.data[1].y) == ["one", "half"]
     assert list(bias.data[1].x) == [1e-5, table["half"].largest]
     slopes = corrections.slopes_figure([[0.1, 0.2]], {"half": [[0.05, 0.1]]})
-    for figure in (gallery, bias, slopes):
-        assert len(figure.to_json()) > 1000
+    assert (list(slopes.data[0].x), list(slopes.data[0].y)) == ([0.1, 0.2], [0.05, 0.1])

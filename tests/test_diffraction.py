@@ -153,7 +153,7 @@ def windowed_chain(r, q, lot_size):
     return 1 + 2 * (power / (lot_size * (1 - z) ** 2)).real
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(-0.95, 0.95), st.floats(-0.95, 0.95), st.integers(1, 40))
 def test_image_of_two_markov_chains_is_the_closed_form(r, s, lot_size):
     """With c = r^|i| s^|j|, the image is a product of two windowed Poisson kernels, to 1e-10."""

@@ -106,7 +106,7 @@ def test_bad_span_is_refused(span):
         vector_length(span)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(arrays(np.int8, (8, 8), elements=st.sampled_from([-1, 1])), st.integers(2, 4))
 def test_no_lattice_violates_a_condition(sites, span):
     """Whatever the sites, what they realise is possible: the conditions are necessary."""
@@ -142,7 +142,7 @@ def test_only_positivity_can_tell():
     assert (np.linalg.eigvalsh(toeplitz)[0] < 0) == any("positive" in each for each in violations)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 5), st.integers(0, 2**32))
 def test_nearest_realisable_is_realisable(span, seed):
     """It has no violations, is its own nearest, and is not farther than the target shrunk."""

@@ -1,7 +1,5 @@
 """Filters against closed forms, other libraries and brute force; what all of them must keep to."""
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from skimage import transform
 
-from xrlab.course import checks
 from xrlab.crystal.diffraction import correlation_image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.form_factor import Cell, FormFactor, dichlorodinitrobenzene
@@ -527,20 +524,3 @@ def test_whole_detector_image_is_corrected(local_data):
     section = read_image(local_data / "h_0.66_l_16bit_box1.pgm")
     result = RECOMMENDED["section without Bragg peaks"](section)
     assert np.isnan(result).sum() < np.count_nonzero(np.isnan(section) | (section == 0))
-
-
-@pytest.mark.parametrize(
-    ("answer", "reply"),
-    [
-        (..., "Not yet: put your answer"),
-        ([0.980, 0.699], "Right"),
-        ([0.980, 0.836], "Close.*18"),
-        ([1.02, 1.4], "below 1"),
-        ([0.0, 0.0], "r.l.u"),
-        ([0.5], "two factors"),
-        ("much", "could not be used"),
-    ],
-)
-def test_exercise_4(answer, reply):
-    """Each typical mistake gets its own hint."""
-    assert re.search(reply, checks.check_shrinkage(answer))

@@ -151,7 +151,7 @@ molecules = st.lists(st.tuples(st.sampled_from(["H", "C", "O", "Cl"]), places), 
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(molecules, lengths, lengths, st.floats(40, 140))
 def test_scattering_does_not_depend_on_the_choice_of_axes(molecule, a, b, gamma):
     """The cell (a + b, b) of the same crystal turns molecule and reciprocal space together."""
@@ -167,7 +167,7 @@ def test_scattering_does_not_depend_on_the_choice_of_axes(molecule, a, b, gamma)
     np.testing.assert_allclose(there[i + j, j], here, atol=1e-7 * len(molecule.atoms))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(molecules, places)
 def test_shifting_both_orientations_changes_nothing(molecule, shift):
     """The origin of the molecular frame is arbitrary as long as both orientations share it."""

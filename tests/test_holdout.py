@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from xrlab.course import study
 from xrlab.course.figures import holdout as holdout_plots
@@ -146,21 +147,32 @@ def test_widget_shows_errors_in_words(monkeypatch):
         explorer.refresh()
 
 
-def test_figures_survive_json(decoded, curve):
-    """Plotly can send each of them to a browser."""
+def test_figures_show_their_numbers(decoded, curve):
+    """Images, scores, errors with their bars, and losses, as they were given."""
+    shown = [trace.z for trace in holdout_plots.decoded_figure(decoded, 2).data]
+    images = [decoded.images[2], *decoded.simulated[2], decoded.expected[2]]
+    np.testing.assert_array_equal(shown, images)
+    *points, medians = holdout_plots.decoded_scores_figure(decoded).data[:5]
+    np.testing.assert_array_equal(np.transpose([p.customdata for p in points]), decoded.r2)
+    np.testing.assert_array_equal(medians.y, np.median(decoded.r2, axis=0))
+    *errors, coverage = holdout_plots.decline_figure(curve).data
+    assert {trace.name: list(trace.y) for trace in errors} == (
+        {name: list(rms) for name, rms in curve.rms.items()}
+    )
+    np.testing.assert_array_equal(coverage.y, curve.coverage)
+    for trace in holdout_plots.effects_figure(curve).data:
+        np.testing.assert_array_equal(trace.x, curve.rms[trace.name])
     score = Score(0.9, 0.01, np.linspace(0.85, 0.95, 15), 0.5, 0.1)
-    history = History([1.0, 0.5, 0.4], [2.0, 1.5, 1.0], stages=[0, 2])
+    each, together, *_ = holdout_plots.coverage_figure({"a": score, "b": score}).data
+    np.testing.assert_array_equal(each.x, score.coverage)
+    assert list(together.x) == pytest.approx([0.9])
     zero = np.zeros(15)
-    for figure in (
-        holdout_plots.decoded_figure(decoded, 2),
-        holdout_plots.decoded_scores_figure(decoded),
-        holdout_plots.decline_figure(curve),
-        holdout_plots.effects_figure(curve),
-        holdout_plots.coverage_figure({"a": score, "b": score}),
-        holdout_plots.readings_figure({"a": (zero, zero + 0.1), "b": (zero, None)}),
-        holdout_plots.learning_curves_figure({"one": history, "two": history}),
-    ):
-        assert len(figure.to_json()) > 1000
+    one, other = holdout_plots.readings_figure({"a": (zero, zero + 0.1), "b": (zero, None)}).data
+    np.testing.assert_allclose(one.error_y.array, 0.1 * stats.norm.ppf(0.95), rtol=1e-3)
+    assert other.error_y.array is None
+    history = History([1.0, 0.5, 0.4], [2.0, 1.5, 1.0], stages=[0, 2])
+    curves = holdout_plots.learning_curves_figure({"one": history, "two": history}).data
+    assert [list(trace.y) for trace in curves] == 2 * [history.loss, history.validation_loss]
 
 
 def test_study_table_says_what_is_missing(tmp_path):

@@ -132,7 +132,7 @@ def test_background_is_its_formula(grid):
 
 
 @given(pixels, seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_background_and_bragg_peaks_add_the_same_to_every_image(image, seed):
     """What they add does not depend on what is there."""
     for effect in (background, bragg_peaks):
@@ -278,7 +278,7 @@ def test_long_exposures_converge_to_the_image():
 
 
 @given(pixels, st.floats(0.01, 1e5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_saturation_cuts_what_is_above(image, ceiling):
     """Below the ceiling nothing changes."""
     found = saturation(image, SMALL, ceiling=ceiling)
@@ -361,7 +361,7 @@ def test_gaps_begin_anywhere():
 
 @pytest.mark.parametrize("effect", EFFECTS)
 @given(image=pixels, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_effect_gives_an_image_and_keeps_holes(effect, image, seed):
     """No negative values, NaN stays NaN, the input is untouched, the seed says everything."""
     before = image.copy()
@@ -386,7 +386,7 @@ def test_effects_of_chance_differ_from_seed_to_seed(effect):
 
 @pytest.mark.parametrize("effect", [envelope, blur, beam_stop, gaps])
 @given(image=pixels, seed=seeds, scale=st.floats(1e-3, 1e3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_linear_effects_do_not_mind_the_scale(effect, image, seed, scale):
     """Twice the light, twice the image."""
     one, other = effect(scale * image, SMALL, seed), scale * effect(image, SMALL, seed)

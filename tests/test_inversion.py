@@ -33,7 +33,7 @@ def cosine_series(encoding, opposite, grid, lot_size=None):
     return image
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(2, 5), st.integers(0, 10**6), CELLS, st.sampled_from([None, 25]))
 def test_known_series_is_inverted_exactly(span, seed, grid, lot_size):
     """On whole cells, any span, window and scale, the values come back to 1e-10."""

@@ -14,7 +14,6 @@ from xrlab.crystal.lattice import realised_correlations
 from xrlab.crystal.samplers import default_cycles
 
 
-@settings(deadline=None)
 @given(arrays(np.int8, (9, 9), elements=st.sampled_from([-1, 1])), st.integers(2, 4))
 def test_realised_correlations_equal_the_sum_over_all_pairs(sites, span):
     """Every c(i, j) is the plain average over the lattice, wrapped round."""
@@ -74,7 +73,7 @@ def test_monte_carlo_reaches_a_target_that_exists(span, size):
     assert (found - target).std() < 3 / size
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(0.05, 0.95), st.integers(4, 30), st.integers(0, 2**32))
 def test_concentration_is_kept(concentration, size, seed):
     """Swaps change neither the number of +1 sites nor what a site can be."""

@@ -56,32 +56,6 @@ def test_one_image_has_no_r2():
         resolutions(2, {}, 1)
 
 
-@pytest.mark.parametrize(
-    ("answer", "begins", "holds"),
-    [
-        (30, "Right", "29 steps"),
-        (29, "Close", "both ends"),
-        (49, "Close", "resolves the whole image"),
-        (50, "Close", "resolves the whole image"),
-        (9, "Not yet", "beyond the span"),
-        (10, "Not yet", "beyond the span"),
-        (24, "Not yet", "23 steps"),
-        (0, "Not yet", "wave"),
-        (64, "Not yet", "fewer would do"),
-        (29.5, "Not yet", "whole"),
-        (..., "Not yet", "dots"),
-        ("nonsense", "Not yet", "could not be used"),
-        (np.inf, "Not yet", "could not be used"),
-        ([30, 31], "Not yet", "could not be used"),
-    ],
-)
-def test_each_answer_gets_its_own_word(answer, begins, holds):
-    """Right, close because of a known mistake, or not yet; never an error."""
-    reply = check_pixels(answer)
-    assert reply.startswith(begins)
-    assert holds in reply
-
-
 def test_order_in_triples_does_not_show():
     """Every triple is fixed, no pair is, and the image is that of coin tosses."""
     sites = three_dot_lattice(200, seed=1)

@@ -116,6 +116,13 @@ def test_notebook_has_one_parameters_cell(path):
     assert [cell.source for cell in tagged] == ['profile = "fast"']
 
 
+@every_notebook
+def test_no_cell_is_repeated(path):
+    """Neither text nor code stands twice in a notebook."""
+    sources = [cell.source for cell in cells(path)]
+    assert [source for source in sources if sources.count(source) > 1] == []
+
+
 # The package and the repository
 
 

@@ -636,7 +636,7 @@ def test_the_largest_image_is_still_read():
         read_image_bytes(header.replace(str(rows + 1).encode(), str(rows).encode()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(set(SEEDS) - {n for n in SEEDS if n.endswith("h5")})), st.integers())
 def test_damaged_files_never_do_harm(name, seed):
     """An image or a ValueError; HDF5 below."""

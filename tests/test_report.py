@@ -287,7 +287,7 @@ def test_cuts_are_means_over_three_lines(result):
     assert through[0].at == STANDARD_GRID.k_values[25]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.01, 100), st.integers(0, 1000))
 def test_scatter_is_the_gain_of_a_counting_detector(gain, seed):
     """Photons times a gain, on a sloping pattern: the variance is gain times the intensity."""

@@ -156,7 +156,7 @@ def test_warm_start_falls_back_where_there_is_no_field():
         simulate(impossible, sampler="gaussian")
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.sampled_from(["gaussian", "growth", "monte_carlo"]), st.integers(0, 2**32))
 def test_same_seed_same_lattice(sampler, seed):
     """A seed decides everything, for every sampler."""

@@ -18,7 +18,7 @@ from xrlab.crystal.spectrum import (
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 8), st.integers(0, 2**32))
 def test_correlations_are_met(span, seed):
     """Every wanted rho, to 1e-8, in at most 40 steps, with a positive spectrum of mean 1."""
@@ -86,7 +86,7 @@ def test_no_other_spectrum_has_more_entropy():
         assert np.log(best + change).mean() < np.log(best).mean()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 4), st.integers(0, 2**32))
 def test_what_cannot_be_had_is_refused_with_a_proof(span, seed):
     """A function that is positive everywhere, with which these correlations have a negative sum."""
