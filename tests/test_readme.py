@@ -1,14 +1,13 @@
 """README, changelog and the pages in docs/: their length, figures, links, commands and code."""
 
-import importlib.util
 import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
-from types import ModuleType
 
 import pytest
+import write_tables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,15 +15,6 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 PUBLISHED = {2: 0.997, 3: 0.986, 4: 0.974}  # R² of the study of 2023, 5000 training images
 
 every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-
-
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    """The script that writes the tables."""
-    spec = importlib.util.spec_from_file_location("write_tables", ROOT / "tools/write_tables.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def card(name: str) -> dict:
@@ -49,11 +39,11 @@ def test_readme_is_short():
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/results.md"])
-def test_tables_are_in_step(name, tool):
+def test_tables_are_in_step(name):
     """The tables are those of the notebooks and cards of today."""
     page = (ROOT / name).read_text(encoding="utf-8")
     assert "<!-- table: " in page
-    assert page == tool.filled(page), "run: python tools/write_tables.py"
+    assert page == write_tables.filled(page), "run: python tools/write_tables.py"
 
 
 @pytest.mark.parametrize("span", PUBLISHED)
@@ -69,9 +59,9 @@ def test_figures_of_simulated_images_are_those_of_the_cards(span):
     ]
 
 
-def test_figures_of_measurements_are_those_of_the_card(tool):
+def test_figures_of_measurements_are_those_of_the_card():
     """R² of the network for measured images and of the best cleaned ΔPDF, rounded."""
-    for name, words in tool.TRIALS.items():
+    for name, words in write_tables.TRIALS.items():
         (row,) = (line for line in README.splitlines() if f"measurements, {words} |" in line)
         test = card("measured")["test"][name]
         figures = [round(test[key], 3) for key in ("r2", "delta_pdf_r2")]
@@ -85,7 +75,7 @@ def test_readme_has_no_other_figures():
     assert re.findall(r"\d+\.\d+|\d+ ?%", prose) == []
 
 
-def test_every_network_of_the_tables_has_its_command(tool):
+def test_every_network_of_the_tables_has_its_command():
     """The page of results names the command on each card."""
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     for path in (ROOT / "xrlab" / "weights").glob("*.json"):
