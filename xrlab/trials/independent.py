@@ -21,7 +21,9 @@ Image = NDArray[np.float64]
 SWEEPS = 200
 
 
-def thermal_lattice(rng: np.random.Generator, size: int = 96) -> NDArray[np.int8]:
+def thermal_lattice(
+    rng: np.random.Generator, size: int = 96, sweeps: int = SWEEPS
+) -> NDArray[np.int8]:
     """Equilibrate an Ising lattice with random couplings by heat-bath flips at kT = 1.
 
     E = -sum J_r s s' over 3 to 7 vectors r of a half-plane, each at most 3 sites long along a and
@@ -33,6 +35,8 @@ def thermal_lattice(rng: np.random.Generator, size: int = 96) -> NDArray[np.int8
     rng : numpy Generator
     size : int
         Sites along each axis, N.
+    sweeps : int
+        Attempts to flip each site.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def thermal_lattice(rng: np.random.Generator, size: int = 96) -> NDArray[np.int8
     coupling = rng.normal(0, 0.5, len(vectors)) / np.hypot(*vectors.T)
     while True:
         sites = rng.choice(np.array([-1, 1], np.int8), (size, size))
-        _heat_bath(sites, vectors, coupling, SWEEPS, rng)
+        _heat_bath(sites, vectors, coupling, sweeps, rng)
         far = np.fft.ifft2(np.abs(np.fft.fft2(sites)) ** 2).real / size**2
         if np.abs(far[size // 4 : -size // 4, size // 4 : -size // 4]).max() < 0.2:
             return sites
