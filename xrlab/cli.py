@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from xrlab.crystal.arrays import Image
     from xrlab.interpretation.result import Interpretation
     from xrlab.measurement.pipeline import Pipeline
 
@@ -215,21 +216,15 @@ def _interpret(chosen: argparse.Namespace) -> int:
         _say(f"correcting: {pipeline}")
         image = pipeline(image)
     _say("interpreting: network, lattice and image from its answer (some seconds)")
-    from threadpoolctl import threadpool_limits
-
-    from xrlab.interpretation.interpret import interpret
-
-    # The matrices are small: on a busy machine, several threads made the fit take 66 s, not 2.
-    with threadpool_limits(1, user_api="blas"):
-        result = interpret(image, chosen.span, kind=chosen.kind, seed=chosen.seed)
-    for warning in result.warnings:
-        _say(f"warning: {warning}")
     from xrlab.interpretation import report
+    from xrlab.interpretation.interpret import interpret
     from xrlab.interpretation.provenance import provenance
     from xrlab.io import files
 
-    origin = provenance(chosen.file, pipeline, chosen.seed, chosen.command)
-    origin["window"] = window
+    result = interpret(image, chosen.span, kind=chosen.kind, seed=chosen.seed)
+    for warning in result.warnings:
+        _say(f"warning: {warning}")
+    origin = provenance(chosen.file, pipeline, chosen.seed, chosen.command) | {"window": window}
     if chosen.report:
         report.save_report(result, chosen.report, origin)
     if chosen.json and chosen.json != "-":
@@ -271,7 +266,7 @@ def _table(result: Interpretation) -> str:
     return "\n".join(lines)
 
 
-def _read(chosen: argparse.Namespace) -> tuple[NDArray[np.float64], str | None]:
+def _read(chosen: argparse.Namespace) -> tuple[Image, str | None]:
     """Read the image; if its h and k are known, a window of it, and which one."""
     from xrlab.io.read import read_stored
     from xrlab.io.section import on_axes

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from xrlab.course.business import STORIES, Story
 from xrlab.course.replies import COUNTED, NO_SHARE, friendly, number, numbers
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.setting import SPAN
 
@@ -145,7 +146,7 @@ def asymmetry(answer: float, image: ArrayLike) -> str:
     value = number(answer)
     spread = array.std()
 
-    def change(turned: NDArray[np.float64]) -> float:
+    def change(turned: Floats) -> float:
         return float(np.sqrt(np.mean((array - turned) ** 2)))
 
     expected = change(array[::-1, ::-1]) / spread

@@ -9,9 +9,10 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from xrlab.course.progress import record_in_notebook
+from xrlab.crystal.arrays import Floats
 
 NO_SHARE = "Not yet: a share is a number from 0 to 1."
 
@@ -56,7 +57,7 @@ def _words(error: Exception) -> str:
         return type(error).__name__
 
 
-def numbers(answer: ArrayLike) -> NDArray[np.float64]:
+def numbers(answer: ArrayLike) -> Floats:
     """Return an answer as an array of real numbers, or raise ValueError."""
     values = np.asarray(answer, dtype=float)
     if np.isnan(values).any():

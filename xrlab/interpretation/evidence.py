@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter
 
+from xrlab.crystal.arrays import Floats, Mask
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import BRAGG_RADIUS
 from xrlab.inference.delta_pdf import delta_pdf
@@ -98,11 +99,11 @@ class Cut:
     along: str
     across: str
     at: float
-    q: NDArray[np.float64]
-    measured: NDArray[np.float64]
-    error: NDArray[np.float64]
-    simulated: NDArray[np.float64]
-    fitted: NDArray[np.float64] | None
+    q: Floats
+    measured: Floats
+    error: Floats
+    simulated: Floats
+    fitted: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,7 @@ class Evidence:
     result: Interpretation
 
     @cached_property
-    def counts(self) -> NDArray[np.bool_]:
+    def counts(self) -> Mask:
         """Pixels on which images are compared: measured, outside the discs of Bragg peaks.
 
         Raises
@@ -126,7 +127,7 @@ class Evidence:
             If there is none.
         """
         outside = self.result.grid.distance_to_bragg() >= BRAGG_RADIUS
-        where: NDArray[np.bool_] = outside & np.isfinite(self.result.measured)
+        where: Mask = outside & np.isfinite(self.result.measured)
         if not where.any():
             raise ValueError(
                 f"every measured pixel is nearer than {BRAGG_RADIUS} r.l.u. to a Bragg position: "
@@ -135,7 +136,7 @@ class Evidence:
         return where
 
     @cached_property
-    def simulated(self) -> NDArray[np.float64]:
+    def simulated(self) -> Floats:
         """The re-simulated image in the units of the measured one.
 
         That of a measured image is E S + B and in its units already; one in Laue units is brought
@@ -148,7 +149,7 @@ class Evidence:
         return simulated * (self.result.measured[where].mean() / simulated[where].mean())
 
     @cached_property
-    def residual(self) -> NDArray[np.float64]:
+    def residual(self) -> Floats:
         """Measured minus simulated, in units of the measured mean; NaN where `counts` is False."""
         difference = self.result.measured - self.simulated
         mean = self.result.measured[self.counts].mean()
@@ -246,9 +247,9 @@ def scatter(image: ArrayLike) -> float:
 def _cut(
     along: str,
     across: str,
-    q: NDArray[np.float64],
+    q: Floats,
     at: float,
-    images: dict[str, NDArray[np.float64]],
+    images: dict[str, Floats],
     row: int,
     phi: float,
 ) -> Cut:
@@ -262,7 +263,7 @@ def _cut(
     )
 
 
-def _mean(strip: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean(strip: Floats) -> Floats:
     """Mean of the measured pixels of every column; NaN where there is none."""
     seen = np.isfinite(strip)
     number = seen.sum(axis=0)

@@ -8,13 +8,11 @@ from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
 from xrlab.inference.physical_fit import PhysicalFit
-
-Image = NDArray[np.float64]
 
 Status = Literal["explained", "in part", "not explained"]
 
@@ -81,9 +79,9 @@ def examine(
     image: Image,
     grid: ReciprocalGrid,
     fit: PhysicalFit,
-    mean: NDArray[np.float64],
-    error: NDArray[np.float64],
-    turned: NDArray[np.float64],
+    mean: Floats,
+    error: Floats,
+    turned: Floats,
 ) -> list[Finding]:
     """Check a measured image and the two answers to it.
 
@@ -184,7 +182,7 @@ def examine(
     return [finding for finding in findings if np.isfinite(finding.value)]
 
 
-def precision(error: NDArray[np.float64]) -> Finding:
+def precision(error: Floats) -> Finding:
     """Check that the stated standard errors, shape (span^2 - 1,), are small enough to be of use."""
     names = np.array(component_names(isqrt(error.size + 1)))[error > VAGUE]
     return Finding(
@@ -198,9 +196,7 @@ def precision(error: NDArray[np.float64]) -> Finding:
     )
 
 
-def examine_clean(
-    image: Image, mean: NDArray[np.float64], error: NDArray[np.float64]
-) -> list[Finding]:
+def examine_clean(image: Image, mean: Floats, error: Floats) -> list[Finding]:
     """Check a simulated image and the answer of its network, shape (span^2 - 1,)."""
     unmeasured = float(np.isnan(image).mean())
     names = np.array(component_names(isqrt(mean.size + 1)))[np.abs(mean) > 1 + 2 * error]
@@ -315,7 +311,7 @@ def repeats(image: Image, fit: PhysicalFit, grid: ReciprocalGrid) -> tuple[float
     return float(np.clip(turned / own, -1, 1)), float(np.clip(_mean(cells) / own, -1, 1))
 
 
-def _mean(x: NDArray[np.float64]) -> float:
+def _mean(x: Floats) -> float:
     return float(np.nanmean(x)) if np.isfinite(x).any() else np.nan
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Image
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
@@ -71,7 +72,7 @@ def interpret(
 
 
 def _interpret_simulated(
-    image: NDArray[np.float64], span: int, grid: ReciprocalGrid, seed: int
+    image: Image, span: int, grid: ReciprocalGrid, seed: int
 ) -> Interpretation:
     """Apply the network for clean images, and simulate a crystal with its answer."""
     corrected = prepared(image[None])
@@ -94,9 +95,7 @@ def _interpret_simulated(
     )
 
 
-def _interpret_measured(
-    image: NDArray[np.float64], span: int, grid: ReciprocalGrid, seed: int
-) -> Interpretation:
+def _interpret_measured(image: Image, span: int, grid: ReciprocalGrid, seed: int) -> Interpretation:
     """Apply network and fit, check their answers, and simulate the crystal of the fit."""
     views = np.stack([image, image[::-1, ::-1], image.T, image.T[::-1, ::-1]])
     reading = measured_kind.read(views, span)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names
 from xrlab.drawing import svg
 from xrlab.drawing.png import SIGNED, SITES, palette
@@ -136,7 +136,7 @@ def number(value: float | None, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def _neighbours(n: int, span: int, values: NDArray[np.float64], errors: NDArray[np.float64]) -> str:
+def _neighbours(n: int, span: int, values: Floats, errors: Floats) -> str:
     value, error = float(values[n]), float(errors[n])
     if abs(value) <= 2 * error:
         word = "show no preference beyond the error"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Floats, Image, Singles
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.crystal.lattice import Lattice
@@ -57,15 +57,15 @@ class Interpretation:
     """
 
     encoding: Encoding
-    standard_error: NDArray[np.float64]
-    measured: NDArray[np.float64]
-    corrected: NDArray[np.float64]
+    standard_error: Floats
+    measured: Image
+    corrected: Image
     lattice: Lattice
-    simulated: NDArray[np.float32]
+    simulated: Singles
     grid: ReciprocalGrid
     kind: Kind
     seed: int
-    network_error: NDArray[np.float64]
+    network_error: Floats
     fit: PhysicalFit | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -90,11 +90,11 @@ class Interpretation:
         return image_r2(self.measured, self.simulated, self.evidence.counts)
 
     @property
-    def covariance(self) -> NDArray[np.float64]:
+    def covariance(self) -> Floats:
         """Covariance of ``encoding.vector``, shape (span^2 - 1, span^2 - 1); diagonal so far."""
         return np.diag(self.standard_error**2)
 
-    def sample(self, n: int, seed: int | np.random.Generator = 0) -> NDArray[np.float64]:
+    def sample(self, n: int, seed: int | np.random.Generator = 0) -> Floats:
         """Draw vectors from the normal distribution of mean ``encoding.vector`` and `covariance`.
 
         Parameters

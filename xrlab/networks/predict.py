@@ -6,8 +6,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import vector_length
 from xrlab.crystal.grid import STANDARD_GRID, as_image
 from xrlab.crystal.setting import STUDY
@@ -24,7 +25,7 @@ Kind = Literal["measured", "simulated"]
 
 def predict(
     images: ArrayLike, span: int = 4, kind: Kind = "measured", lot_size: int | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Estimate the encodings of a stack of images with a shipped network.
 
     Parameters
@@ -100,15 +101,13 @@ def check_kind(kind: str, lot_size: int | None = None) -> None:
         )
 
 
-def prepared(images: NDArray[np.float64]) -> NDArray[np.float64]:
+def prepared(images: Floats) -> Floats:
     """Fill the gaps of clean images, shape (n, 64, 64), and divide each by its mean."""
     whole = filled(images)
     return whole / whole.mean(axis=(1, 2), keepdims=True)
 
 
-def read_simulated(
-    inputs: NDArray[np.float64], span: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def read_simulated(inputs: Floats, span: int) -> tuple[Floats, Floats]:
     """Return mean and standard error for a stack of `prepared` clean images."""
     model, card = _model(span)
     mean = run_model(model, inputs).astype(np.float64)
