@@ -287,4 +287,4 @@ def test_checks_of_a_clean_image():
     assert gaps.value == 1 / 8
     assert "12.5%" in gaps.sentence
     assert not beyond.ok
-    assert "c(1, 0) came out" in beyond.sentence
+    assert "estimate of c(1, 0) was" in beyond.sentence

@@ -143,7 +143,7 @@ def examine(
             DETAIL,
             "≥",
             f"Detail in neighbouring cells agrees to {periodicity:.0%} after form factor and "
-            f"background are taken out; the model wants it to repeat.",
+            f"background are taken out; the model requires it to repeat.",
         ),
         Finding(
             "positivity",
@@ -190,7 +190,8 @@ def precision(error: Floats) -> Finding:
         float(error.max()),
         VAGUE,
         "≤",
-        f"this image says little of {', '.join(names)}: the standard error is above {VAGUE}"
+        f"The standard error is above {VAGUE} for {', '.join(names)}: the image hardly determines "
+        f"these values."
         if names.size
         else f"The largest standard error is {error.max():.2f}.",
     )
@@ -206,8 +207,8 @@ def examine_clean(image: Image, mean: Floats, error: Floats) -> list[Finding]:
             unmeasured,
             0.0,
             "≤",
-            f"{unmeasured:.1%} of the image is unmeasured and was filled with guesses that the "
-            f"standard errors do not count"
+            f"{unmeasured:.1%} of the image is unmeasured and was filled with estimates; the "
+            f"standard errors do not include their errors."
             if unmeasured
             else "Every pixel was measured.",
         ),
@@ -216,8 +217,8 @@ def examine_clean(image: Image, mean: Floats, error: Floats) -> list[Finding]:
             float((np.abs(mean) - 2 * error).max()),
             1.0,
             "≤",
-            f"{', '.join(names)} came out beyond -1 or 1, where no correlation can be, and was set "
-            f"back: the image is unlike any of the training"
+            f"The estimate of {', '.join(names)} was beyond -1 or 1, where no correlation can lie, "
+            f"and was set to that limit: the image is unlike those of the training."
             if names.size
             else "Within twice their errors, all values lie between -1 and 1.",
         ),
@@ -284,9 +285,9 @@ def _covariance(x: Image) -> float:
 
 
 def repeats(image: Image, fit: PhysicalFit, grid: ReciprocalGrid) -> tuple[float, float]:
-    """Correlation of (I - B) / E with itself turned half round, and one cell on; noise is kept out.
+    """Correlate (I - B) / E with itself turned half round, and shifted by one cell, without noise.
 
-    Each covariance is divided by that of pixels next to each other, to which counting noise adds
+    Each covariance is divided by that of neighbouring pixels, to which counting noise adds
     nothing. NaN where no two such pixels were measured.
     """
     pattern = (image - fit.background) / fit.envelope

@@ -1,4 +1,4 @@
-"""What is needed to repeat an interpretation: file, corrections, command and versions."""
+"""The origin of an interpretation, for repeating it: file, corrections, command and versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xrlab.measurement.pipeline import Pipeline
 
 
-# What the numbers depend on. A version is looked up, nothing is imported for it.
+# Packages on which the numbers depend. Their versions are looked up without an import.
 PACKAGES = (
     *("xrlab", "keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "scipy", "numba"),
     *("scikit-image", "fabio", "h5py", "tifffile"),
@@ -28,18 +28,18 @@ def provenance(
     seed: int = 0,
     command: str | None = None,
 ) -> dict[str, Any]:
-    """Collect what is needed to repeat an interpretation.
+    """Collect file, corrections, command and versions, with which to repeat an interpretation.
 
     Parameters
     ----------
     path : path, optional
-        Of the image's file: its name and SHA-256 are kept, not its folder.
+        File of the image; its name and SHA-256 are kept, not its folder.
     pipeline : Pipeline or its text, optional
-        The corrections that went before.
+        The corrections applied before.
     seed : int
         As given to `xrlab.interpret`.
     command : str, optional
-        What to type to do it again.
+        The command line that repeats it.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""An interpretation as JSON, as CSV, and as a report: one HTML page that needs nothing but itself.
+"""An interpretation as JSON, as CSV, and as a report: one self-contained HTML page.
 
-A page holds no script and loads nothing: its pictures are part of it, and a policy in its head
-forbids the rest. Every word that comes from outside, such as the name of a file, is escaped.
+The page has no scripts and loads nothing: its pictures are embedded, and a content security policy
+forbids anything else. All text from outside, such as the name of a file, is escaped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def to_json(result: Interpretation, provenance: Mapping[str, Any] | None = None)
 
 
 def to_csv(result: Interpretation) -> str:
-    """Write one row for each correlation, every digit kept; empty where a method gives nothing."""
+    """Write one row for each correlation, in full precision; empty where a method gives nothing."""
     text = StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
@@ -90,7 +90,7 @@ def save_report(
 ) -> Path:
     """Write a report to a file that ends in .html, .json or .csv.
 
-    The file appears when it is complete: a full disk or a kill leaves an older one as it was.
+    The file is replaced when the new one is complete, so a failure leaves an older one as it was.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def save_report(
 def answer(result: Interpretation) -> str:
     """Write the answer as one sentence: what nearest neighbours do, with errors.
 
-    A correlation beyond twice its standard error counts as seen.
+    A correlation beyond twice its standard error counts as significant.
     """
     span, values = result.encoding.span, result.encoding.vector
     b, a = (_neighbours(n, span, values, result.standard_error) for n in (0, span - 1))
@@ -174,9 +174,7 @@ def _panels(result: Interpretation) -> str:
     figures = [
         _figure(
             "measured" if result.kind == "measured" else "given",
-            svg.heat_map(
-                result.measured, "The image as it came: intensity against h and k.", **place
-            ),
+            svg.heat_map(result.measured, "The given image: intensity against h and k.", **place),
             f"{missing:.1%} unmeasured, hatched." if missing else "",
         ),
         _figure(
@@ -311,7 +309,7 @@ def _methods(result: Interpretation) -> str:
     plot = report_pictures.values_plot(
         rows,
         result.encoding.span,
-        "Every correlation as network, fit and Fourier inversion read it; the numbers are in the "
+        "Every correlation estimated by network, fit and Fourier inversion; the numbers are in the "
         "table below.",
     )
     return f'{_agreement(result)}{plot}<p class="legend">{"".join(entries)}</p>{table}'

@@ -33,7 +33,7 @@ class Interpretation:
         Of each value of ``encoding.vector``. Made wider where network and fit differ in an image
         that is explained in part only, and at least 0.3 where it is not explained.
     measured : float array
-        The image as it came, NaN where unmeasured.
+        The given image, NaN where unmeasured.
     corrected : float array
         The crystal's own pattern S, mean 1. For kind "simulated" the image with its gaps filled,
         which is the network's input; for "measured" the network's estimate, without form factor,
