@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from xrlab.course import business
+from xrlab.course import business, study
 from xrlab.course.business import PUBLISHED, STORIES, Plan
 from xrlab.course.figures import business as figures
 from xrlab.widgets.business import BusinessExplorer
@@ -44,6 +44,28 @@ def test_published_totals_to_the_dollar(name):
         assert plan.net_income == by_hand == total
     assert story.advantage / PUBLISHED[0] == pytest.approx(0.516, abs=5e-4)
     assert sum(business.bridge(story).values()) == story.advantage == 102_100_002
+
+
+def test_published_lines_add_up():
+    """Every line is units times dollars, but for 20,000 simulated images at $2 in all."""
+    lines = study.PUBLISHED["business"]
+    for n, net_income in enumerate(PUBLISHED):
+        assert sum(line["total"][n] for line in lines) == net_income
+        for line in lines:
+            product = line["units"][n] * line["dollars"][n]
+            simulated = line["resource"] == "simulated data collection"
+            assert line["total"][n] - product == (2 if simulated and n else 0)
+
+
+def test_published_table_shows_every_line():
+    """With its units, totals and dollars per unit; a bare dollar sign would begin a formula."""
+    table = figures.published_table()
+    assert table.count("\n") == len(study.PUBLISHED["business"]) + 2
+    assert (
+        r"| raw X-ray data collection | 40 | −\$800,000 | 200 | −\$4,000,000 | −\$20,000 |" in table
+    )
+    assert r"| **\$197,850,000** | | **\$299,950,002** |" in table
+    assert not re.search(r"(?<!\\)\$", table)
 
 
 def test_account_with_errors_is_the_mean_of_played_years():
@@ -319,7 +341,7 @@ def test_account_is_an_accessible_table():
 
 
 def test_story_table_says_what_is_published():
-    """Inputs are ours, only the totals are the study's; changed inputs no longer claim them."""
+    """A story's inputs are ours, its totals the study's; with other inputs it does not say so."""
     story = STORIES["cheaper analysis"]
     table = figures.story_table(story)
     assert table.count("our assumption") == 5

@@ -1,9 +1,9 @@
 """The business case of reading crystals by a network: a yearly account that can be questioned.
 
-The study of 2023 ends with a table of units per year and costs, without and with a network. Known
-here are its two totals, the net incomes in `PUBLISHED`. Everything else in this module is an
-assumption of ours, chosen so that the totals come out to the dollar, and `STORIES` holds three
-different choices that do. Amounts are dollars per year unless a docstring says otherwise.
+The study of 2023 ends with a table of units and dollars per year, without and with a network, of
+which `study.PUBLISHED` holds every line. The accounts in this module are simpler ones of ours: each
+choice in `STORIES` gives the published net incomes, `PUBLISHED`, to the dollar, and all its other
+amounts are our assumptions. Amounts are dollars per year unless a docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import erf
 
+from xrlab.course import study
 from xrlab.crystal.arrays import Floats
 
-# Net income without and with the network: all that is known of the published table.
-PUBLISHED = (197_850_000, 299_950_002)
+# Published net income without and with the network.
+PUBLISHED = tuple(study.PUBLISHED["net_income"])
+
 SHARES = ("error_rate", "noticed", "false_alarm")
 
 

@@ -30,10 +30,6 @@ SPANS = (2, 3, 4)
 # How the row with the true encoding is called, beside "span 2", "span 3", ...
 TRUTH = "true encoding"
 
-# Published for one image, spans 2, 3, 4, against the image itself (the study of 2023).
-PUBLISHED_R2 = (-0.034, 0.113, 0.675)
-PUBLISHED_MSE = (0.309, 0.265, 0.097)
-
 # Further realisations of the true encoding, of which the mean stands for the expected image.
 COPIES = 4
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from xrlab.course import study
 from xrlab.course.business import PUBLISHED, STORIES, Story, Swing
 from xrlab.crystal.arrays import Reals
 from xrlab.drawing.plots import BELOW, add_curve
@@ -116,6 +117,23 @@ def account_html(account: Account) -> str:
         f'<svg width="600" height="66" role="img" style="font-size: 13px; fill: currentColor" '
         f'aria-label="Net income today and with the network: {described}">{bars}</svg>'
     )
+
+
+def published_table() -> str:
+    """Write the published business case as a Markdown table, line by line."""
+    rows = [
+        "| resource | units, today | total | units, with the network | total | per unit |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for line in study.PUBLISHED["business"]:
+        today, network = (
+            f"{units:,} | {dollars(total)}"
+            for units, total in zip(line["units"], line["total"], strict=True)
+        )
+        rows.append(f"| {line['resource']} | {today} | {network} | {dollars(line['dollars'][1])} |")
+    today, network = (f"**{dollars(total)}**" for total in PUBLISHED)
+    rows.append(f"| **net income** | | {today} | | {network} | |")
+    return "\n".join(rows).replace("$", DOLLAR)
 
 
 def story_table(story: Story) -> str:
