@@ -19,7 +19,7 @@ import zarr
 from tests.faults import needs_sigkill, python, wait_for
 from xrlab import ReciprocalGrid, generate
 from xrlab.crystal.setting import Setting
-from xrlab.datasets import dataset, layout, store
+from xrlab.datasets import layout, store
 from xrlab.datasets.dataset import make_sample
 from xrlab.datasets.store import NotEnoughSpaceError, estimate, generate_to, open_data_set
 
@@ -148,9 +148,9 @@ def test_image_of_zeros_counts_as_written(tmp_path, monkeypatch):
     """What looks like nothing is something: only NaN marks a sample that was never made."""
     nothing = SimpleNamespace(vector=np.zeros(3))
     sample = np.zeros((16, 16), np.float32), nothing, nothing
-    monkeypatch.setattr(dataset, "make_sample", lambda *_: sample)
+    monkeypatch.setattr(store, "make_sample", lambda *_: sample)
     assert not make(tmp_path)[:].images.any()
-    monkeypatch.setattr(dataset, "make_sample", None)
+    monkeypatch.setattr(store, "make_sample", None)
     make(tmp_path)
 
 
@@ -363,7 +363,7 @@ def test_changed_code_is_noticed(copy, monkeypatch):
         image, *encodings = make_sample(*arguments)
         return image + 0.1, *encodings
 
-    monkeypatch.setattr(dataset, "make_sample", brighter)
+    monkeypatch.setattr(store, "make_sample", brighter)
     make(copy)
     (copy / "images" / "c.2.0.0").unlink()
     with pytest.raises(ValueError, match=r"begun with xrlab .* sample 0 comes out otherwise"):
@@ -411,7 +411,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
         used.append(psutil.Process().memory_info().rss)
         return rng.random((64, 64), np.float32), vector, vector
 
-    monkeypatch.setattr(dataset, "make_sample", fast)
+    monkeypatch.setattr(store, "make_sample", fast)
     make(tmp_path / "short", 800, setting=Setting(), chunk=64, n_jobs=2)
     before = max(used)
     make(tmp_path / "long", 8000, setting=Setting(), chunk=64, n_jobs=2)

@@ -16,6 +16,8 @@ from importlib.resources import files
 
 import yaml
 
+from xrlab.drawing.tables import markdown_table
+
 # Where the notebooks find the glossary.
 GLOSSARY = "../docs/glossary.md"
 
@@ -259,14 +261,17 @@ def cheat_sheet_markdown() -> str:
         "Each name links to the [glossary](glossary.md).",
     ]
     for group, members in _groups(sheet=True):
-        lines += ["", f"## {group}", "", "| term | symbol | in short |", "|---|---|---|"]
-        lines += [
-            f"| [{_plain(term.term)}](glossary.md#{term.id}) | {_cell(term.symbol)} | "
-            f"{_cell(_formula_and_unit(term))} |"
+        rows = [
+            (
+                f"[{_plain(term.term)}](glossary.md#{term.id})",
+                _cell(term.symbol),
+                _cell(_formula_and_unit(term)),
+            )
             for term in members
         ]
-    lines += ["", "## Commands", "", "| `xrlab.` … | gives |", "|---|---|"]
-    lines += [f"| `{command}` | {_cell(what)} |" for command, what in COMMANDS.items()]
+        lines += ["", f"## {group}", "", markdown_table(["term", "symbol", "in short"], rows)]
+    commands = [(f"`{command}`", _cell(what)) for command, what in COMMANDS.items()]
+    lines += ["", "## Commands", "", markdown_table(["`xrlab.` …", "gives"], commands)]
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from xrlab.drawing.tables import markdown_table
+from xrlab.io.files import write
+
 # In the folder of the notebooks. Delete it to begin anew.
 FILE = "my_progress.json"
 
@@ -62,11 +65,8 @@ def record(check: str, reply: str, folder: str | Path = ".") -> None:
         before = entries.get(check, Entry(state, 0))
         best = max(before.best, state, key=STATES.index)
         entries[check] = Entry(best, before.tries + 1)
-        path = Path(folder) / FILE
         text = json.dumps({name: vars(entry) for name, entry in entries.items()}, indent=1)
-        unfinished = path.with_suffix(".tmp")
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        write(Path(folder) / FILE, text + "\n")
 
 
 def record_in_notebook(check: str, reply: str) -> None:
@@ -104,14 +104,14 @@ def summary(folder: str | Path = ".") -> str:
     | 0 | how many neighbours are alike? | not tried |
     """
     entries = read(folder)
-    rows = ["| notebook | exercise | so far |", "|---|---|---|"]
+    rows = []
     for check, (notebook, asked) in EXERCISES.items():
         entry = entries.get(check)
         words = "not tried"
         if entry is not None:
             sign = "✓ " if entry.best == "right" else ""
             words = f"{sign}{entry.best} ({entry.tries} {'try' if entry.tries == 1 else 'tries'})"
-        rows.append(f"| {notebook} | {asked} | {words} |")
+        rows.append((notebook, asked, words))
     solved = [check in entries and entries[check].best == "right" for check in EXERCISES]
     if all(solved):
         verdict = f"All {len(solved)} exercises are right. You have done the whole course."
@@ -120,4 +120,5 @@ def summary(folder: str | Path = ".") -> str:
         verdict = (
             f"{sum(solved)} of {len(solved)} are right. The next open one: notebook {notebook}."
         )
-    return "\n".join([*rows, "", verdict])
+    table = markdown_table(("notebook", "exercise", "so far"), rows)
+    return f"{table}\n\n{verdict}"

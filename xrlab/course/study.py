@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from xrlab.drawing.tables import markdown_table
 from xrlab.networks.backend import WEIGHTS
 from xrlab.training.checkpoints import History
 
@@ -98,15 +99,15 @@ def study_table(folder: Path = WEIGHTS) -> str:
     The columns with a star are on the first test images of each card, on which maximum likelihood,
     the slowest method, was asked too; the others are on all test images.
     """
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    rows = []
     for row in ROWS:
         published = f"{row.published:.3f}" if row.published is not None else "–"
         published += " †" if row.leak else ""
         card = read_card(row.card, folder)
         images = row.images or (card["draws"] * sum(card["samples"]["train"]) if card else 0)
         cells = [row.network, str(row.span), f"{images:,}" if images else "–", published]
-        lines.append("| " + " | ".join(cells + _figures(card)) + " |")
-    return "\n".join(lines)
+        rows.append(cells + _figures(card))
+    return markdown_table(COLUMNS, rows)
 
 
 def _figures(card: dict[str, Any] | None) -> list[str]:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xrlab.crystal.encoding import Distribution
+import numpy as np
+
+from xrlab.crystal.arrays import Singles, Sites
+from xrlab.crystal.diffraction import diffraction_image
+from xrlab.crystal.encoding import Distribution, Encoding
 from xrlab.crystal.grid import ReciprocalGrid
+from xrlab.crystal.lattice import Lattice, simulate
 from xrlab.crystal.samplers import Start
 
 SPAN = 4
@@ -36,6 +41,14 @@ class Setting:
     grid: ReciprocalGrid = field(default_factory=ReciprocalGrid)
     targets: Distribution = "realisable"
     start: Start | None = None
+
+    def simulate(self, target: Encoding, seed: int | np.random.Generator = 0) -> Lattice:
+        """Simulate a lattice of this size by this sampler."""
+        return simulate(target, self.size, self.sampler, seed, start=self.start)
+
+    def image(self, lattice: Lattice | Sites, seed: int | np.random.Generator = 0) -> Singles:
+        """Return the diffraction image of a lattice on this grid, with these lots."""
+        return diffraction_image(lattice, self.grid, self.lot_size, self.lots, seed)
 
     def __str__(self) -> str:
         return f"{self.size}/{self.lot_size}/{self.lots} {self.sampler}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import fft
-from scipy.special import gammaln, polygamma
+from scipy.special import polygamma
 
 from xrlab.crystal.arrays import Floats, Integers, Reals
 from xrlab.crystal.diffraction import correlation_image, expected_image
@@ -22,10 +22,7 @@ from xrlab.crystal.spectrum import NotRealisableError
 def effective_lots(size: int, lot_size: int, lots: int) -> float:
     """Count the independent lots that would be as noisy as these overlapping ones.
 
-    Two windows at random places of a periodic N x N lattice of independent sites share a part, and
-    their intensities have a correlation of p^2, p = sum_d max(1 - |d|/L, 0)^2 / N over the
-    displacements d along one axis. The mean of M of them has a relative variance of
-    (1 + (M - 1) p^2) / M.
+    Their number is 1 / `expected_grain` squared, as independent lots have a grain of 1 / sqrt(M).
 
     Parameters
     ----------
@@ -44,9 +41,7 @@ def effective_lots(size: int, lot_size: int, lots: int) -> float:
             f"lots are at most half as wide as the lattice, and at least 1; "
             f"got {lots} of {lot_size} x {lot_size} sites in {size} x {size}"
         )
-    distance = np.arange(-lot_size, lot_size + 1)
-    p = ((1 - np.abs(distance) / lot_size) ** 2).sum() / size
-    return float(lots / (1 + (lots - 1) * p**2))
+    return expected_grain(size, lot_size, lots) ** -2
 
 
 def speckle_density(intensity: ArrayLike, lots: float, expected: ArrayLike = 1.0) -> Floats:
@@ -74,10 +69,10 @@ def speckle_density(intensity: ArrayLike, lots: float, expected: ArrayLike = 1.0
     >>> speckle_density([1.0, 2.0], lots=1).round(4)  # exp(-1), exp(-2)
     array([0.3679, 0.1353])
     """
+    from scipy.stats import gamma  # imported here: it takes half a second
+
     values, mean = np.asarray(intensity, float), np.ravel(np.asarray(expected, float))
-    ratio = values[..., None] / mean
-    log_density = (lots - 1) * np.log(ratio) - lots * ratio + lots * np.log(lots) - gammaln(lots)
-    return (np.exp(log_density) / mean).mean(axis=-1)
+    return gamma.pdf(values[..., None], lots, scale=mean / lots).mean(axis=-1)
 
 
 def speckle_contrast(lots: float) -> float:

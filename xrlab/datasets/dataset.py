@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, pairwise
 
 import numpy as np
-from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from xrlab.crystal.arrays import Singles
-from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, vector_length
-from xrlab.crystal.lattice import Lattice, simulate
+from xrlab.crystal.lattice import Lattice
 from xrlab.crystal.setting import Setting
+from xrlab.datasets.parallel import in_parallel
 
 # Samples handed to a worker at once: about a second of work, so that the progress bar moves and
 # the cost of handing over is small.
@@ -59,17 +58,21 @@ class DataSet:
         ValueError
             If the parts together are larger than the set, or one is empty.
         """
-        if min(sizes, default=0) < 1 or sum(sizes) > len(self):
-            raise ValueError(
-                f"cannot cut {len(self)} samples into parts of {', '.join(map(str, sizes))}"
-            )
-        ends = np.cumsum(sizes)
-        return tuple(self[end - size : end] for size, end in zip(sizes, ends.tolist(), strict=True))
+        return tuple(self[start:end] for start, end in part_ends(len(self), sizes))
 
     @property
     def span(self) -> int:
         """Side of the encodings."""
         return math.isqrt(self.encodings.shape[1] + 1)
+
+
+def part_ends(n_samples: int, sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """First sample of each part, and the one after its last; ValueError if they do not fit."""
+    if min(sizes, default=0) < 1 or sum(sizes) > n_samples:
+        raise ValueError(
+            f"cannot cut {n_samples} samples into parts of {', '.join(map(str, sizes))}"
+        )
+    return list(pairwise(accumulate(sizes, initial=0)))
 
 
 def join(parts: Sequence[DataSet]) -> DataSet:
@@ -130,14 +133,19 @@ class Simulated:
 def make_lattice(
     span: int, seed: int, index: int, setting: Setting = Setting()
 ) -> tuple[Lattice, np.random.Generator]:
-    """Simulate the lattice of sample `index` of the data set `seed`, and what chance comes next."""
+    """Simulate the lattice of sample `index`; the generator returned then draws the lots."""
     rng = np.random.default_rng([seed, index])
+    return setting.simulate(draw_target(span, rng, setting), rng), rng
+
+
+def draw_target(
+    span: int, rng: np.random.Generator, setting: Setting, largest: float = 0.9
+) -> Encoding:
+    """Draw the target of a sample; of growth r and s of r^i s^j up to the largest, either sign."""
     if setting.sampler == "growth":
-        along_a, along_b = rng.uniform(-0.9, 0.9, 2)
-        target = Encoding.product(along_a, along_b, span)
-    else:
-        target = Encoding.random(span, rng, setting.targets)
-    return simulate(target, setting.size, setting.sampler, rng, start=setting.start), rng
+        along_a, along_b = rng.uniform(-largest, largest, 2)
+        return Encoding.product(along_a, along_b, span)
+    return Encoding.random(span, rng, setting.targets)
 
 
 def make_sample(
@@ -148,8 +156,7 @@ def make_sample(
     The result depends on the arguments alone, never on what other samples are made.
     """
     lattice, rng = make_lattice(span, seed, index, setting)
-    image = diffraction_image(lattice, setting.grid, setting.lot_size, setting.lots, rng)
-    return image, lattice.realised, lattice.target
+    return setting.image(lattice, rng), lattice.realised, lattice.target
 
 
 def generate(
@@ -201,25 +208,11 @@ def generate(
     images = np.empty((n_samples, *setting.grid.shape), np.float32)
     encodings = np.empty((n_samples, n_values), np.float32)
     targets = np.empty((n_samples, n_values), np.float32)
-    end = first + n_samples
-    chunks = [range(i, min(i + CHUNK, end)) for i in range(first, end, CHUNK)]
-    # Nearly all the work is done by compiled code that lets other threads run, so threads serve as
-    # well as processes and need no memory of their own. Linear algebra must not multiply them.
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    with (
-        threadpool_limits(1),
-        tqdm(total=n_samples, desc=f"span {span}", unit=" images", disable=not progress) as bar,
+    title = f"span {span}" if progress else ""
+    make = partial(make_sample, span, seed, setting=setting)
+    indices = range(first, first + n_samples)
+    for i, (image, realised, target) in enumerate(
+        in_parallel(make, indices, n_jobs, title, batch_size=CHUNK)
     ):
-        made = parallel(delayed(_make_chunk)(span, seed, chunk, setting) for chunk in chunks)
-        for chunk, samples in zip(chunks, made, strict=True):
-            for index, (image, realised, target) in zip(chunk, samples, strict=True):
-                i = index - first
-                images[i], encodings[i], targets[i] = image, realised.vector, target.vector
-            bar.update(len(chunk))
+        images[i], encodings[i], targets[i] = image, realised.vector, target.vector
     return DataSet(images, encodings, targets, setting)
-
-
-def _make_chunk(
-    span: int, seed: int, chunk: range, setting: Setting
-) -> list[tuple[Singles, Encoding, Encoding]]:
-    return [make_sample(span, seed, i, setting) for i in chunk]

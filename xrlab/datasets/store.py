@@ -15,13 +15,14 @@ import shutil
 import timeit
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -29,7 +30,7 @@ from tqdm.auto import tqdm
 
 from xrlab.crystal.encoding import vector_length
 from xrlab.crystal.setting import Setting
-from xrlab.datasets.dataset import DataSet, make_sample
+from xrlab.datasets.dataset import DataSet, make_sample, part_ends
 from xrlab.datasets.layout import (
     ARRAYS,
     FORMAT,
@@ -42,6 +43,7 @@ from xrlab.datasets.layout import (
     prepare,
     read,
 )
+from xrlab.datasets.parallel import in_parallel
 
 # Samples in a chunk: 2 MB of standard images and 4 seconds of work, which is all that a worker
 # loses when it is killed.
@@ -118,12 +120,8 @@ class StoredDataSet:
         ValueError
             If the parts together are larger than the set, or one is empty.
         """
-        if min(sizes, default=0) < 1 or sum(sizes) > len(self):
-            raise ValueError(
-                f"cannot cut {len(self)} samples into parts of {', '.join(map(str, sizes))}"
-            )
-        ends = itertools.accumulate(sizes, initial=self.first)
-        return tuple(replace(self, first=a, end=b) for a, b in itertools.pairwise(ends))
+        parts, first = part_ends(len(self), sizes), self.first
+        return tuple(replace(self, first=first + a, end=first + b) for a, b in parts)
 
 
 def generate_to(
@@ -330,26 +328,21 @@ def _make(
 ) -> Iterator[tuple[int, int]]:
     """Make chunks, in any order: the number of samples in each, and of bytes."""
     backend, _ = get_active_backend()
-    parallel = Parallel(
-        n_jobs=n_jobs,
-        prefer="threads",  # as in xrlab.generate
-        return_as="generator_unordered",
-        batch_size=1,
-        pre_dispatch="2 * n_jobs",
-        timeout=PATIENCE if "Dask" in type(backend).__name__ else None,
-    )
-    with threadpool_limits(1):
-        try:
-            yield from parallel(delayed(_make_chunk)(path, c, span, seed, setting) for c in chunks)
-        except multiprocessing.TimeoutError as error:
-            raise TimeoutError(
-                f"no chunk was finished for {PATIENCE} s: are the workers alive, and have they "
-                f"memory enough? Call generate_to again to go on"
-            ) from error
+    make = partial(_make_chunk, path, span, seed, setting)
+    timeout = PATIENCE if "Dask" in type(backend).__name__ else None
+    options: dict[str, Any] = {"batch_size": 1, "pre_dispatch": "2 * n_jobs", "timeout": timeout}
+    options["return_as"] = "generator_unordered"
+    try:
+        yield from in_parallel(make, chunks, n_jobs, **options)
+    except multiprocessing.TimeoutError as error:
+        raise TimeoutError(
+            f"no chunk was finished for {PATIENCE} s: are the workers alive, and have they "
+            f"memory enough? Call generate_to again to go on"
+        ) from error
 
 
 def _make_chunk(
-    path: Path, chunk: range, span: int, seed: int, setting: Setting
+    path: Path, span: int, seed: int, setting: Setting, chunk: range
 ) -> tuple[int, int]:
     threadpool_limits(1)  # for good: in a worker of a cluster, other threads may be at work
     samples = [make_sample(span, seed, index, setting) for index in chunk]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
+from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.speckle import lots_floor
 from xrlab.datasets.dataset import DataSet, make_lattice
+from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.delta_pdf import delta_pdf
 from xrlab.inference.likelihood import maximum_likelihood
 from xrlab.inference.metrics import mean_absolute_error, mean_squared_error, r2_score
@@ -25,10 +27,16 @@ def evaluate(true: Reals, estimate: Reals) -> dict[str, float]:
     }
 
 
+def vectors(read: Callable[[Floats], Encoding], images: Reals, n_jobs: int = -1) -> Floats:
+    """Read every image on several cores and return the vectors, shape (samples, components)."""
+    return np.array([encoding.vector for encoding in in_parallel(read, images, n_jobs)])
+
+
 def delta_pdf_vectors(data: DataSet) -> Floats:
     """Vectors of the baseline, `delta_pdf` with the known lots, for every image of a data set."""
     grid, lot_size = data.setting.grid, data.setting.lot_size
-    return np.array([delta_pdf(image, data.span, grid, lot_size).vector for image in data.images])
+    read = partial(delta_pdf, span=data.span, grid=grid, lot_size=lot_size)
+    return vectors(read, data.images, n_jobs=1)
 
 
 def maximum_likelihood_vectors(data: DataSet, n_jobs: int = -1) -> Floats:
@@ -37,16 +45,14 @@ def maximum_likelihood_vectors(data: DataSet, n_jobs: int = -1) -> Floats:
 
     def read(image: Singles) -> Floats:
         try:
-            found = maximum_likelihood(
+            estimate = maximum_likelihood(
                 image, data.span, setting.grid, setting.lot_size, setting.lots
             )
         except (ValueError, np.linalg.LinAlgError):
             return np.full(data.encodings.shape[1], np.nan)
-        return found.encoding.vector
+        return estimate.encoding.vector
 
-    with threadpool_limits(1):
-        answers = Parallel(n_jobs, prefer="threads")(delayed(read)(each) for each in data.images)
-    return np.array(answers)
+    return np.array(list(in_parallel(read, data.images, n_jobs)))
 
 
 def lots_floors(span: int, seed: int, samples: range, data: DataSet, n_jobs: int = -1) -> Floats:
@@ -69,8 +75,7 @@ def lots_floors(span: int, seed: int, samples: range, data: DataSet, n_jobs: int
         lattice, _ = make_lattice(span, seed, index, setting)
         return lots_floor(lattice, setting.lot_size, setting.lots)
 
-    with threadpool_limits(1):
-        return np.array(Parallel(n_jobs, prefer="threads")(delayed(floor)(i) for i in samples))
+    return np.array(list(in_parallel(floor, samples, n_jobs)))
 
 
 def side_by_side(data: DataSet, answers: Reals, seed: int, first: int) -> dict[str, Any]:

@@ -6,7 +6,6 @@ pipelines.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,11 +19,13 @@ from xrlab.crystal.arrays import Floats, Image, Reals
 from xrlab.crystal.grid import as_image
 from xrlab.crystal.setting import SETTING, SPAN
 from xrlab.datasets.dataset import make_sample
+from xrlab.drawing.tables import markdown_table
 from xrlab.inference.delta_pdf import delta_pdf
 from xrlab.inference.metrics import r2_score
 from xrlab.measurement import effects, filling, instrument
 from xrlab.measurement.filling import fill_unmeasured
 from xrlab.measurement.pipeline import FILTERS, RECOMMENDED, Pipeline
+from xrlab.trials.command import images_and_seed
 from xrlab.trials.trial import Trial, trials
 
 Correction = Callable[[ArrayLike], Image]
@@ -101,31 +102,12 @@ class BiasTable:
 
     def markdown(self) -> str:
         """Write the table in Markdown."""
-        kinds = list(self.before)
-        lines = [
-            "| correction | mean change | RMS | largest | gain | R² "
-            + " | R² ".join(kinds)
-            + " |\n|---|"
-            + "---|" * (4 + len(kinds)),
-            "| (none) | 0 | 0 | 0 | 1 | "
-            + " | ".join(f"{self.before[kind]:.3f}" for kind in kinds)
-            + " |",
-        ]
-        lines += [
-            f"| {row.name} | {row.mean:+.4f} | {row.rms:.4f} | {row.largest:.4f} | {row.gain:.2f} "
-            + "".join(f"| {_figure(row.r2[kind])} " for kind in kinds)
-            + "|"
-            for row in self.rows
-        ]
-        return "\n".join(lines)
+        heads, *rows = self._cells()
+        return markdown_table(heads, rows)
 
     def __str__(self) -> str:
         """Write the table as plain text, in columns."""
-        rows = [
-            [cell.strip() for cell in line.strip("|").split("|")]
-            for line in self.markdown().split("\n")
-            if "---" not in line
-        ]
+        rows = self._cells()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
             "  ".join(
@@ -134,6 +116,18 @@ class BiasTable:
             )
             for row in rows
         )
+
+    def _cells(self) -> list[list[str]]:
+        heads = ["correction", "mean change", "RMS", "largest", "gain"]
+        rows = [
+            heads + [f"R² {kind}" for kind in self.before],
+            ["(none)", "0", "0", "0", "1", *(f"{r2:.3f}" for r2 in self.before.values())],
+        ]
+        for row in self.rows:
+            cells = [row.name, f"{row.mean:+.4f}", f"{row.rms:.4f}", f"{row.largest:.4f}"]
+            cells += [f"{row.gain:.2f}", *(_figure(row.r2[kind]) for kind in self.before)]
+            rows.append(cells)
+        return rows
 
 
 def _figure(r2: float) -> str:
@@ -258,17 +252,8 @@ def bias_table(
             if kind is kinds[0]:
                 change = after - clean
                 gain = float(np.sum(after * clean) / np.sum(clean**2))
-        rows.append(
-            Bias(
-                name,
-                float(change.mean()),
-                float(np.sqrt(np.mean(change**2))),
-                float(np.abs(change).max()),
-                gain,
-                r2,
-                refused,
-            )
-        )
+        mean, rms, largest = change.mean(), np.sqrt(np.mean(change**2)), np.abs(change).max()
+        rows.append(Bias(name, float(mean), float(rms), float(largest), gain, r2, refused))
     return BiasTable(
         tuple(rows),
         {kind.name: r2_score(kind.encodings, before[kind.name]) for kind in kinds},
@@ -289,15 +274,10 @@ def _read(correction: Correction | None, images: Reals) -> Floats:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m xrlab.trials.correction_bias", description=__doc__
-    )
-    parser.add_argument("--images", type=int, default=100, help="of each kind; default: 100")
-    parser.add_argument("--seed", type=int, default=404, help="default: 404")
-    chosen = parser.parse_args(arguments)
+    n_images, seed = images_and_seed("correction_bias", __doc__, 100, 404, arguments)
     corrections = standard_corrections() | round_trips()
     corrections |= {f"recommended: {name}": pipeline for name, pipeline in RECOMMENDED.items()}
-    print(bias_table(corrections, chosen.images, chosen.seed).markdown())
+    print(bias_table(corrections, n_images, seed).markdown())
 
 
 if __name__ == "__main__":

@@ -8,15 +8,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from xrlab.crystal.arrays import Floats, Image
-from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.datasets.dataset import DataSet
+from xrlab.inference.baselines import vectors
 from xrlab.inference.metrics import mean_squared_error, r2_score
 from xrlab.measurement.effects import Effect, Seed
 from xrlab.measurement.instrument import PRESETS, Instrument, stream
@@ -120,12 +119,6 @@ def _clean_network(images: Floats) -> Floats:
     return np.clip(predict(images, 4, kind="simulated")[0], -1, 1)
 
 
-def _by_inversion(read: Callable[[Image], Encoding], images: Floats) -> Floats:
-    with threadpool_limits(1):
-        found = Parallel(-1, prefer="threads")(delayed(read)(each) for each in images)
-    return np.array([each.vector for each in found])
-
-
 @dataclass(frozen=True, eq=False)
 class Curve:
     """How well methods read images that are spoiled in several ways.
@@ -149,8 +142,8 @@ class Curve:
 METHODS: Mapping[str, Method] = {
     "network for measured images": _network,
     "network for clean images": _clean_network,
-    "ΔPDF, Bragg peaks cut": partial(_by_inversion, cut_delta_pdf),
-    "ΔPDF after cleaning": partial(_by_inversion, partial(recommended_delta_pdf, pipeline="box")),
+    "ΔPDF, Bragg peaks cut": partial(vectors, cut_delta_pdf),
+    "ΔPDF after cleaning": partial(vectors, partial(recommended_delta_pdf, pipeline="box")),
 }
 
 

@@ -11,17 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
-from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
-from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.grid import as_image
-from xrlab.crystal.lattice import simulate
 from xrlab.crystal.setting import STUDY, Setting
+from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.metrics import image_r2, mean_squared_error
 from xrlab.networks.predict import predict
 
@@ -143,30 +139,22 @@ def decoded_comparisons(
 
     def simulated(i: int, vector: Floats, m: int) -> Singles:
         rng = np.random.default_rng([seed, i, m])
-        encoding = Encoding.from_vector(vector)
-        lattice = simulate(encoding, setting.size, setting.sampler, rng, start=setting.start)
-        return diffraction_image(lattice, setting.grid, setting.lot_size, setting.lots, rng)
+        return setting.image(setting.simulate(Encoding.from_vector(vector), rng), rng)
 
     def again(i: int) -> tuple[Singles, Singles]:
         own = [simulated(i, vectors[i], m) for m, vectors in enumerate(answers)]
         others = [simulated(i, truth[i], len(answers) + m) for m in range(COPIES)]
         return np.array(own), np.mean(others, axis=0)
 
-    with threadpool_limits(1):
-        parallel = Parallel(n_jobs, prefer="threads", return_as="generator")
-        made = parallel(delayed(again)(i) for i in range(len(stack)))
-        bar = tqdm(made, "simulating", len(stack), unit=" images", disable=not progress)
-        resimulated, expected = (np.array(part) for part in zip(*bar, strict=True))
+    made = in_parallel(again, range(len(stack)), n_jobs, "simulating" if progress else "")
+    resimulated, expected = (np.array(part) for part in zip(*made, strict=True))
     scores = np.array(
         [
             [
-                [
-                    (image_r2(image, each), _image_mse(image, each)),
-                    (image_r2(mean, each), _image_mse(mean, each)),
-                ]
-                for each in several
+                [(score(image, one), score(mean, one)) for one in several]
+                for image, mean, several in zip(stack, expected, resimulated, strict=True)
             ]
-            for image, mean, several in zip(stack, expected, resimulated, strict=True)
+            for score in (image_r2, _image_mse)
         ]
     )
     return Decoded(
@@ -175,10 +163,10 @@ def decoded_comparisons(
         encodings=tuple(answers),
         simulated=resimulated,
         expected=expected,
-        r2=scores[:, :, 0, 0],
-        mse=scores[:, :, 0, 1],
-        r2_expected=scores[:, :, 1, 0],
-        mse_expected=scores[:, :, 1, 1],
+        r2=scores[0, :, :, 0],
+        mse=scores[1, :, :, 0],
+        r2_expected=scores[0, :, :, 1],
+        mse_expected=scores[1, :, :, 1],
     )
 
 

@@ -14,7 +14,6 @@ exposure and the bad pixels.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,9 +23,11 @@ from xrlab.crystal.arrays import Floats, Reals
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.setting import SETTING, SPAN
 from xrlab.datasets.dataset import generate
+from xrlab.drawing.tables import markdown_table
 from xrlab.inference.metrics import r2_score
 from xrlab.measurement.effects import blur
 from xrlab.measurement.instrument import PRESETS, Instrument, Measurement, preset
+from xrlab.trials.command import images_and_seed
 from xrlab.trials.trial import measurements
 
 # Principal components of S, and of E and A. The bound rises with them, ever less: on 20 images of
@@ -148,13 +149,13 @@ def limits(name: str, n_images: int, seed: int = 4711) -> dict[str, float]:
     tested = generate(SPAN, n_images, seed, SETTING, progress=False)
     measured = measurements(name, tested.images, seed)
     answers, _ = predict(np.array([m.image for m in measured]), SPAN, "measured")
-    found = {"network": r2_score(tested.encodings, answers)}
+    bounds = {"network": r2_score(tested.encodings, answers)}
     spread = tested.encodings.var(axis=0)
     for title, laws in {"E and A known": (), LAWS: (factor, added)}.items():
         covariances = [posterior_covariance(m, spectrum, *laws) for m in measured]
         error = np.mean([np.diag(slope.T @ c @ slope) for c in covariances], axis=0) + residual
-        found[title] = float(1 - (error / spread).mean())
-    return found
+        bounds[title] = float(1 - (error / spread).mean())
+    return bounds
 
 
 def _regression(law: Law, images: Reals, encodings: Reals) -> tuple[Floats, Floats]:
@@ -172,18 +173,13 @@ def _regression(law: Law, images: Reals, encodings: Reals) -> tuple[Floats, Floa
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m xrlab.trials.photon_limit", description=__doc__
-    )
-    parser.add_argument("--images", type=int, default=100, help="of each preset; default: 100")
-    parser.add_argument("--seed", type=int, default=4711, help="default: 4711")
-    chosen = parser.parse_args(arguments)
-    print("| trial | network R² | only the laws of E and A known | E and A known |")
-    print("|---|---|---|---|")
+    n_images, seed = images_and_seed("photon_limit", __doc__, 100, 4711, arguments)
+    rows = []
     for name in [name for name in PRESETS if name != "clean"]:
-        found = limits(name, chosen.images, chosen.seed)
-        cells = [f"{found[key]:.3f}" for key in ("network", LAWS, "E and A known")]
-        print("| " + " | ".join([name, *cells]) + " |", flush=True)
+        bounds = limits(name, n_images, seed)
+        rows.append([name, *(f"{bounds[key]:.3f}" for key in ("network", LAWS, "E and A known"))])
+    heads = ["trial", "network R²", "only the laws of E and A known", "E and A known"]
+    print(markdown_table(heads, rows))
 
 
 if __name__ == "__main__":

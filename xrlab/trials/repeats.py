@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
-from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, vector_length
-from xrlab.crystal.lattice import Lattice, simulate
+from xrlab.crystal.lattice import Lattice
 from xrlab.crystal.setting import STANDARD, Setting
 from xrlab.crystal.speckle import ensemble_image, grain, lots_floor, pixel_variance, predicted_r2
 from xrlab.crystal.spectrum import NotRealisableError
+from xrlab.datasets.dataset import draw_target
+from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.delta_pdf import delta_pdf
 from xrlab.inference.likelihood import cramer_rao, maximum_likelihood
 from xrlab.inference.metrics import image_r2, mean_absolute_error, mean_squared_error, r2_score
 
-T = TypeVar("T")
+# Largest r and s of the targets r^i s^j of the sampler "growth".
+LARGEST = 0.7
 
 
 def grain_sweep(
@@ -93,17 +92,17 @@ def realisations(
     vector_length(span)
 
     def make(i: int) -> tuple[Floats, Floats, Singles]:
-        target = _draw(span, np.random.default_rng([seed, i]), setting)
-        wanted, labels, images = target, [], []
+        target = draw_target(span, np.random.default_rng([seed, i]), setting, LARGEST)
+        target_of_copy, labels, images = target, [], []
         for m in range(copies):
-            lattice, image = _realise(wanted, setting, np.random.default_rng([seed, i, m]))
+            lattice, image = _realise(target_of_copy, setting, np.random.default_rng([seed, i, m]))
             labels.append(lattice.realised.vector)
             images.append(image)
             if relabel and m == 0:
-                wanted = lattice.realised
+                target_of_copy = lattice.realised
         return target.vector, np.array(labels), np.array(images)
 
-    made = _each(make, n, f"{setting}", n_jobs, progress)
+    made = in_parallel(make, range(n), n_jobs, f"{setting}" if progress else "")
     targets, labels, images = (np.array(part) for part in zip(*made, strict=True))
     return Realisations(targets, labels, images, setting)
 
@@ -239,7 +238,7 @@ def readings(
 
     def make(i: int) -> tuple[Reals, ...]:
         rng = np.random.default_rng([seed, i])
-        target = encoding or _draw(span, rng, setting)
+        target = encoding or draw_target(span, rng, setting, LARGEST)
         lattice, image = _realise(target, setting, rng)
         return (
             image,
@@ -251,7 +250,7 @@ def readings(
             lots_floor(lattice, lot_size, lots),
         )
 
-    made = _each(make, n, f"{setting}", n_jobs, progress)
+    made = in_parallel(make, range(n), n_jobs, f"{setting}" if progress else "")
     return Readings(*(np.array(part) for part in zip(*made, strict=True)))
 
 
@@ -260,30 +259,14 @@ def rms(values: ArrayLike) -> Floats:
     return np.sqrt(np.mean(np.square(values), axis=0))
 
 
-def _draw(span: int, rng: np.random.Generator, setting: Setting) -> Encoding:
-    if setting.sampler == "growth":
-        along_a, along_b = rng.uniform(-0.7, 0.7, 2)
-        return Encoding.product(along_a, along_b, span)
-    return Encoding.random(span, rng, setting.targets)
-
-
 def _realise(
     target: Encoding, setting: Setting, rng: np.random.Generator
 ) -> tuple[Lattice, Singles]:
     try:
-        lattice = simulate(target, setting.size, setting.sampler, rng, start=setting.start)
+        lattice = setting.simulate(target, rng)
     except NotRealisableError:
-        nearest = target.nearest_realisable()
-        lattice = simulate(nearest, setting.size, setting.sampler, rng, start=setting.start)
-    return lattice, diffraction_image(lattice, setting.grid, setting.lot_size, setting.lots, rng)
-
-
-def _each(make: Callable[[int], T], n: int, name: str, n_jobs: int, progress: bool) -> list[T]:
-    """Return make(0), ..., make(n - 1), on several threads."""
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    with threadpool_limits(1):
-        made = parallel(delayed(make)(i) for i in range(n))
-        return list(tqdm(made, total=n, desc=name, disable=not progress))
+        lattice = setting.simulate(target.nearest_realisable(), rng)
+    return lattice, setting.image(lattice, rng)
 
 
 # Intensities
@@ -317,8 +300,5 @@ def repeated_images(
     with threadpool_limits(1):
         for i in range(n_images):
             rng = np.random.default_rng([seed, i])
-            lattice = simulate(encoding, setting.size, setting.sampler, rng, start=setting.start)
-            images[i] = diffraction_image(
-                lattice, setting.grid, setting.lot_size, setting.lots, rng
-            )
+            images[i] = setting.image(setting.simulate(encoding, rng), rng)
     return images

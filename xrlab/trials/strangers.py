@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy import ndimage
 
 from xrlab.crystal.arrays import Image, Reals
 from xrlab.crystal.grid import STANDARD_GRID
-from xrlab.crystal.setting import Setting
+from xrlab.crystal.setting import SETTING
 from xrlab.datasets.dataset import generate
+from xrlab.datasets.parallel import in_parallel
 from xrlab.measurement.effects import bad_pixels, bragg_peaks, counting, gaps
-
-SETTING = Setting(size=96, lot_size=48, lots=64)
+from xrlab.trials.command import images_and_seed
 
 
 def known_measurements(n_samples: int, seed: int) -> tuple[Image, Image]:
@@ -162,17 +160,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from xrlab.interpretation.interpret import interpret
     from xrlab.trials.trial import NINETY
 
-    parser = argparse.ArgumentParser(
-        prog="python -m xrlab.trials.strangers", description=main.__doc__
-    )
-    parser.add_argument("--images", type=int, default=200, help="of known encoding; default: 200")
-    parser.add_argument("--seed", type=int, default=2311, help="default: 2311")
-    chosen = parser.parse_args(arguments)
-    images, vectors = known_measurements(chosen.images, chosen.seed)
-    strangers = unexplained_images(chosen.seed)
-    found = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(interpret)(image, kind="measured") for image in [*images, *strangers.values()]
-    )
+    n_images, seed = images_and_seed("strangers", main.__doc__, 200, 2311, arguments)
+    images, vectors = known_measurements(n_images, seed)
+    strangers = unexplained_images(seed)
+    found = list(in_parallel(interpret, [*images, *strangers.values()]))
     known = found[: len(images)]
     fits = [result.fit for result in known if result.fit]
     for name, answers, errors in (

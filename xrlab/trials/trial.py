@@ -6,22 +6,21 @@ takes part in any training; `xrlab.trials.independent` holds the kept-out simula
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
-from xrlab.crystal.diffraction import diffraction_image
-from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.lattice import realised_correlations
 from xrlab.crystal.setting import SETTING, SPAN
 from xrlab.datasets.dataset import generate
+from xrlab.datasets.parallel import in_parallel
+from xrlab.drawing.tables import markdown_table
+from xrlab.inference.baselines import vectors
 from xrlab.inference.metrics import mean_squared_error, r2_score
 from xrlab.measurement.instrument import PRESETS, Measurement, preset
+from xrlab.trials.command import images_and_seed
 from xrlab.trials.independent import thermal_lattice, unseen_measurement
 from xrlab.trials.rivals import RIVALS
 
@@ -121,30 +120,23 @@ def _thermal(n_samples: int, seed: int) -> tuple[Singles, Floats]:
     def make(index: int) -> tuple[Singles, Floats]:
         rng = np.random.default_rng([seed, 1, index])
         sites = thermal_lattice(rng, SETTING.size)
-        image = diffraction_image(sites, STANDARD_GRID, SETTING.lot_size, SETTING.lots, rng)
-        return image, realised_correlations(sites, SPAN).vector
+        return SETTING.image(sites, rng), realised_correlations(sites, SPAN).vector
 
-    with threadpool_limits(1):
-        made = Parallel(n_jobs=-1, prefer="threads")(delayed(make)(i) for i in range(n_samples))
-    images, encodings = zip(*made, strict=True)
+    images, encodings = zip(*in_parallel(make, range(n_samples)), strict=True)
     return np.array(images), np.array(encodings)
 
 
 def score(trial: Trial, read: Callable[[Reals], tuple[Floats, Floats]]) -> Score:
     """Score a method that gives means and standard errors of a stack of images."""
     mean, error = read(trial.images)
-    workers = Parallel(n_jobs=-1, prefer="threads")  # processes would take 200 MB each
-    found = {
-        name: np.array([e.vector for e in workers(delayed(rival)(x) for x in trial.images)])
-        for name, rival in RIVALS.items()
-    }
-    errors = {name: mean_squared_error(trial.encodings, each) for name, each in found.items()}
+    estimates = {name: vectors(rival, trial.images) for name, rival in RIVALS.items()}
+    errors = {name: mean_squared_error(trial.encodings, each) for name, each in estimates.items()}
     best = min(errors, key=errors.__getitem__)
     return Score(
         r2=r2_score(trial.encodings, mean),
         mse=mean_squared_error(trial.encodings, mean),
         coverage=np.mean(np.abs(mean - trial.encodings) < NINETY * error, axis=0),
-        rival_r2=r2_score(trial.encodings, found[best]),
+        rival_r2=r2_score(trial.encodings, estimates[best]),
         rival_mse=errors[best],
         rival=best,
         inpainted_mse=errors["in-painted"],
@@ -153,32 +145,31 @@ def score(trial: Trial, read: Callable[[Reals], tuple[Floats, Floats]]) -> Score
 
 def table(scores: dict[str, Score]) -> str:
     """Write scores as a Markdown table."""
-    lines = [
-        "| trial | network R² | MSE | best ΔPDF | its R² | MSE ratio | MSE ratio to ΔPDF after "
-        "in-painting alone | 90 % intervals hold | by component |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {s.r2:.4f} | {s.mse:.5f} | {s.rival} | {s.rival_r2:.3f} | "
-        f"{s.rival_mse / s.mse:.1f} | {s.inpainted_mse / s.mse:.1f} | {s.coverage.mean():.1%} | "
-        f"{s.coverage.min():.1%} to {s.coverage.max():.1%} |"
+    heads = ["trial", "network R²", "MSE", "best ΔPDF", "its R²", "MSE ratio"]
+    heads += ["MSE ratio to ΔPDF after in-painting alone", "90 % intervals hold", "by component"]
+    rows = [
+        (
+            name,
+            f"{s.r2:.4f}",
+            f"{s.mse:.5f}",
+            s.rival,
+            f"{s.rival_r2:.3f}",
+            f"{s.rival_mse / s.mse:.1f}",
+            f"{s.inpainted_mse / s.mse:.1f}",
+            f"{s.coverage.mean():.1%}",
+            f"{s.coverage.min():.1%} to {s.coverage.max():.1%}",
+        )
         for name, s in scores.items()
     ]
-    return "\n".join(lines)
+    return markdown_table(heads, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table of the shipped network."""
     from xrlab.networks.predict import predict
 
-    parser = argparse.ArgumentParser(prog="python -m xrlab.trials.trial", description=__doc__)
-    parser.add_argument("--images", type=int, default=1000, help="per trial; default: 1000")
-    parser.add_argument("--seed", type=int, default=4711, help="default: 4711")
-    chosen = parser.parse_args(arguments)
-    scores = {
-        trial.name: score(trial, lambda images: predict(images, SPAN, "measured"))
-        for trial in trials(chosen.images, chosen.seed)
-    }
+    drawn = trials(*images_and_seed("trial", __doc__, 1000, 4711, arguments))
+    scores = {trial.name: score(trial, lambda images: predict(images, SPAN)) for trial in drawn}
     print(table(scores))
 
 

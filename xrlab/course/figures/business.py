@@ -15,6 +15,7 @@ from xrlab.course.business import PUBLISHED, STORIES, Story, Swing
 from xrlab.crystal.arrays import Reals
 from xrlab.drawing.plots import BELOW, add_curve
 from xrlab.drawing.png import COLOURS
+from xrlab.drawing.tables import markdown_table
 
 # Sliders as (field, words, tooltip, least, greatest, step). Those of "both" change both plans.
 BOTH = (
@@ -138,18 +139,15 @@ def published_table() -> str:
 
 def story_table(story: Story) -> str:
     """Write every input of a story as a Markdown table that says where it comes from."""
-    rows = ["| line | today | with the network | source |", "|---|---:|---:|---|"]
+    rows = []
     for name, words, _, _, _, _ in (EACH[0], EACH[1], BOTH[0], *EACH[2:4]):
         values = (f"{getattr(plan, name):,.0f}" for plan in (story.today, story.network))
-        rows.append(f"| {words.replace('$', DOLLAR)} | {' | '.join(values)} | {UNPUBLISHED} |")
+        rows.append((words.replace("$", DOLLAR), *values, UNPUBLISHED))
     earned = (story.today.net_income, story.network.net_income)
-    totals = " | ".join(f"**{each:,.0f}**" for each in earned)
-    published = compute(story).published
-    rows.append(
-        f"| **net income ({DOLLAR}/year)** | {totals} | "
-        f"{'**published**, met to the dollar' if published else 'follows'} |"
-    )
-    return "\n".join(rows)
+    totals = (f"**{total:,.0f}**" for total in earned)
+    source = "**published**, met to the dollar" if compute(story).published else "follows"
+    rows.append((f"**net income ({DOLLAR}/year)**", *totals, source))
+    return markdown_table(("line", "today", "with the network", "source"), rows, numbers=2)
 
 
 # Figures
