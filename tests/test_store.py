@@ -40,7 +40,7 @@ def pause_after(n, path):
             time.sleep(0.01)
         return make_sample(*arguments)
 
-    dataset.make_sample = make_or_wait
+    store.make_sample = make_or_wait
 
 
 def tree(path):
