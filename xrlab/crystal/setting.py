@@ -50,8 +50,13 @@ class Setting:
         """Return the diffraction image of a lattice on this grid, with these lots."""
         return diffraction_image(lattice, self.grid, self.lot_size, self.lots, seed)
 
+    @property
+    def numbers(self) -> str:
+        """N/L/lots, as in "50/25/8"."""
+        return f"{self.size}/{self.lot_size}/{self.lots}"
+
     def __str__(self) -> str:
-        return f"{self.size}/{self.lot_size}/{self.lots} {self.sampler}"
+        return f"{self.numbers} {self.sampler}"
 
 
 # As in the study of 2023, and for the networks that come with xrlab: any target, and a start from

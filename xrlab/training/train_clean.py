@@ -5,33 +5,31 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xrlab.crystal.encoding import component_names, vector_length
+from xrlab.crystal.encoding import vector_length
 from xrlab.crystal.setting import STUDY, Setting
 from xrlab.datasets.dataset import DataSet, Simulated, generate
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
-from xrlab.io.files import replacing, write
-from xrlab.networks.backend import WEIGHTS, import_keras, run_model
+from xrlab.networks.backend import import_keras, run_model
 from xrlab.networks.cnn import ARCHITECTURES
+from xrlab.training.card import (
+    COMPARED,
+    SETTINGS,
+    command_line,
+    print_figures,
+    save_network,
+    training_parser,
+    write_card,
+)
 from xrlab.training.fit import fit
 from xrlab.training.last_layer import refit_last_layer
-
-# The two standard settings of the study's kind of targets, by their three numbers.
-SETTINGS = {"50/25/8": STUDY, "96/48/64": replace(STUDY, size=96, lot_size=48, lots=64)}
-
-# Test images on which maximum likelihood, the slowest method, is shown beside the others.
-COMPARED = 200
 
 
 def train_and_save(
@@ -101,13 +99,7 @@ def train_and_save(
     import_keras().utils.set_random_seed(seed)
     model = build()
     history = fit(
-        model,
-        shown,
-        validation,
-        epochs=epochs,
-        seed=seed,
-        checkpoint=checkpoint,
-        progress=True,
+        model, shown, validation, epochs=epochs, seed=seed, checkpoint=checkpoint, progress=True
     )
     refitted = refit_last_layer(model, train, validation, seed=seed)
     error = run_model(model, validation.images) - validation.encodings
@@ -116,128 +108,65 @@ def train_and_save(
     name += "" if architecture == "small" else f"-{architecture}"
     name += "-incremental" if incremental else ""
     name += "-fresh" if fresh else ""
-    name += "" if _three(setting) == _three(STUDY) else f"-{_three(setting).replace('/', '-')}"
-    card = {
-        "name": name,
-        "architecture": model.name,
-        "parameters": model.count_params(),
-        "components": component_names(span),
-        "setting": asdict(setting),
-        "samples": dict(zip(("train", "validation", "test"), sizes, strict=True)),
-        "incremental": list(incremental),
-        "fresh": fresh,
-        "seed": seed,
-        "command": _command(
-            span, sizes, epochs, seed, setting, architecture, incremental, fresh, card_only
-        ),
-        "versions": {name: version(name) for name in ("xrlab", "keras", "numpy", "numba")},
-        "backend": import_keras().backend.backend(),
-        "epochs": epochs,
-        "stages": history.stages,
-        "best_epoch": history.best_epoch,
-        "training_seconds": round(history.seconds),
-        "loss": [round(loss, 6) for loss in history.loss],
-        "validation_loss": [round(loss, 6) for loss in history.validation_loss],
-        "validation_loss_refitted": round(refitted, 6),
-        "test": evaluate(test.encodings, answers),
-        "test_delta_pdf": evaluate(test.encodings, delta_pdf_vectors(test)),
-        "side_by_side": side_by_side(test[:COMPARED], answers[:COMPARED], seed, sum(sizes[:2])),
-        "standard_error": np.sqrt((error.astype(float) ** 2).mean(axis=0)).round(5).tolist(),
-        "label_spread": train.encodings.astype(float).std(axis=0).round(5).tolist(),
-    }
-    out.mkdir(parents=True, exist_ok=True)
+    other = setting.numbers if setting.numbers != STUDY.numbers else None
+    name += f"-{other.replace('/', '-')}" if other else ""
     if not card_only:
         shipped = build()  # without the optimiser's state
         shipped.set_weights(model.get_weights())
-        with replacing(out / f"{name}.keras") as part:
-            shipped.save(part)
-    write(out / f"{name}.json", json.dumps(card, indent=1) + "\n")
-    return card
-
-
-def _three(setting: Setting) -> str:
-    return f"{setting.size}/{setting.lot_size}/{setting.lots}"
-
-
-def _command(
-    span: int,
-    sizes: Sequence[int],
-    epochs: int,
-    seed: int,
-    setting: Setting,
-    architecture: str,
-    incremental: Sequence[int],
-    fresh: bool,
-    card_only: bool,
-) -> str:
-    words = [
-        "python -m xrlab.training.train_clean",
-        f"--span {span}",
-        "--samples",
-        *map(str, sizes),
-    ]
-    words += [f"--architecture {architecture}"] if architecture != "small" else []
-    words += ["--incremental", *map(str, incremental)] if incremental else []
-    words += ["--fresh"] if fresh else []
-    words += [f"--setting {_three(setting)}"] if _three(setting) != _three(STUDY) else []
-    words += ["--card-only"] if card_only else []
-    return " ".join([*words, f"--epochs {epochs}", f"--seed {seed}"])
+        save_network(out, name, shipped)
+    return write_card(
+        out,
+        name,
+        model,
+        span,
+        setting=asdict(setting),
+        samples=dict(zip(("train", "validation", "test"), sizes, strict=True)),
+        incremental=list(incremental),
+        fresh=fresh,
+        seed=seed,
+        command=command_line(
+            "train_clean",
+            span=span,
+            samples=sizes,
+            architecture=architecture if architecture != "small" else None,
+            incremental=list(incremental) or None,
+            fresh=fresh,
+            setting=other,
+            card_only=card_only,
+            epochs=epochs,
+            seed=seed,
+        ),
+        epochs=epochs,
+        stages=history.stages,
+        best_epoch=history.best_epoch,
+        training_seconds=round(history.seconds),
+        loss=[round(loss, 6) for loss in history.loss],
+        validation_loss=[round(loss, 6) for loss in history.validation_loss],
+        validation_loss_refitted=round(refitted, 6),
+        test=evaluate(test.encodings, answers),
+        test_delta_pdf=evaluate(test.encodings, delta_pdf_vectors(test)),
+        side_by_side=side_by_side(test[:COMPARED], answers[:COMPARED], seed, sum(sizes[:2])),
+        standard_error=np.sqrt((error.astype(float) ** 2).mean(axis=0)).round(5).tolist(),
+        label_spread=train.encodings.astype(float).std(axis=0).round(5).tolist(),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m xrlab.training.train_clean",
-        description="Simulate images, train a CNN on them, test it, save it with its card.",
-    )
+    parts = {"train": 5000, "validation": 5000, "test": 1000}
+    words = "Simulate images, train a CNN on them, test it, save it with its card."
+    parser = training_parser("train_clean", words, 100, parts)
     add = parser.add_argument
-    add("--span", type=int, required=True, help="side of the encoding: 2, 3, 4")
-    add(
-        "--samples",
-        type=int,
-        nargs=3,
-        default=(5000, 5000, 1000),
-        metavar=("TRAIN", "VALIDATION", "TEST"),
-        help="number of images in each part (default: 5000 5000 1000)",
-    )
     add("--architecture", choices=list(ARCHITECTURES), default="small", help="default: small")
-    add(
-        "--incremental",
-        type=int,
-        nargs="+",
-        default=(),
-        metavar="N",
-        help="train first on N images, then on N more with them, ...: TRAIN together",
-    )
+    words = "train first on N images, then on N more with them, ...: TRAIN together"
+    add("--incremental", type=int, nargs="+", default=(), metavar="N", help=words)
     add("--fresh", action="store_true", help="simulate other training images in every epoch")
-    add(
-        "--setting",
-        choices=list(SETTINGS),
-        default=_three(STUDY),
-        help="sites of the lattice and of a lot along each axis, and lots (default: 50/25/8)",
-    )
-    add("--epochs", type=int, default=100, help="default: 100; of each stage")
-    add("--seed", type=int, default=2023, help="default: 2023")
     add("--checkpoint", type=Path, help="file to go on from if the run is killed")
-    add("--out", type=Path, default=WEIGHTS, help="folder (default: the package)")
     add("--card-only", action="store_true", help="write the card, not the weights")
-    chosen = parser.parse_args(arguments)
-    card = train_and_save(
-        chosen.span,
-        chosen.out,
-        sizes=tuple(chosen.samples),
-        epochs=chosen.epochs,
-        seed=chosen.seed,
-        setting=SETTINGS[chosen.setting],
-        architecture=chosen.architecture,
-        incremental=chosen.incremental,
-        fresh=chosen.fresh,
-        checkpoint=chosen.checkpoint,
-        card_only=chosen.card_only,
-    )
-    shown = ("best_epoch", "test", "test_delta_pdf", "side_by_side")
-    json.dump({key: card[key] for key in shown}, sys.stdout)
-    print()
+    chosen = vars(parser.parse_args(arguments))
+    setting, sizes = SETTINGS[chosen.pop("setting")], tuple(chosen.pop("samples"))
+    card = train_and_save(**chosen, sizes=sizes, setting=setting)
+    print_figures(card, ("best_epoch", "test", "test_delta_pdf", "side_by_side"))
 
 
 if __name__ == "__main__":

@@ -6,32 +6,32 @@ were made.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from xrlab.crystal.arrays import Floats, Singles
-from xrlab.crystal.diffraction import diffraction_image
-from xrlab.crystal.encoding import component_names
 from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import CHUNK, DataSet, generate, make_lattice
+from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
-from xrlab.io.files import replacing, write
 from xrlab.networks.backend import WEIGHTS, import_keras, run_model
 from xrlab.networks.corrected_delta_pdf import UNIT, projection_net, symmetries
-from xrlab.training.train_clean import COMPARED, SETTINGS
+from xrlab.training.card import (
+    COMPARED,
+    SETTINGS,
+    command_line,
+    print_figures,
+    save_network,
+    training_parser,
+    write_card,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -150,22 +150,17 @@ def draw_lots(
     def make(samples: range) -> Drawn:
         lattices = [make_lattice(span, seed, TRAIN_FROM + i, setting)[0] for i in samples]
         images = [
-            diffraction_image(
-                lattice, setting.grid, setting.lot_size, setting.lots, np.random.default_rng(key)
-            )
+            setting.image(lattice, np.random.default_rng([seed, i, 1 + draw]))
             for i, lattice in zip(samples, lattices, strict=True)
-            for key in ([seed, i, 1 + draw] for draw in range(draws))
+            for draw in range(draws)
         ]
         return np.array(images), np.array([each.realised.vector for each in lattices], np.float32)
 
     chunks = [range(i, min(i + CHUNK, n_lattices)) for i in range(0, n_lattices, CHUNK)]
     coefficients, labels = [], []
-    with threadpool_limits(1):
-        parallel = Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-        made = parallel(delayed(make)(chunk) for chunk in chunks)
-        for images, vectors in tqdm(made, total=len(chunks), desc="lattices", unit=f" x {CHUNK}"):
-            coefficients.append(run_model(project, images).reshape(len(vectors), draws, -1))
-            labels.append(vectors)
+    for images, vectors in in_parallel(make, chunks, title="lattices", unit=f" x {CHUNK}"):
+        coefficients.append(run_model(project, images).reshape(len(vectors), draws, -1))
+        labels.append(vectors)
     return np.concatenate(coefficients), np.concatenate(labels)
 
 
@@ -201,7 +196,7 @@ def train_and_save(
         Units of a hidden layer.
     epochs, seed : int
     setting : str
-        Key of `xrlab.training.train_clean.SETTINGS`.
+        Key of `xrlab.training.card.SETTINGS`.
 
     Returns
     -------
@@ -235,69 +230,53 @@ def train_and_save(
     )
     seconds = time.perf_counter() - start
     answers = [run_model(model, test.images) for test in tests]
+    error = _squared_errors(model, validations[0])
     name = f"cfs{span}-best" + f"-{setting.replace('/', '-')}" * (setting != "50/25/8")
-    card = {
-        "name": name,
-        "architecture": model.name,
-        "parameters": model.count_params(),
-        "components": component_names(span),
-        "setting": asdict(kinds[0]),
-        "samples": {"train": train, "validation": held_out, "test": tested},
-        "draws": draws,
-        "seed": seed,
-        "command": f"python -m xrlab.training.train_corrected --span {span} --samples "
-        + " ".join(map(str, samples))
-        + f" --draws {draws} --width {width} --epochs {epochs} --seed {seed} --setting {setting}",
-        "versions": {name: version(name) for name in ("xrlab", "keras", "numpy", "numba")},
-        "backend": import_keras().backend.backend(),
-        "epochs": epochs,
-        "best_epoch": int(np.argmin(np.mean(validation_losses, axis=1))) + 1,
-        "training_seconds": round(seconds),
-        "loss": np.round(losses, 5).tolist(),
-        "validation_loss": np.round(validation_losses, 5).tolist(),
-        "test": evaluate(tests[0].encodings, answers[0]),
-        "test_delta_pdf": evaluate(tests[0].encodings, delta_pdf_vectors(tests[0])),
-        "test_realisable": evaluate(tests[1].encodings, answers[1]),
-        "test_realisable_delta_pdf": evaluate(tests[1].encodings, delta_pdf_vectors(tests[1])),
-        "side_by_side": side_by_side(tests[0][:COMPARED], answers[0][:COMPARED], seed, TEST_FROM),
-        "standard_error": np.sqrt(_squared_errors(model, validations[0]).mean(axis=0))
-        .round(5)
-        .tolist(),
-        "label_spread": parts[0][1].astype(float).std(axis=0).round(5).tolist(),
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / f"{name}.keras") as part:
-        model.save(part)
-    write(out / f"{name}.json", json.dumps(card, indent=1) + "\n")
-    return card
+    save_network(out, name, model)
+    return write_card(
+        out,
+        name,
+        model,
+        span,
+        setting=asdict(kinds[0]),
+        samples={"train": train, "validation": held_out, "test": tested},
+        draws=draws,
+        seed=seed,
+        command=command_line(
+            "train_corrected",
+            span=span,
+            samples=list(samples),
+            draws=draws,
+            width=width,
+            epochs=epochs,
+            seed=seed,
+            setting=setting,
+        ),
+        epochs=epochs,
+        best_epoch=int(np.argmin(np.mean(validation_losses, axis=1))) + 1,
+        training_seconds=round(seconds),
+        loss=np.round(losses, 5).tolist(),
+        validation_loss=np.round(validation_losses, 5).tolist(),
+        test=evaluate(tests[0].encodings, answers[0]),
+        test_delta_pdf=evaluate(tests[0].encodings, delta_pdf_vectors(tests[0])),
+        test_realisable=evaluate(tests[1].encodings, answers[1]),
+        test_realisable_delta_pdf=evaluate(tests[1].encodings, delta_pdf_vectors(tests[1])),
+        side_by_side=side_by_side(tests[0][:COMPARED], answers[0][:COMPARED], seed, TEST_FROM),
+        standard_error=np.sqrt(error.mean(axis=0)).round(5).tolist(),
+        label_spread=parts[0][1].astype(float).std(axis=0).round(5).tolist(),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m xrlab.training.train_corrected",
-        description="Train a correction of Delta-PDF, test it, save the network with its card.",
-    )
+    sizes = {"study": 40_000, "realisable": 20_000, "validation": 1000, "test": 1000}
+    words = "Train a correction of Delta-PDF, test it, save the network with its card."
+    parser = training_parser("train_corrected", words, 60, sizes)
     add = parser.add_argument
-    add("--span", type=int, required=True, help="side of the encoding: 2, 3, 4")
-    add(
-        "--samples",
-        type=int,
-        nargs=4,
-        default=(40_000, 20_000, 1000, 1000),
-        metavar=("STUDY", "REALISABLE", "VALIDATION", "TEST"),
-        help="training lattices of both kinds, other images (default: 40000 20000 1000 1000)",
-    )
     add("--draws", type=int, default=4, help="images of each training lattice (default: 4)")
     add("--width", type=int, default=768, help="units of a hidden layer (default: 768)")
-    add("--epochs", type=int, default=60, help="default: 60")
-    add("--seed", type=int, default=2023, help="default: 2023")
-    add("--setting", choices=list(SETTINGS), default="50/25/8", help="default: 50/25/8")
-    add("--out", type=Path, default=WEIGHTS, help="folder (default: the package)")
     card = train_and_save(**vars(parser.parse_args(arguments)))
-    shown = [key for key in card if key.startswith("test")]
-    json.dump({key: card[key] for key in (*shown, "side_by_side")}, sys.stdout)
-    print()
+    print_figures(card, [name for name in card if name.startswith("test")] + ["side_by_side"])
 
 
 if __name__ == "__main__":
