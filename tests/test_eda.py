@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import ipywidgets as ipw
 import numpy as np
 import pytest
 from scipy import stats
@@ -371,7 +370,7 @@ def test_explorer_changes_span_and_comes_back(explorer):
     assert explorer._value.disabled
     explorer._third.value = 5
     assert not explorer._value.disabled
-    explorer._on_reset(ipw.Button())
+    explorer._reset.click()
     assert (explorer._span.value, explorer._set.value, explorer._third.value) == (
         2,
         "realisable",

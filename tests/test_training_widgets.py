@@ -4,7 +4,6 @@ import xml.etree.ElementTree as ET
 from threading import Event
 
 import browser
-import ipywidgets as ipw
 import numpy as np
 import pytest
 
@@ -121,11 +120,11 @@ def test_button_trains_and_stop_is_heard_meanwhile():
     assert "40 images of span 2, learning rate 0.001, 60 epochs" in explorer._status.value
     first_epoch = Event()
     explorer._curve.observe(lambda _: "Epoch 1 of" in explorer._curve.value and first_epoch.set())
-    explorer._on_train(ipw.Button())
+    explorer.start()
     assert explorer._train.disabled
     assert not explorer._stop.disabled
     assert first_epoch.wait(120)
-    explorer._on_stop(ipw.Button())
+    explorer.stop()
     result = explorer.finish()
     assert result is explorer.result
     assert result.stopped
@@ -154,7 +153,7 @@ def test_what_goes_wrong_is_said(monkeypatch):
 
     monkeypatch.setattr(training_module, "compute", fail)
     explorer = TrainingExplorer()
-    explorer._on_train(ipw.Button())
+    explorer.start()
     explorer._thread.join()
     assert "Not possible:</b> the error is infinite at a learning rate of &lt;b&gt;" in (
         explorer._status.value

@@ -9,7 +9,7 @@ import numpy as np
 
 from xrlab.course.business import STORIES, Plan, Story
 from xrlab.course.figures.business import BOTH, EACH, Account, account_html, compute, dollars
-from xrlab.widgets.panel import Panel
+from xrlab.widgets.panel import WRAP, Panel, choice, slider
 
 FALSE_ALARM = ("false_alarm", "false alarms (%)", "right answers that are taken for wrong",
                0, 100, 1)  # fmt: skip
@@ -30,15 +30,12 @@ class BusinessExplorer(Panel):
     def __init__(self, story: str = "more units") -> None:
         self.result: Account | None = None
         self._start = story
-        self._story = ipw.Dropdown(
-            options=list(STORIES),
-            value=story,
-            description="story",
-            tooltip="three sets of assumptions with the same two totals",
-        )
-        self._reset = ipw.Button(description="reset", tooltip="back to the story's assumptions")
-        self._reset.on_click(self._on_reset)
+        words = "three sets of assumptions with the same two totals"
+        self._story = choice("story", words, list(STORIES))
+        self._story.value = story
+        self._reset = self._button("reset", "back to the story's assumptions", self._put_back_story)
         self._controls: dict[tuple[str, str], Any] = {}
+        wide = {"style": {"description_width": "145px"}, "layout": {"width": "335px"}}
         columns = []
         for part, title, sliders in (
             ("both", "both ways of working", BOTH),
@@ -49,20 +46,22 @@ class BusinessExplorer(Panel):
             for name, words, tooltip, least, greatest, step in sliders:
                 # the network's fixed costs are 2,449,998: steps must land on it
                 offset = getattr(STORIES[story].network, name) % step if part == "network" else 0
-                made.append(_slider(words, f"{tooltip} ({title})", least, greatest, step, offset))
+                ends = int(least + offset), int(greatest + offset)
+                tip = f"{tooltip} ({title})"
+                made.append(slider(words, tip, *ends, int(step), readout_format=",d", **wide))
                 self._controls[part, name] = made[-1]
             if part == "both":
                 made.append(ipw.HTML("<small>demand at its right end: no limit</small>"))
             columns.append(ipw.VBox(made, layout=ipw.Layout(width="345px")))
         self._account, self._status = ipw.HTML(), ipw.HTML()
         self._take(story)
-        self._observe(True)
-        self._story.observe(self._on_story, "value")
-        row = ipw.Layout(flex_flow="row wrap")
+        for control in self._controls.values():
+            self._watch(control, self.refresh)
+        self._watch(self._story, self._take_story)
         super().__init__(
             [
                 ipw.HBox([self._story, self._reset]),
-                ipw.HBox(columns, layout=row),
+                ipw.HBox(columns, layout=WRAP),
                 self._account,
                 self._status,
             ]
@@ -114,34 +113,12 @@ class BusinessExplorer(Panel):
             value = getattr(story.network if part == "both" else getattr(story, part), each)
             control.value = min(value * 100 if each in SHARES else value, control.max)
 
-    def _observe(self, on: bool) -> None:
-        for control in self._controls.values():
-            (control.observe if on else control.unobserve)(self._on_change, "value")
+    def _take_story(self) -> None:
+        with self._quietly():  # one account in the end
+            self._take(self._story.value)
+        self.refresh()
 
-    def _on_story(self, change: dict[str, Any]) -> None:
-        self._observe(False)  # one account in the end
-        self._take(self._story.value)
-        self._observe(True)
-        self._say_errors(self.refresh)
-
-    def _on_reset(self, button: ipw.Button) -> None:
-        if self._story.value == self._start:
-            self._on_story({})
-        else:
+    def _put_back_story(self) -> None:
+        with self._quietly():
             self._story.value = self._start
-
-
-def _slider(
-    words: str, tooltip: str, least: float, greatest: float, step: float, offset: float
-) -> ipw.Widget:
-    return ipw.IntSlider(
-        min=int(least + offset),
-        max=int(greatest + offset),
-        step=int(step),
-        value=int(least + offset),
-        description=words,
-        tooltip=tooltip,
-        readout_format=",d",
-        style={"description_width": "145px"},
-        layout=ipw.Layout(width="335px"),
-    )
+        self._take_story()

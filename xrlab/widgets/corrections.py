@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -20,7 +20,7 @@ from xrlab.drawing.png import INTENSITY, SIGNED, picture
 from xrlab.measurement.filters import GROUPS
 from xrlab.measurement.pipeline import FILTERS, RECOMMENDED, Pipeline
 from xrlab.trials.correction_bias import PARAMETERS, example, read_encoding
-from xrlab.widgets.panel import Panel
+from xrlab.widgets.panel import WRAP, Panel, choice, slider
 
 KINDS = ("clean", "laboratory", "synchrotron", "bad day")
 MEASURED = "measured section"
@@ -126,38 +126,23 @@ class PipelineBuilder(Panel):
         self.result: Corrected | None = None
         self._section = None if section is None else np.asarray(section, float)
         self._steps: list[tuple[Callable[..., Image], dict[str, Any]]] = []
-        wide = ipw.Layout(width="330px")
-        self._kind = ipw.Dropdown(
-            options=[*KINDS, *([MEASURED] if section is not None else [])],
-            value=START["kind"],
-            description="image",
-            tooltip="what happened to the image; the truth of the simulated ones is known",
-            layout=wide,
-        )
-        self._seed = ipw.IntSlider(
-            value=START["seed"],
-            max=30,
-            description="crystal",
-            tooltip="another number, another crystal and another measurement",
-            layout=wide,
-        )
-        self._ready = ipw.Dropdown(
-            options=[EMPTY, *RECOMMENDED],
-            value=START["ready"],
-            description="start from",
-            tooltip="a recommended pipeline; it replaces all steps",
-            layout=wide,
-        )
-        self._reset = ipw.Button(description="reset", tooltip="back to the start")
-        self._new = ipw.Dropdown(
-            options=[(f"{each.kind}: {name}", name) for name, each in _offered().items()],
-            description="new step",
-            tooltip="a filter to put at the end",
-            layout=wide,
-        )
-        self._add = ipw.Button(description="add", tooltip="put this filter at the end")
+        wide = "330px"
+        kinds = [*KINDS, *([MEASURED] if section is not None else [])]
+        words = "what happened to the image; the truth of the simulated ones is known"
+        self._kind = choice("image", words, kinds, width=wide)
+        words = "another number, another crystal and another measurement"
+        self._seed = slider("crystal", words, 0, 30, layout={"width": wide})
+        words = "a recommended pipeline; it replaces all steps"
+        self._ready = choice("start from", words, [EMPTY, *RECOMMENDED], width=wide)
+        self._controls = {"kind": self._kind, "seed": self._seed, "ready": self._ready}
+        for name, control in self._controls.items():
+            control.value = START[name]
+        self._reset = self._button("reset", "back to the start", lambda: self._put_back(START))
+        filters = [(f"{each.kind}: {name}", name) for name, each in _offered().items()]
+        self._new = choice("new step", "a filter to put at the end", filters, width=wide)
+        self._add = self._button("add", "put this filter at the end", self._append)
         self._rows = ipw.VBox()
-        self._stages = ipw.HBox(layout=ipw.Layout(flex_flow="row wrap"))
+        self._stages = ipw.HBox(layout=WRAP)
         # Without tooltips: ipywidgets 8.1 cannot show an Image that has one (JavaScript error).
         self._encodings = {
             name: ipw.Image(format="png", layout=ipw.Layout(width="128px", height="128px"))
@@ -170,32 +155,32 @@ class PipelineBuilder(Panel):
             tooltip="the pipeline in YAML: keep it in a file, or change it here",
             layout=ipw.Layout(width="680px", height="150px"),
         )
-        self._take = ipw.Button(description="take this text", tooltip="build what the text says")
-        self._kind.observe(self._on_change, "value")
-        self._seed.observe(self._on_change, "value")
-        self._ready.observe(self._on_ready, "value")
-        self._reset.on_click(self._on_reset)
-        self._add.on_click(self._on_add)
-        self._take.on_click(self._on_take)
+        self._take = self._button(
+            "take this text",
+            "build what the text says",
+            lambda: self.take(Pipeline.from_yaml(self._text.value)),
+        )
+        self._watch(self._kind, self.refresh)
+        self._watch(self._seed, self.refresh)
+        self._watch(self._ready, self._start_from)
         panels = [
             ipw.VBox([ipw.HTML(f"<b>encoding, {name}</b>"), image])
             for name, image in self._encodings.items()
         ]
-        wrap = ipw.Layout(flex_flow="row wrap")
         super().__init__(
             [
-                ipw.HBox([self._kind, self._seed], layout=wrap),
-                ipw.HBox([self._ready, self._reset], layout=wrap),
+                ipw.HBox([self._kind, self._seed], layout=WRAP),
+                ipw.HBox([self._ready, self._reset], layout=WRAP),
                 self._rows,
-                ipw.HBox([self._new, self._add], layout=wrap),
+                ipw.HBox([self._new, self._add], layout=WRAP),
                 self._status,
                 self._stages,
-                ipw.HBox(panels, layout=wrap),
+                ipw.HBox(panels, layout=WRAP),
                 self._values,
-                ipw.HBox([self._text, self._take], layout=wrap),
+                ipw.HBox([self._text, self._take], layout=WRAP),
             ]
         )
-        self.take(RECOMMENDED[START["ready"]])
+        self._start_from()
 
     @property
     def pipeline(self) -> Pipeline:
@@ -279,26 +264,23 @@ class PipelineBuilder(Panel):
         ] or [ipw.HTML("<i>No step yet: the image stays as it came.</i>")]
 
     def _row(self, n: int, name: str, given: dict[str, Any]) -> ipw.HBox:
-        buttons = []
-        for label, tip, handler in (
-            ("↑", "earlier", partial(self._move, n, -1)),
-            ("↓", "later", partial(self._move, n, 1)),
-            ("✕", "remove", partial(self._remove, n)),
-        ):
-            button = ipw.Button(
-                description=label, tooltip=f"{tip}: {name}", layout=ipw.Layout(width="36px")
+        buttons = [
+            self._button(label, f"{tip}: {name}", action, layout={"width": "36px"})
+            for label, tip, action in (
+                ("↑", "earlier", partial(self._move, n, -1)),
+                ("↓", "later", partial(self._move, n, 1)),
+                ("✕", "remove", partial(self._remove, n)),
             )
-            button.on_click(lambda _, handler=handler: self._say_errors(handler))
-            buttons.append(button)
+        ]
         controls = []
         for parameter, default in FILTERS[name].parameters.items():
             start = given.get(parameter, PARAMETERS.get(name, {}).get(parameter, default))
             control = _control(name, parameter, start)
             if control is not None:
-                control.observe(partial(self._on_parameter, n, parameter), "value")
+                self._watch(control, partial(self._set_parameter, n, parameter, control))
                 controls.append(control)
         label = ipw.HTML(f"<b>{n + 1}. {name}</b>", layout=ipw.Layout(width="210px"))
-        return ipw.HBox([*buttons, label, *controls], layout=ipw.Layout(flex_flow="row wrap"))
+        return ipw.HBox([*buttons, label, *controls], layout=WRAP)
 
     def _move(self, n: int, by: int) -> None:
         if 0 <= n + by < len(self._steps):
@@ -311,32 +293,24 @@ class PipelineBuilder(Panel):
         self._lay_out()
         self.refresh()
 
-    def _on_parameter(self, n: int, parameter: str, change: dict[str, Any]) -> None:
-        self._steps[n][1][parameter] = change["new"]
-        self._say_errors(self.refresh)
+    def _set_parameter(self, n: int, parameter: str, control: ipw.Widget) -> None:
+        self._steps[n][1][parameter] = control.value
+        self.refresh()
 
-    def _on_ready(self, change: dict[str, Any]) -> None:
-        self._say_errors(lambda: self.take(RECOMMENDED.get(change["new"], Pipeline())))
+    def _start_from(self) -> None:
+        self.take(RECOMMENDED.get(self._ready.value, Pipeline()))
 
-    def _on_add(self, button: ipw.Button) -> None:
+    def _append(self) -> None:
         name = self._new.value
         self._steps.append((FILTERS[name].function, dict(PARAMETERS.get(name, {}))))
         self._lay_out()
-        self._say_errors(self.refresh)
+        self.refresh()
 
-    def _on_take(self, button: ipw.Button) -> None:
-        self._say_errors(lambda: self.take(Pipeline.from_yaml(self._text.value)))
-
-    def _on_reset(self, button: ipw.Button) -> None:
-        for control, handler, name in (
-            (self._kind, self._on_change, "kind"),
-            (self._seed, self._on_change, "seed"),
-            (self._ready, self._on_ready, "ready"),
-        ):
-            control.unobserve(handler, "value")  # one computation in the end
-            control.value = START[name]
-            control.observe(handler, "value")
-        self._say_errors(lambda: self.take(RECOMMENDED[START["ready"]]))
+    def _put_back(self, start: Mapping[str, Any]) -> None:
+        with self._quietly():
+            for name, control in self._controls.items():
+                control.value = start[name]
+        self._start_from()
 
 
 def _offered() -> dict[str, Any]:
@@ -353,15 +327,8 @@ def _control(name: str, parameter: str, value: Any) -> ipw.Widget | None:
         return None
     low, high, step = SLIDERS.get(f"{name}.{parameter}", SLIDERS.get(parameter, (0, 1, 0.01)))
     value = min(value, high) if np.isinf(value) else value
-    whole = all(float(x) == int(x) for x in (low, step, value)) and isinstance(step, int)
-    kind = ipw.IntSlider if whole else ipw.FloatSlider
-    return kind(
-        value=value,
-        min=min(low, value),
-        max=max(high, value),
-        step=step,
-        description=parameter,
-        tooltip=tip,
-        continuous_update=False,
-        layout=ipw.Layout(width="290px"),
-    )
+    whole = all(float(x) == int(x) for x in (low, high, step, value)) and isinstance(step, int)
+    ends = [min(low, value), max(high, value), step]
+    ends = [int(x) if whole else float(x) for x in ends]
+    options = {"continuous_update": False, "layout": {"width": "290px"}}
+    return slider(parameter, tip, *ends, value=value, **options)

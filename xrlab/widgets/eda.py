@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -20,7 +19,7 @@ from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names
 from xrlab.drawing.plots import add_curve
 from xrlab.drawing.png import COLOURS
-from xrlab.widgets.panel import Panel
+from xrlab.widgets.panel import Panel, choice, slider
 
 # Half the thickness of a slice: thin enough for a sharp border, thick enough for some points.
 HALF_SLICE = 0.15
@@ -132,32 +131,20 @@ class PairExplorer(Panel):
         self._sets = sets
         self.result: PairView | None = None
         names, spans = list(sets), list(next(iter(sets.values())))
-        self._set = _choice(names, "data", "which encodings to look at")
-        self._span = _choice(spans, "span", "side n of the matrix c(i, j)")
-        self._across = _choice([], "across", "component drawn to the right")
-        self._up = _choice([], "up", "component drawn upwards")
-        self._third = _choice([], "slice by", "a third component that is held")
-        self._value = ipw.FloatSlider(
-            value=0,
-            min=-1,
-            max=1,
-            step=0.05,
-            description="held at",
-            tooltip=f"value of the third component, give or take {HALF_SLICE}",
-        )
-        self._reset = ipw.Button(description="reset", tooltip="back to the start")
+        self._set = choice("data", "which encodings to look at", names)
+        self._span = choice("span", "side n of the matrix c(i, j)", spans)
+        self._across = choice("across", "component drawn to the right")
+        self._up = choice("up", "component drawn upwards")
+        self._third = choice("slice by", "a third component that is held")
+        words = f"value of the third component, give or take {HALF_SLICE}"
+        self._value = slider("held at", words, -1, 1, 0.05, value=0)
         self._status = ipw.HTML()
         self.figure = _empty_figure()
-        self._controls = (
-            (self._set, self._on_change),
-            (self._span, self._on_span),
-            (self._across, self._on_change),
-            (self._up, self._on_change),
-            (self._third, self._on_change),
-            (self._value, self._on_change),
-        )
-        self._listen(True)
-        self._reset.on_click(self._on_reset)
+        for control in (self._set, self._across, self._up, self._third, self._value):
+            self._watch(control, self.refresh)
+        self._watch(self._span, lambda: self._start_again(self._set.value, self._span.value))
+        first = names[0], spans[0]
+        self._reset = self._button("reset", "back to the start", lambda: self._start_again(*first))
         super().__init__(
             [
                 ipw.HBox([self._set, self._span, self._reset]),
@@ -167,7 +154,7 @@ class PairExplorer(Panel):
                 self.figure,
             ]
         )
-        self._start_again(names[0], spans[0])
+        self._start_again(*first)
 
     def refresh(self) -> PairView:
         """Cut the slice that the controls ask for and show it."""
@@ -214,35 +201,14 @@ class PairExplorer(Panel):
 
     def _start_again(self, data: str, span: int) -> None:
         """Go to the first two components of a span, everything taken, and refresh."""
-        self._listen(False)  # one picture in the end, not one for each control
-        try:
+        with self._quietly():  # one picture in the end, not one for each control
             self._set.value, self._span.value = data, span
             options = [(name, n) for n, name in enumerate(component_names(span))]
             self._across.options = self._up.options = options
             self._third.options = [(EVERYTHING, None), *options]
             self._across.value, self._up.value, self._third.value = 0, span - 1, None
             self._value.value = 0.0
-        finally:
-            self._listen(True)
         self.refresh()
-
-    def _listen(self, on: bool) -> None:
-        for control, handler in self._controls:
-            if on:
-                control.observe(handler, "value")
-            else:
-                control.unobserve(handler, "value")
-
-    def _on_span(self, change: dict[str, Any]) -> None:
-        self._say_errors(lambda: self._start_again(self._set.value, self._span.value))
-
-    def _on_reset(self, button: ipw.Button) -> None:
-        first = self._set.options[0], self._span.options[0]
-        self._say_errors(lambda: self._start_again(*first))
-
-
-def _choice(options: list[Any], description: str, tooltip: str) -> ipw.Dropdown:
-    return ipw.Dropdown(options=options, description=description, tooltip=tooltip)
 
 
 def _empty_figure() -> go.FigureWidget:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from html import escape
@@ -36,7 +35,7 @@ from xrlab.crystal.patterns import PATTERNS, nearest, pattern, respan
 from xrlab.crystal.realisable import Ranges, ranges
 from xrlab.crystal.samplers import SAMPLERS
 from xrlab.drawing.png import palette
-from xrlab.widgets.panel import Panel
+from xrlab.widgets.panel import WRAP, Panel, choice
 
 OWN = "your own"
 
@@ -121,21 +120,20 @@ class Explorer(Panel):
         self.result: Exploration = compute(start)  # loads what is compiled, too
         self.ranges: Ranges = ranges(start.encoding)
         self._start = (start, pattern)
-        self._quiet = False
         self.matrix = SliderMatrix()
         self.pictures = Pictures(palettes={k: bytes(palette(v)) for k, v in PALETTES.items()})
         self._controls = _make_controls()
         self._h, self._k = (
             ipw.BoundedFloatText(
-                value=value,
+                value=1.0,
                 min=0,
                 max=2,
                 step=0.05,
                 description=f"{name} (r.l.u.)",
                 tooltip=f"{name} of the point, from 0 to 2; a click into an image sets it too",
-                layout=ipw.Layout(width="170px"),
+                layout={"width": "170px"},
             )
-            for name, value in (("h", 1.0), ("k", 1.0))
+            for name in "hk"
         )
         self._feeds = ipw.HTML()
         self._feeds.add_class("xrlab-feeds")
@@ -146,15 +144,14 @@ class Explorer(Panel):
             tooltip="copy it to share what you see; paste another one and press Enter",
             layout=ipw.Layout(width="min(640px, 100%)"),
         )
-        go_nearest = _button("nearest possible", "move to the nearest encoding that a lattice has")
-        another = _button("another crystal", "the same encoding, the next seed")
-        reset = _button("reset", "back to the start")
-        for button, action in (
-            (go_nearest, lambda: self.take(nearest(self.target, self.state.size))),
-            (another, self._next_seed),
-            (reset, lambda: self.show(*self._start)),
-        ):
-            button.on_click(lambda _, action=action: self._say_errors(action))
+        go_nearest = self._button(
+            "nearest possible",
+            "move to the nearest encoding that a lattice has",
+            lambda: self.take(nearest(self.target, self.state.size)),
+        )
+        words = "the same encoding, the next seed"
+        another = self._button("another crystal", words, self._next_seed)
+        reset = self._button("reset", "back to the start", lambda: self.show(*self._start))
         for source, handler in (
             (self._controls["pattern"], self._load_pattern),
             (self._controls["span"], self._change_span),
@@ -163,20 +160,19 @@ class Explorer(Panel):
             (self._k, self._show_feeds),
             (self._code, self._load_code),
         ):
-            source.observe(self._unless_quiet(handler), "value")
-        self.matrix.observe(self._unless_quiet(self._move), "values")
-        self.pictures.observe(self._unless_quiet(self._click), "point")
-        row = ipw.Layout(flex_flow="row wrap")
+            self._watch(source, handler)
+        self._watch(self.matrix, self._move, "values")
+        self._watch(self.pictures, self._click, "point")
         super().__init__(
             [
-                ipw.HBox(list(self._controls.values()), layout=row),
+                ipw.HBox(list(self._controls.values()), layout=WRAP),
                 self.matrix,
                 ipw.HTML(f'<div style="line-height: 1.4"><small>{HELP}</small></div>'),
                 self.pictures,
                 self._status,
                 self._came_out,
-                ipw.HBox([go_nearest, another, reset, self._code], layout=row),
-                ipw.HBox([self._h, self._k], layout=row),
+                ipw.HBox([go_nearest, another, reset, self._code], layout=WRAP),
+                ipw.HBox([self._h, self._k], layout=WRAP),
                 self._feeds,
             ]
         )
@@ -272,23 +268,6 @@ class Explorer(Panel):
         except ValueError as error:
             self._say(escape(f"That code cannot be read: {error}."))
 
-    def _unless_quiet(self, handler: Callable[[], Any]) -> Callable[[Any], None]:
-        def handle(change: Any) -> None:
-            if not self._quiet:
-                with self._quietly():
-                    self._say_errors(handler)
-
-        return handle
-
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Change controls without an answer to each change."""
-        before, self._quiet = self._quiet, True
-        try:
-            yield
-        finally:
-            self._quiet = before
-
 
 def _pairs(ranges: Floats) -> list[list[float] | None]:
     return [None if np.isnan(each).any() else each.round(3).tolist() for each in ranges]
@@ -296,30 +275,19 @@ def _pairs(ranges: Floats) -> list[list[float] | None]:
 
 def _make_controls() -> dict[str, Any]:
     named = [(label, name) for name, label in SAMPLER_NAMES.items() if name in SAMPLERS]
-    layout = ipw.Layout(width="230px")
     choices = {
-        "pattern": ("pattern", [OWN, *PATTERNS], "a named pattern to start from"),
-        "span": ("span", SPANS, "side n of the matrix c(i, j)"),
-        "sampler": ("sampler", named, "how the lattice is made"),
-        "size": ("N (sites)", SIZES, "sites along each side of the lattice"),
-        "lots": ("M (lots)", LOTS, "windows of 25 × 25 sites whose images are averaged"),
+        "pattern": ("pattern", "a named pattern to start from", [OWN, *PATTERNS]),
+        "span": ("span", "side n of the matrix c(i, j)", SPANS),
+        "sampler": ("sampler", "how the lattice is made", named),
+        "size": ("N (sites)", "sites along each side of the lattice", SIZES),
+        "lots": ("M (lots)", "windows of 25 × 25 sites whose images are averaged", LOTS),
     }
     controls: dict[str, Any] = {
-        name: ipw.Dropdown(options=options, description=label, tooltip=tooltip, layout=layout)
-        for name, (label, options, tooltip) in choices.items()
+        name: choice(*words, width="230px") for name, words in choices.items()
     }
-    controls["seed"] = ipw.BoundedIntText(
-        min=0,
-        max=999_999,
-        description="seed",
-        tooltip="another seed, another crystal",
-        layout=layout,
-    )
+    seeds = {"description": "seed", "tooltip": "another seed, another crystal"}
+    controls["seed"] = ipw.BoundedIntText(min=0, max=999_999, layout={"width": "230px"}, **seeds)
     return controls
-
-
-def _button(description: str, tooltip: str) -> ipw.Button:
-    return ipw.Button(description=description, tooltip=tooltip)
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ from xrlab.trials.degradation import degradation
 from xrlab.trials.repeats import rms
 from xrlab.trials.rivals import cut_delta_pdf
 from xrlab.trials.trial import NINETY
-from xrlab.widgets.panel import WRAP, Panel, captioned_pictures
+from xrlab.widgets.panel import WRAP, Panel, captioned_pictures, slider
 
 START = {"t": 0.0, "crystal": 0, "day": 0}
 
@@ -97,27 +97,13 @@ class BadDayExplorer(Panel):
 
     def __init__(self) -> None:
         self.result: Spoiled | None = None
-        layout = ipw.Layout(width="330px")
+        wide: dict[str, Any] = {"layout": {"width": "330px"}}
+        words = "0 is a clean image, 1 has all that can go wrong at once"
+        days = "another form factor, background, other gaps and faults"
         controls = {
-            "t": ipw.FloatSlider(
-                min=0,
-                max=1,
-                step=0.05,
-                description="t (bad day)",
-                readout_format=".2f",
-                layout=layout,
-                tooltip="0 is a clean image, 1 has all that can go wrong at once",
-            ),
-            "crystal": ipw.IntSlider(
-                min=0, max=49, description="crystal", layout=layout, tooltip="another encoding"
-            ),
-            "day": ipw.IntSlider(
-                min=0,
-                max=49,
-                description="day",
-                layout=layout,
-                tooltip="another form factor, background, other gaps and faults",
-            ),
+            "t": slider("t (bad day)", words, 0, 1, 0.05, readout_format=".2f", **wide),
+            "crystal": slider("crystal", "another encoding", 0, 49, **wide),
+            "day": slider("day", days, 0, 49, **wide),
         }
         self._follow(controls, START)
         self._status = ipw.HTML()

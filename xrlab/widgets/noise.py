@@ -24,7 +24,7 @@ from xrlab.crystal.speckle import (
 )
 from xrlab.drawing.png import INTENSITY, SITES, picture
 from xrlab.inference.metrics import image_r2
-from xrlab.widgets.panel import WRAP, Panel, captioned_pictures
+from xrlab.widgets.panel import WRAP, Panel, captioned_pictures, choice, slider
 
 START = {"pattern": "clusters", "size": 50, "lot_size": 25, "lots": 8, "seed": 0}
 LOTS = tuple(2**n for n in range(9))
@@ -113,34 +113,12 @@ class ChanceExplorer(Panel):
 
     def __init__(self) -> None:
         self.result: Chance | None = None
-        layout = ipw.Layout(width="300px")
         controls = {
-            "pattern": ipw.Dropdown(
-                options=list(PRODUCTS),
-                description="pattern",
-                tooltip="a named pattern",
-                layout=layout,
-            ),
-            "size": ipw.IntSlider(
-                min=10,
-                max=150,
-                description="N (sites)",
-                layout=layout,
-                tooltip="side of the lattice",
-            ),
-            "lot_size": ipw.IntSlider(
-                min=4, max=60, description="L (sites)", layout=layout, tooltip="side of a lot"
-            ),
-            "lots": ipw.SelectionSlider(
-                options=LOTS, description="M (lots)", layout=layout, tooltip="number of lots"
-            ),
-            "seed": ipw.IntSlider(
-                min=0,
-                max=99,
-                description="seed",
-                layout=layout,
-                tooltip="another seed, another crystal of the same kind",
-            ),
+            "pattern": choice("pattern", "a named pattern", list(PRODUCTS)),
+            "size": slider("N (sites)", "side of the lattice", 10, 150),
+            "lot_size": slider("L (sites)", "side of a lot", 4, 60),
+            "lots": choice("M (lots)", "number of lots", LOTS, ipw.SelectionSlider),
+            "seed": slider("seed", "another seed, another crystal of the same kind", 0, 99),
         }
         self._follow(controls, START)
         self._status = ipw.HTML()

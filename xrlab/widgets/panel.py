@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -30,29 +31,52 @@ class Panel(ipw.VBox):
     _status: ipw.HTML
     _controls: Any
     _reset: ipw.Button
+    _quiet = False
 
     def refresh(self) -> Any:
         """Compute what the controls ask for and show it."""
         raise NotImplementedError
 
-    def _on_change(self, change: dict[str, Any]) -> None:
-        self._say_errors(self.refresh)
+    def _watch(self, source: Any, handler: Callable[[], object], name: str = "value") -> None:
+        """Call a handler at every change by hand; an error goes to the status line."""
+
+        def handle(change: Any) -> None:
+            if not self._quiet:
+                with self._quietly():
+                    self._say_errors(handler)
+
+        source.observe(handle, name)
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Change controls without an answer to each change."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
 
     def _follow(self, controls: Mapping[str, Any], start: Mapping[str, Any]) -> None:
         """Put controls at their start, follow their changes, and make a reset button."""
         self._controls = controls
         for name, control in controls.items():
             control.value = start[name]
-            control.observe(self._on_change, "value")
-        self._reset = ipw.Button(description="reset", tooltip="back to the start")
-        self._reset.on_click(lambda _: self._put_back(start))
+            self._watch(control, self.refresh)
+        self._reset = self._button("reset", "back to the start", lambda: self._put_back(start))
 
     def _put_back(self, start: Mapping[str, Any]) -> None:
-        for name, control in self._controls.items():
-            control.unobserve(self._on_change, "value")  # one computation in the end
-            control.value = start[name]
-            control.observe(self._on_change, "value")
-        self._say_errors(self.refresh)
+        with self._quietly():  # one computation in the end
+            for name, control in self._controls.items():
+                control.value = start[name]
+        self.refresh()
+
+    def _button(
+        self, description: str, tooltip: str, action: Callable[[], object], **options: Any
+    ) -> ipw.Button:
+        """Make a button; what its action refuses goes to the status line."""
+        button = ipw.Button(description=description, tooltip=tooltip, **options)
+        button.on_click(lambda _: self._say_errors(action))
+        return button
 
     def _say_errors(self, action: Callable[[], object]) -> None:
         try:
@@ -63,6 +87,28 @@ class Panel(ipw.VBox):
     def _say(self, words: str) -> None:
         """Put HTML into the status line; a screen reader says it."""
         self._status.value = f'<div role="status" aria-live="polite">{words}</div>'
+
+
+def slider(
+    description: str, tooltip: str, low: float, high: float, step: float = 1, /, **options: Any
+) -> ipw.Widget:
+    """Make a slider, of whole numbers if its ends and its step are written as such."""
+    whole = all(isinstance(number, int) for number in (low, high, step))
+    kind = ipw.IntSlider if whole else ipw.FloatSlider
+    words = {"description": description, "tooltip": tooltip}
+    return kind(**words, min=low, max=high, step=step, **{"layout": {"width": "300px"}, **options})
+
+
+def choice(
+    description: str,
+    tooltip: str,
+    options: Any = (),
+    kind: Any = ipw.Dropdown,
+    width: str = "300px",
+) -> ipw.Widget:
+    """Make a list to choose from, or with another kind such as ``SelectionSlider`` a slider."""
+    words = {"description": description, "tooltip": tooltip}
+    return kind(**words, options=options, layout={"width": width})
 
 
 def captioned_pictures(

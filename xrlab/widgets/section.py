@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import anywidget
 import ipywidgets as ipw
@@ -179,16 +178,11 @@ class WindowPicker(Panel):
                 f"{section.k[0]:.3g} to {section.k[-1]:.3g}"
             )
         first = nearest or (ranges[0][0], ranges[1][0])
-        fields = {
-            name: ipw.BoundedIntText(
-                min=low,
-                max=high,
-                description=f"first {name}",
-                tooltip=f"first {name} of the window, from {low} to {high} r.l.u.",
-                layout=ipw.Layout(width="160px"),
-            )
-            for name, (low, high) in zip("hk", ranges, strict=True)
-        }
+        fields = {}
+        for name, (low, high) in zip("hk", ranges, strict=True):
+            words = f"first {name} of the window, from {low} to {high} r.l.u."
+            limits = {"min": low, "max": high, "layout": {"width": "160px"}}
+            fields[name] = ipw.BoundedIntText(description=f"first {name}", tooltip=words, **limits)
         self._follow(fields, dict(zip("hk", first, strict=True)))
         whole = whole_section(section)
         self._limits = (0.0, float(np.nanpercentile(whole, 99)))
@@ -198,26 +192,19 @@ class WindowPicker(Panel):
             description="The section: k to the right, h upwards. A click chooses the corner of the "
             "window; the fields first h and first k do the same.",
         )
-        self.picture.observe(self._on_click, "place")
+        self._watch(self.picture, self._on_click, "place")
         self._window = ipw.Image(format="png", layout=ipw.Layout(width="256px", height="256px"))
         self._status = ipw.HTML()
+        around = (
+            f"h from {section.h[0]:.3g} to {section.h[-1]:.3g} upwards,<br>k from "
+            f"{section.k[0]:.3g} to {section.k[-1]:.3g} to the right (r.l.u.)<br>"
+            f"click the lower left corner of the window"
+        )
+        beside = f"{shape[0]} × {shape[1]} pixels, colours as beside,<br>empty where nothing was measured"
+        views = ("section", self.picture, around), ("window", self._window, beside)
         panels = [
             ipw.VBox([ipw.HTML(f"<b>{title}</b>"), view, ipw.HTML(f"<small>{caption}</small>")])
-            for title, view, caption in (
-                (
-                    "section",
-                    self.picture,
-                    f"h from {section.h[0]:.3g} to {section.h[-1]:.3g} upwards,<br>k from "
-                    f"{section.k[0]:.3g} to {section.k[-1]:.3g} to the right (r.l.u.)<br>"
-                    f"click the lower left corner of the window",
-                ),
-                (
-                    "window",
-                    self._window,
-                    f"{shape[0]} × {shape[1]} pixels, colours as beside,<br>"
-                    f"empty where nothing was measured",
-                ),
-            )
+            for title, view, caption in views
         ]
         row = ipw.Layout(flex_flow="row wrap", grid_gap="16px")
         super().__init__(
@@ -244,11 +231,11 @@ class WindowPicker(Panel):
         )
         return chosen
 
-    def _on_click(self, change: dict[str, Any]) -> None:
-        if len(change["new"]) != 2 or not np.isfinite(change["new"]).all():
-            return
-        corner = place_to_corner(self._section, change["new"], self._cells)
-        self._put_back(dict(zip("hk", corner, strict=True)))
+    def _on_click(self) -> None:
+        place = self.picture.place
+        if len(place) == 2 and np.isfinite(place).all():
+            corner = place_to_corner(self._section, place, self._cells)
+            self._put_back(dict(zip("hk", corner, strict=True)))
 
 
 def _corner_range(values: Floats, cells: int) -> tuple[int, int]:

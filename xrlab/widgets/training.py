@@ -21,7 +21,7 @@ from xrlab.networks.backend import import_keras, run_model
 from xrlab.networks.cnn import ARCHITECTURES
 from xrlab.training.checkpoints import History
 from xrlab.training.fit import fit
-from xrlab.widgets.panel import SPANS, WRAP, Panel
+from xrlab.widgets.panel import SPANS, WRAP, Panel, choice, slider
 
 if TYPE_CHECKING:
     import keras
@@ -209,48 +209,21 @@ class TrainingExplorer(Panel):
         self.done: list[Trained] = []
         self._stop_wish = Event()
         self._thread: Thread | None = None
-        layout = ipw.Layout(width="300px")
+        words = "the large one takes ten times as long for each image"
+        rates = [(f"{rate:g}", rate) for rate in RATES]
+        steps = "length of the first steps; the last ones are shorter"
         controls = {
-            "span": ipw.Dropdown(
-                options=SPANS, description="span", tooltip="side n of the encoding", layout=layout
-            ),
-            "images": ipw.SelectionSlider(
-                options=IMAGES,
-                description="images",
-                tooltip="number of training images",
-                layout=layout,
-            ),
-            "epochs": ipw.IntSlider(
-                min=1,
-                max=60,
-                description="epochs",
-                tooltip="passes over the training images",
-                layout=layout,
-            ),
-            "architecture": ipw.Dropdown(
-                options=list(ARCHITECTURES),
-                description="network",
-                tooltip="the large one takes ten times as long for each image",
-                layout=layout,
-            ),
-            "learning_rate": ipw.SelectionSlider(
-                options=[(f"{rate:g}", rate) for rate in RATES],
-                value=START["learning_rate"],
-                description="learning rate",
-                style={"description_width": "initial"},
-                tooltip="length of the first steps; the last ones are shorter",
-                layout=layout,
-            ),
+            "span": choice("span", "side n of the encoding", SPANS),
+            "images": choice("images", "number of training images", IMAGES, ipw.SelectionSlider),
+            "epochs": slider("epochs", "passes over the training images", 1, 60),
+            "architecture": choice("network", words, list(ARCHITECTURES)),
+            "learning_rate": choice("learning rate", steps, rates, ipw.SelectionSlider),
         }
+        controls["learning_rate"].style = {"description_width": "initial"}
         self._follow(controls, START)
-        self._train = ipw.Button(
-            description="train", button_style="primary", tooltip="train as chosen"
-        )
-        self._stop = ipw.Button(
-            description="stop", disabled=True, tooltip="end the training; keep the best epoch"
-        )
-        self._train.on_click(self._on_train)
-        self._stop.on_click(self._on_stop)
+        self._train = self._button("train", "train as chosen", self.start, button_style="primary")
+        words = "end the training; keep the best epoch"
+        self._stop = self._button("stop", words, self.stop, disabled=True)
         self._curve, self._status, self._table = ipw.HTML(), ipw.HTML(), ipw.HTML()
         super().__init__(
             [
@@ -317,13 +290,15 @@ class TrainingExplorer(Panel):
             control.disabled = busy
         self._stop.disabled = not busy
 
-    def _on_train(self, button: ipw.Button) -> None:
+    def start(self) -> None:
+        """Train in a thread of its own, if none is running."""
         if self._thread is None or not self._thread.is_alive():
             self._busy(True)
             self._thread = Thread(target=self._say_errors, args=(self.train,), daemon=True)
             self._thread.start()
 
-    def _on_stop(self, button: ipw.Button) -> None:
+    def stop(self) -> None:
+        """End the training that is running."""
         self._stop.disabled = True
         self._say("Stopping; the best epoch is kept.")
         self._stop_wish.set()
