@@ -24,13 +24,13 @@ class InUseError(OSError):
     """Another run is at work in the same place."""
 
 
-def write(path: str | os.PathLike[str], content: str | bytes) -> Path:
+def write(path: str | os.PathLike[str], content: str | bytes, advice: str = "") -> Path:
     """Write a file under another name, then rename it: the old one stays until the new is whole.
 
     Raises
     ------
     OSError
-        If it cannot be written; the message names the file and the reason.
+        If it cannot be written; the message names the file and the reason, and ends in the advice.
     """
     path = Path(path)
     target = path.resolve()  # a link stays a link
@@ -45,7 +45,7 @@ def write(path: str | os.PathLike[str], content: str | bytes) -> Path:
         partial.replace(target)
     except OSError as error:
         kept = "; the older one is as it was" if target.is_file() else ""
-        raise cannot_write(error, path, kept) from error
+        raise cannot_write(error, path, kept + advice) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

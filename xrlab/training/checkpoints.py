@@ -6,8 +6,8 @@ before it only when it is complete.
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrlab.crystal.arrays import Singles
-from xrlab.io.files import InUseError, cannot_write
+from xrlab.io.files import InUseError, write
 from xrlab.networks.backend import import_keras
 
 if TYPE_CHECKING:
@@ -114,25 +114,12 @@ class Checkpoint:
             **{f"state_{n}": to_numpy(each) for n, each in enumerate(_state(model))},
             **{f"best_{n}": each for n, each in enumerate(self.best)},
         }
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            self._refuse_another()
-            part.replace(self.path)
-        except InUseError:
-            raise
-        except OSError as error:
-            kept = "; that of the epoch before is as it was" if self.path.exists() else ""
-            advice = f"{kept}. Put that right, and the same training goes on"
-            raise cannot_write(error, self.path, advice) from error
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        self._refuse_another()
+        write(self.path, content.getvalue(), ". Put that right, and the same training goes on")
         self._seen = self._stamp()
-        for left_over in self.path.parent.glob(f"{escape(self.path.name)}.*.part"):
+        for left_over in self.path.parent.glob(f".{escape(self.path.name)}.*.partial"):
             with suppress(OSError):  # of a write that was killed
                 left_over.unlink()
 

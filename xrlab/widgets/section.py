@@ -200,7 +200,7 @@ class WindowPicker(Panel):
             f"{section.k[0]:.3g} to {section.k[-1]:.3g} to the right (r.l.u.)<br>"
             f"click the lower left corner of the window"
         )
-        beside = f"{shape[0]} × {shape[1]} pixels, colours as beside,<br>empty where nothing was measured"
+        beside = f"{shape[0]} × {shape[1]} pixels, colours as beside,<br>empty: unmeasured"
         views = ("section", self.picture, around), ("window", self._window, beside)
         panels = [
             ipw.VBox([ipw.HTML(f"<b>{title}</b>"), view, ipw.HTML(f"<small>{caption}</small>")])
