@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 from measure import WORKERS, Finding, duration
 
 import xrlab
 from xrlab.crystal.samplers import WARM_SAVES, default_cycles
 from xrlab.crystal.setting import Setting
+from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.metrics import r2_score
 
 
@@ -67,8 +67,7 @@ def _deviations(number: int, size: int) -> np.ndarray:
         lattice = xrlab.simulate(targets[seed], size, "gaussian", seed)
         return lattice.realised.vector - targets[seed].vector
 
-    parallel = Parallel(n_jobs=WORKERS, prefer="threads")
-    return np.array(parallel(delayed(deviation)(seed) for seed in range(number)))
+    return np.array(list(in_parallel(deviation, range(number), WORKERS)))
 
 
 def _bias(deviations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,8 +94,7 @@ def delta_pdf(number: int, seeds: int) -> Iterator[Finding]:
             scores.append(r2_score(data.encodings, read))
         others = ", ".join(f"{score:.4f}" for score in scores[1:])
         yield Finding(
-            f"ΔPDF of {number} images {setting.size}/{setting.lot_size}/{setting.lots}, span "
-            f"{span}: R²",
+            f"ΔPDF of {number} images {setting.numbers}, span {span}: R²",
             f"≥ {asked:.3f}",
             f"{scores[0]:.4f} (seed 0)"
             + (f"; {others} (seeds 1 to {seeds - 1})" if others else ""),

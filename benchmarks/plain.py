@@ -1,15 +1,16 @@
 """The rivals: the same computations written plainly in NumPy and Python.
 
+Swaps and growth are what xrlab itself runs where there is no compiler.
 They draw the same random numbers in the same order as xrlab, so they must give the same results.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-
 import numpy as np
 from numpy.typing import NDArray
+
+from xrlab.crystal import kernels
+from xrlab.crystal.samplers import GAIN, growth_odds
 
 Matrix = NDArray[np.float64]
 Sites = NDArray[np.int8]
@@ -92,30 +93,8 @@ def gaussian(target: Matrix, size: int, seed: Seed) -> Sites:
 
 def growth(target: Matrix, size: int, seed: Seed) -> Sites:
     """Lattice of the growth sampler, one site after the other."""
-    r, s = target[1, 0], target[0, 1]
-    blocks = itertools.product((-1, 1), repeat=4)
-    odds = {
-        (a, b, c, d): 1 + s * (a * b + c * d) + r * (a * c + b * d) + r * s * (a * d + b * c)
-        for a, b, c, d in blocks
-    }
-    lower = max(-odds[block] for block in odds if math.prod(block) > 0)
-    upper = min(odds[block] for block in odds if math.prod(block) < 0)
-    for block in odds:
-        odds[block] += math.prod(block) * (lower + upper) / 2
-    uniform = np.random.default_rng(seed).random((size, size)).tolist()
-    sites = np.ones((size, size), int).tolist()
-    for x in range(size):
-        for y in range(size):
-            if x and y:
-                around = sites[x - 1][y - 1], sites[x - 1][y], sites[x][y - 1]
-                up, down = odds[*around, 1], odds[*around, -1]
-            elif x or y:
-                near, c = (sites[x - 1][y], r) if x else (sites[x][y - 1], s)
-                up, down = 1 + near * c, 1 - near * c
-            else:
-                up = down = 1
-            sites[x][y] = 1 if uniform[x][y] * (up + down) < up else -1
-    return np.array(sites, np.int8)
+    odds = growth_odds(target[1, 0], target[0, 1], 0.5)
+    return kernels.plain_grow(odds, np.random.default_rng(seed).random((size, size)))
 
 
 def monte_carlo(
@@ -148,8 +127,9 @@ def monte_carlo(
         n_plus = round(size * size / 2)
         sites = np.array([1] * n_plus + [-1] * (size * size - n_plus), np.int8)
         sites = rng.permutation(sites)
-    swap(sites.reshape(-1), size, coupling, target, cycles, rng)
-    return sites.reshape(size, size)
+    sites = sites.reshape(size, size)
+    kernels.plain_swap_cycles(sites, coupling, target, cycles, GAIN, rng)
+    return sites
 
 
 def blurred(s: Matrix, reach: float) -> Matrix:
@@ -175,46 +155,6 @@ def pseudo_likelihood(sites: Sites, span: int) -> Matrix:
         coupling += np.linalg.solve(hessian, gradient)
     coupling[0] = 0
     return coupling.reshape(span, span)
-
-
-def swap(
-    sites: Sites,
-    size: int,
-    coupling: Matrix,
-    target: Matrix,
-    cycles: int,
-    rng: np.random.Generator,
-    gain: float = 0.5,
-) -> None:
-    """Run Monte Carlo cycles on the flat array of sites, which changes in place."""
-    x, y = np.divmod(np.arange(size * size), size)
-    pairs = [(i, j) for i in range(len(target)) for j in range(len(target)) if i or j]
-    ahead = np.stack([(x + i) % size * size + (y + j) % size for i, j in pairs], axis=1)
-    behind = np.stack([(x - i) % size * size + (y - j) % size for i, j in pairs], axis=1)
-    near = np.hstack([ahead, behind])
-    plus, minus = np.flatnonzero(sites > 0).tolist(), np.flatnonzero(sites < 0).tolist()
-    x, y = x.tolist(), y.tolist()
-    square_mean = sites.mean() ** 2
-    strength, wanted = (np.array([each[pair] for pair in pairs]) for each in (coupling, target))
-    for _ in range(cycles):
-        local = np.zeros(size * size)
-        between = np.zeros((size, size))  # coupling of two sites that far apart, either way
-        for n, (i, j) in enumerate(pairs):
-            local += strength[n] * (sites[ahead[:, n]] + sites[behind[:, n]])
-            between[i, j] = between[-i, -j] = strength[n]
-        change = 2 * np.tile(strength, 2)
-        for _ in range(size * size):
-            p, m = int(rng.random() * len(plus)), int(rng.random() * len(minus))
-            a, b = plus[p], minus[m]
-            cost = 2 * (local[a] - local[b]) + 4 * between[x[b] - x[a], y[b] - y[a]]
-            if cost <= 0 or rng.random() < math.exp(-cost):
-                sites[a], sites[b] = -1, 1
-                plus[p], minus[m] = b, a
-                local[near[a]] -= change
-                local[near[b]] += change
-        pair_means = (sites[:, None] * sites[ahead]).sum(axis=0) / size**2
-        realised = (pair_means - square_mean) / (1 - square_mean)
-        strength += gain * (wanted - realised)
 
 
 # Images

@@ -276,9 +276,7 @@ def test_a_full_disk_keeps_the_checkpoint_of_the_epoch_before(disk):
     state = Checkpoint(path, {})
     state.save(model)
     before, filler = path.read_bytes(), fill(disk)
-    with pytest.raises(
-        OSError, match=r"state\.npz cannot be .* older one is as it was.*goes on"
-    ):
+    with pytest.raises(OSError, match=r"state\.npz cannot be .* older one is as it was.*goes on"):
         state.save(model)
     assert path.read_bytes() == before
     filler.unlink()

@@ -117,7 +117,7 @@ def test_twins_draw_the_same_lattices():
             made.append((sites, learnt))
         np.testing.assert_array_equal(made[0][0], made[1][0])
         np.testing.assert_array_equal(made[0][1], made[1][1])
-    block, uniform = samplers._growth_odds(0.4, -0.3, 0.6), rng.random((30, 30))
+    block, uniform = samplers.growth_odds(0.4, -0.3, 0.6), rng.random((30, 30))
     grown = kernels.plain_grow(block, uniform)
     np.testing.assert_array_equal(grown, kernels.grow(block, uniform))
     np.testing.assert_array_equal(

@@ -11,7 +11,7 @@ from scipy.stats import ks_2samp
 
 from xrlab import Encoding, diffraction_image, simulate
 from xrlab.crystal.lattice import realised_correlations
-from xrlab.crystal.samplers import WARM_SAVES, _growth_odds, default_cycles
+from xrlab.crystal.samplers import WARM_SAVES, default_cycles, growth_odds
 from xrlab.crystal.spectrum import NotRealisableError, field_correlation, maximum_entropy
 
 
@@ -58,7 +58,7 @@ def test_any_concentration(sampler, concentration):
 @pytest.mark.parametrize(("r", "s"), [(0.6, 0.6), (0.5, -0.1), (-0.1, -0.05), (0.0, 0.8)])
 def test_growth_has_the_stated_correlations_exactly(r, s, concentration):
     """Summed over all 4096 states of 3 x 4 sites, every pair has r^|i| s^|j|, either diagonal."""
-    block = _growth_odds(r, s, concentration)
+    block = growth_odds(r, s, concentration)
     after_a, after_b = block.sum(axis=(0, 2)), block.sum(axis=(0, 1))
     states = np.array(list(product((0, 1), repeat=12))).reshape(-1, 3, 4)
     odds = np.ones(len(states))

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import erf
 
 from xrlab.course import study
-from xrlab.crystal.arrays import Floats
+from xrlab.crystal.arrays import Floats, Mask
 
 # Published net income without and with the network.
 PUBLISHED = tuple(study.PUBLISHED["net_income"])
@@ -286,12 +286,9 @@ def tornado(
             swings.append(Swing(name, *ends))
             continue
         for label, part, value in (("today", "today", old), ("with the network", "network", new)):
+            plan = getattr(story, part)
             ends = [
-                outcome(
-                    replace(
-                        story, **{part: replace(getattr(story, part), **{name: value * factor})}
-                    )
-                )
+                outcome(replace(story, **{part: replace(plan, **{name: value * factor})}))
                 for factor in factors
             ]
             swings.append(Swing(f"{name}, {label}", *ends))
@@ -405,8 +402,7 @@ def share_wrong(true: ArrayLike, answers: ArrayLike, tolerance: float) -> float:
     >>> share_wrong([[0, 0], [0, 0]], [[0.01, 0.2], [0.02, 0]], tolerance=0.1)
     0.5
     """
-    truth, found = _answers(true, answers)
-    return float(np.mean((np.abs(truth - found) > tolerance).any(axis=1)))
+    return float(_wrong(true, answers, tolerance).mean())
 
 
 def screen(
@@ -441,13 +437,12 @@ def screen(
     {'error_rate': 0.66..., 'noticed': 0.5, 'false_alarm': 0.0}
     """
     errors = np.asarray(standard_error, float)
-    truth, found = _answers(true, answers)
-    if errors.shape != truth.shape or not 0 <= threshold <= 1:
+    wrong, shape = _wrong(true, answers, tolerance), np.shape(true)
+    if errors.shape != shape or not 0 <= threshold <= 1:
         raise ValueError(
             f"every value has a standard error, and a threshold lies from 0 to 1; got shapes "
-            f"{errors.shape} and {truth.shape}, threshold {threshold}"
+            f"{errors.shape} and {shape}, threshold {threshold}"
         )
-    wrong = (np.abs(truth - found) > tolerance).any(axis=1)
     held = np.array([error_probability(each, tolerance) > threshold for each in errors])
     return {
         "error_rate": float(wrong.mean()),
@@ -456,11 +451,12 @@ def screen(
     }
 
 
-def _answers(true: ArrayLike, answers: ArrayLike) -> tuple[Floats, Floats]:
-    truth, found = np.asarray(true, float), np.asarray(answers, float)
-    if truth.shape != found.shape or truth.ndim != 2 or not len(truth):
+def _wrong(true: ArrayLike, answers: ArrayLike, tolerance: float) -> Mask:
+    """Say which answers have a component off by more than the tolerance."""
+    truth, estimate = np.asarray(true, float), np.asarray(answers, float)
+    if truth.shape != estimate.shape or truth.ndim != 2 or not len(truth):
         raise ValueError(
             f"truth and answers have one shape (samples, components); got {truth.shape} and "
-            f"{found.shape}"
+            f"{estimate.shape}"
         )
-    return truth, found
+    return (np.abs(truth - estimate) > tolerance).any(axis=1)

@@ -144,7 +144,7 @@ def growth(
             f"{encoding.vector[wrong.argmax()]:.3g} instead of {product[wrong.argmax()]:.3g}: "
             f"take Encoding.product, or another sampler"
         )
-    odds = _growth_odds(along_a, along_b, concentration)
+    odds = growth_odds(along_a, along_b, concentration)
     return grow(odds, rng.random((size, size))).astype(np.int8)
 
 
@@ -195,7 +195,7 @@ def _cut(spectrum: Floats, phases: Waves, concentration: float) -> Sites:
     return sites.reshape(spectrum.shape)
 
 
-def _growth_odds(r: float, s: float, concentration: float) -> Floats:
+def growth_odds(r: float, s: float, concentration: float) -> Floats:
     """Joint probabilities, shape (2, 2, 2, 2), of four sites A B / C D, each -1 or +1.
 
     Any three of the four are a Markov chain along the two bonds between them, with correlation r

@@ -30,19 +30,8 @@ from tqdm.auto import tqdm
 
 from xrlab.crystal.encoding import vector_length
 from xrlab.crystal.setting import Setting
+from xrlab.datasets import layout
 from xrlab.datasets.dataset import DataSet, make_sample, part_ends
-from xrlab.datasets.layout import (
-    ARRAYS,
-    FORMAT,
-    MARK,
-    at_work,
-    attributes_of,
-    from_plain,
-    is_whole,
-    mend,
-    prepare,
-    read,
-)
 from xrlab.datasets.parallel import in_parallel
 
 # Samples in a chunk: 2 MB of standard images and 4 seconds of work, which is all that a worker
@@ -77,7 +66,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class StoredDataSet:
-    """A data set on disk, or a part of one: a slice of it is read when it is asked for.
+    """A data set on disk, or a part of one: a slice of it is layout.read when it is asked for.
 
     Parameters
     ----------
@@ -109,7 +98,9 @@ class StoredDataSet:
         """
         part = range(self.first, self.end)[samples]
         upward = part if part.step > 0 else part[::-1]
-        images, targets, encodings = (read(self.path, name, upward) for name in ARRAYS)
+        images, targets, encodings = (
+            layout.read(self.path, name, upward) for name in layout.ARRAYS
+        )
         return DataSet(images, encodings, targets, self.setting)[:: 1 if part.step > 0 else -1]
 
     def split(self, *sizes: int) -> tuple[StoredDataSet, ...]:
@@ -196,7 +187,7 @@ def generate_to(
             raise ValueError(f"{name} is a whole number from {least} up; got {value}")
     path = Path(path).absolute()
     attributes = {
-        MARK: FORMAT,
+        layout.MARK: layout.FORMAT,
         "span": span,
         "seed": seed,
         "n_samples": n_samples,
@@ -204,14 +195,14 @@ def generate_to(
         "setting": asdict(setting),
         "versions": {name: version(name) for name in ("xrlab", "numpy", "numba")},
     }
-    stored = attributes_of(path)
+    stored = layout.attributes_of(path)
     if stored:
         _refuse_differences(path, stored, attributes)
         attributes["versions"] = stored["versions"]
-        mend(path, stored, setting.grid.shape)
+        layout.mend(path, stored, setting.grid.shape)
     # A loss of power can leave an empty file that is there by name: so all are read.
     chunks = _chunks(n_samples, chunk)
-    whole = [bool(stored) and is_whole(path, each, ARRAYS) for each in chunks]
+    whole = [bool(stored) and layout.is_whole(path, each, layout.ARRAYS) for each in chunks]
     missing = [each for each, there in zip(chunks, whole, strict=True) if not there]
     if missing:
         if stored and any(whole):
@@ -219,8 +210,8 @@ def generate_to(
         done = n_samples - sum(map(len, missing))
         cost = estimate(span, n_samples - done, setting, n_jobs=n_jobs, chunk=chunk)
         _refuse_full_disk(path, cost)
-        with at_work(path, stored):
-            prepare(path, attributes, setting.grid.shape, new=not stored)
+        with layout.at_work(path, stored):
+            layout.prepare(path, attributes, setting.grid.shape, new=not stored)
             if progress:
                 tqdm.write(str(cost))
             with tqdm(
@@ -238,7 +229,7 @@ def generate_to(
                     bar.update(n_images)
     left_over = list(path.rglob("*.partial"))  # of writes that were killed
     if left_over:
-        with at_work(path, attributes_of(path)):
+        with layout.at_work(path, layout.attributes_of(path)):
             for file in left_over:
                 file.unlink(missing_ok=True)
     return open_data_set(path)
@@ -262,14 +253,16 @@ def open_data_set(path: str | os.PathLike[str], *, allow_unfinished: bool = Fals
         If what is there is no data set, or an unfinished one.
     """
     path = Path(path).absolute()
-    stored = attributes_of(path)
+    stored = layout.attributes_of(path)
     if not stored:
         raise FileNotFoundError(f"there is no data set at {path}; generate_to makes one")
     span, seed, end, chunk = (stored[name] for name in ("span", "seed", "n_samples", "chunk"))
-    data = StoredDataSet(path, span, seed, from_plain(Setting, stored["setting"]), 0, end)
-    if is_whole(path, range(end), ["encodings"]):
+    data = StoredDataSet(path, span, seed, layout.from_plain(Setting, stored["setting"]), 0, end)
+    if layout.is_whole(path, range(end), ["encodings"]):
         return data
-    missing = [each for each in _chunks(end, chunk) if not is_whole(path, each, ["encodings"])]
+    missing = [
+        part for part in _chunks(end, chunk) if not layout.is_whole(path, part, ["encodings"])
+    ]
     if not allow_unfinished:
         raise ValueError(
             f"{path} is unfinished: {end - sum(map(len, missing))} of {end} samples are there. "
@@ -307,7 +300,7 @@ def estimate(
         )
     workers = effective_n_jobs(n_jobs)
     values = int(np.prod(setting.grid.shape)) + 2 * vector_length(span)
-    size = 4 * values * chunk + len(ARRAYS) * 4096  # files fill whole blocks of the disk
+    size = 4 * values * chunk + len(layout.ARRAYS) * 4096  # files fill whole blocks of the disk
     n_bytes = size * len(_chunks(n_samples, chunk))
     return Estimate(n_samples, n_bytes, n_samples * float(np.mean(seconds)) / workers, workers)
 
@@ -349,7 +342,7 @@ def _make_chunk(
     images, realised, targets = zip(*samples, strict=True)
     vectors = [[encoding.vector for encoding in each] for each in (targets, realised)]
     n_bytes = 0
-    for name, values in zip(ARRAYS, (images, *vectors), strict=True):
+    for name, values in zip(layout.ARRAYS, (images, *vectors), strict=True):
         array = zarr.open_array(path / name, mode="r+")
         array[chunk.start : chunk.stop] = np.asarray(values, np.float32)
         place = (chunk.start // array.chunks[0], *[0] * (array.ndim - 1))
@@ -363,7 +356,7 @@ def _make_chunk(
 def _refuse_differences(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
     was, wanted = (
         {name: each[name] for name in ("span", "seed", "chunk")}
-        | vars(from_plain(Setting, each["setting"]))
+        | vars(layout.from_plain(Setting, each["setting"]))
         for each in (stored, asked)
     )
     differences = [
@@ -382,8 +375,8 @@ def _refuse_other_code(path: Path, stored: dict[str, Any], setting: Setting, ind
     """Make a stored sample again, as changed code may make another one."""
     image, realised, target = make_sample(stored["span"], stored["seed"], index, setting)
     again: list[NDArray[Any]] = [image, target.vector, realised.vector]
-    for name, values in zip(ARRAYS, again, strict=True):
-        if not np.allclose(read(path, name, range(index, index + 1)), values, 1e-4, 1e-4):
+    for name, values in zip(layout.ARRAYS, again, strict=True):
+        if not np.allclose(layout.read(path, name, range(index, index + 1)), values, 1e-4, 1e-4):
             begun = ", ".join(f"{name} {number}" for name, number in stored["versions"].items())
             raise ValueError(
                 f"{path} was begun with {begun}, and sample {index} comes out otherwise now. "

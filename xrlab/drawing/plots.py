@@ -172,10 +172,7 @@ def add_lattice(figure: go.Figure, lattice: Lattice, column: int = 1) -> None:
 
 
 def add_encoding(
-    figure: go.Figure,
-    encoding: Encoding,
-    standard_error: ArrayLike | None = None,
-    column: int = 1,
+    figure: go.Figure, encoding: Encoding, standard_error: ArrayLike | None = None, column: int = 1
 ) -> None:
     """Add the matrix of an encoding to a row of panels, its values written in."""
     text = [[f"{value:.2f}" for value in row] for row in encoding.matrix]

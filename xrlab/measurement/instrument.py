@@ -20,20 +20,8 @@ from numpy.typing import ArrayLike
 
 from xrlab.crystal.arrays import Image, Mask
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
-from xrlab.measurement.effects import (
-    Effect,
-    Seed,
-    background,
-    bad_pixels,
-    beam_stop,
-    blur,
-    bragg_peaks,
-    checked_image,
-    counting,
-    envelope,
-    gaps,
-    saturation,
-)
+from xrlab.measurement import effects
+from xrlab.measurement.effects import Effect, Seed, checked_image
 
 
 @dataclass(frozen=True)
@@ -146,7 +134,7 @@ class Instrument:
     ...     return image * np.linspace(1, end, len(image))[:, None]
     >>> camera = Instrument((
     ...     ("fading", fading_beam, {"end": Range(0.5, 0.9)}),
-    ...     ("counting", counting, {"exposure": 20}),
+    ...     ("counting", effects.counting, {"exposure": 20}),
     ... ))
     >>> print(camera)
     fading -> counting
@@ -229,6 +217,7 @@ def _log(low: float, high: float) -> Range:
 
 _MOLECULE = {"size": Range(0.1, 0.8), "falloff": Range(1.5, 5)}
 _FEW = {"hot": 0.0005, "dead": 0.0005}
+_MANY = {"hot": Range(0.002, 0.01), "dead": Range(0.002, 0.01)}
 _GAPS = {"width": Range(0.03, 0.1), "period": Range(1.2, 3)}
 _WIDE_GAPS = {"width": Range(0.05, 0.15), "period": Range(0.8, 2)}
 _ARM = {"arm": Range(0.05, 0.1), "angle": Range(0, 360)}
@@ -239,46 +228,54 @@ def _air(constant: Range, air: Range) -> dict[str, Range]:
     return {"constant": constant, "air": air, "reach": Range(0.2, 0.8)}
 
 
+def _bragg(low: float, high: float, width: Range) -> dict[str, Range]:
+    return {"intensity": _log(low, high), "width": width}
+
+
 # Ranges chosen by judgement, to surround what such sources give; not fitted to measured images.
 PRESETS: dict[str, Instrument] = {
     "clean": Instrument(),
     "laboratory": Instrument(
         (
-            ("envelope", envelope, _MOLECULE),
-            ("bragg", bragg_peaks, {"intensity": _log(0.1, 3), "width": Range(0.005, 0.02)}),
-            ("background", background, _air(Range(0.1, 0.5), Range(0.2, 2))),
-            ("blur", blur, {"width": Range(0.01, 0.03)}),
-            ("counting", counting, {"exposure": _log(10, 200)}),
-            ("bad pixels", bad_pixels, _FEW),
-            ("beam stop", beam_stop, {"radius": Range(0.05, 0.15)}),
+            ("envelope", effects.envelope, _MOLECULE),
+            ("bragg", effects.bragg_peaks, _bragg(0.1, 3, Range(0.005, 0.02))),
+            ("background", effects.background, _air(Range(0.1, 0.5), Range(0.2, 2))),
+            ("blur", effects.blur, {"width": Range(0.01, 0.03)}),
+            ("counting", effects.counting, {"exposure": _log(10, 200)}),
+            ("bad pixels", effects.bad_pixels, _FEW),
+            ("beam stop", effects.beam_stop, {"radius": Range(0.05, 0.15)}),
         )
     ),
     "synchrotron": Instrument(
         (
-            ("envelope", envelope, _MOLECULE),
-            ("bragg", bragg_peaks, {"intensity": _log(1, 30), "width": Range(0.003, 0.01)}),
-            ("background", background, _air(Range(0.02, 0.1), Range(0.05, 0.3))),
-            ("blur", blur, {"width": Range(0.005, 0.015)}),
-            ("counting", counting, {"exposure": _log(1e3, 1e5)}),
-            ("saturation", saturation, {"ceiling": _log(100, 10_000)}),
-            ("bad pixels", bad_pixels, _FEW),
-            ("gaps in h", gaps, _GAPS),
-            ("gaps in k", gaps, {"axis": 1, **_GAPS}),
-            ("beam stop", beam_stop, {"radius": Range(0.03, 0.1)}),
+            ("envelope", effects.envelope, _MOLECULE),
+            ("bragg", effects.bragg_peaks, _bragg(1, 30, Range(0.003, 0.01))),
+            ("background", effects.background, _air(Range(0.02, 0.1), Range(0.05, 0.3))),
+            ("blur", effects.blur, {"width": Range(0.005, 0.015)}),
+            ("counting", effects.counting, {"exposure": _log(1e3, 1e5)}),
+            ("saturation", effects.saturation, {"ceiling": _log(100, 10_000)}),
+            ("bad pixels", effects.bad_pixels, _FEW),
+            ("gaps in h", effects.gaps, _GAPS),
+            ("gaps in k", effects.gaps, {"axis": 1, **_GAPS}),
+            ("beam stop", effects.beam_stop, {"radius": Range(0.03, 0.1)}),
         )
     ),
     "bad day": Instrument(
         (
-            ("envelope", envelope, {"size": Range(0.3, 1), "falloff": Range(1, 3)}),
-            ("bragg", bragg_peaks, {"intensity": _log(0.1, 10), "width": Range(0.01, 0.03)}),
-            ("background", background, _air(Range(0.5, 2), Range(1, 5)) | _RING),
-            ("blur", blur, {"width": Range(0.03, 0.06)}),
-            ("counting", counting, {"exposure": _log(1, 10)}),
-            ("saturation", saturation, {"ceiling": _log(20, 200)}),
-            ("bad pixels", bad_pixels, {"hot": Range(0.002, 0.01), "dead": Range(0.002, 0.01)}),
-            ("gaps in h", gaps, _WIDE_GAPS),
-            ("gaps in k", gaps, {"axis": 1, **_WIDE_GAPS}),
-            ("beam stop", beam_stop, {"radius": Range(0.1, 0.3), **_ARM}),
+            ("envelope", effects.envelope, {"size": Range(0.3, 1), "falloff": Range(1, 3)}),
+            ("bragg", effects.bragg_peaks, _bragg(0.1, 10, Range(0.01, 0.03))),
+            ("background", effects.background, _air(Range(0.5, 2), Range(1, 5)) | _RING),
+            ("blur", effects.blur, {"width": Range(0.03, 0.06)}),
+            ("counting", effects.counting, {"exposure": _log(1, 10)}),
+            ("saturation", effects.saturation, {"ceiling": _log(20, 200)}),
+            (
+                "bad pixels",
+                effects.bad_pixels,
+                _MANY,
+            ),
+            ("gaps in h", effects.gaps, _WIDE_GAPS),
+            ("gaps in k", effects.gaps, {"axis": 1, **_WIDE_GAPS}),
+            ("beam stop", effects.beam_stop, {"radius": Range(0.1, 0.3), **_ARM}),
         )
     ),
 }

@@ -19,15 +19,7 @@ from xrlab.datasets.dataset import DataSet, Simulated, generate
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
 from xrlab.networks.backend import import_keras, run_model
 from xrlab.networks.cnn import ARCHITECTURES
-from xrlab.training.card import (
-    COMPARED,
-    SETTINGS,
-    command_line,
-    print_figures,
-    save_network,
-    training_parser,
-    write_card,
-)
+from xrlab.training import card
 from xrlab.training.fit import fit
 from xrlab.training.last_layer import refit_last_layer
 
@@ -103,7 +95,7 @@ def train_and_save(
     )
     refitted = refit_last_layer(model, train, validation, seed=seed)
     error = run_model(model, validation.images) - validation.encodings
-    answers = run_model(model, test.images)
+    answers, compared = run_model(model, test.images), card.COMPARED
     name = f"cfs{span}"
     name += "" if architecture == "small" else f"-{architecture}"
     name += "-incremental" if incremental else ""
@@ -113,8 +105,8 @@ def train_and_save(
     if not card_only:
         shipped = build()  # without the optimiser's state
         shipped.set_weights(model.get_weights())
-        save_network(out, name, shipped)
-    return write_card(
+        card.save_network(out, name, shipped)
+    return card.write_card(
         out,
         name,
         model,
@@ -124,7 +116,7 @@ def train_and_save(
         incremental=list(incremental),
         fresh=fresh,
         seed=seed,
-        command=command_line(
+        command=card.command_line(
             "train_clean",
             span=span,
             samples=sizes,
@@ -145,7 +137,7 @@ def train_and_save(
         validation_loss_refitted=round(refitted, 6),
         test=evaluate(test.encodings, answers),
         test_delta_pdf=evaluate(test.encodings, delta_pdf_vectors(test)),
-        side_by_side=side_by_side(test[:COMPARED], answers[:COMPARED], seed, sum(sizes[:2])),
+        side_by_side=side_by_side(test[:compared], answers[:compared], seed, sum(sizes[:2])),
         standard_error=np.sqrt((error.astype(float) ** 2).mean(axis=0)).round(5).tolist(),
         label_spread=train.encodings.astype(float).std(axis=0).round(5).tolist(),
     )
@@ -155,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parts = {"train": 5000, "validation": 5000, "test": 1000}
     words = "Simulate images, train a CNN on them, test it, save it with its card."
-    parser = training_parser("train_clean", words, 100, parts)
+    parser = card.training_parser("train_clean", words, 100, parts)
     add = parser.add_argument
     add("--architecture", choices=list(ARCHITECTURES), default="small", help="default: small")
     words = "train first on N images, then on N more with them, ...: TRAIN together"
@@ -164,9 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--checkpoint", type=Path, help="file to go on from if the run is killed")
     add("--card-only", action="store_true", help="write the card, not the weights")
     chosen = vars(parser.parse_args(arguments))
-    setting, sizes = SETTINGS[chosen.pop("setting")], tuple(chosen.pop("samples"))
-    card = train_and_save(**chosen, sizes=sizes, setting=setting)
-    print_figures(card, ("best_epoch", "test", "test_delta_pdf", "side_by_side"))
+    setting, sizes = card.SETTINGS[chosen.pop("setting")], tuple(chosen.pop("samples"))
+    made = train_and_save(**chosen, sizes=sizes, setting=setting)
+    card.print_figures(made, ("best_epoch", "test", "test_delta_pdf", "side_by_side"))
 
 
 if __name__ == "__main__":

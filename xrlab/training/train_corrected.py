@@ -23,15 +23,7 @@ from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
 from xrlab.networks.backend import WEIGHTS, import_keras, run_model
 from xrlab.networks.corrected_delta_pdf import UNIT, projection_net, symmetries
-from xrlab.training.card import (
-    COMPARED,
-    SETTINGS,
-    command_line,
-    print_figures,
-    save_network,
-    training_parser,
-    write_card,
-)
+from xrlab.training import card
 
 if TYPE_CHECKING:
     import keras
@@ -216,7 +208,8 @@ def train_and_save(
             f"parts, draws and epochs are 1 or more, validation and test at most {TEST_FROM} "
             f"samples; got {samples}, {draws} and {epochs}"
         )
-    kinds = [SETTINGS[setting], replace(SETTINGS[setting], targets="realisable", start=None)]
+    study, compared = card.SETTINGS[setting], card.COMPARED
+    kinds = [study, replace(study, targets="realisable", start=None)]
     validations = [generate(span, held_out, seed, k, first=TEST_FROM - held_out) for k in kinds]
     tests = [generate(span, tested, seed, kind, first=TEST_FROM) for kind in kinds]
     model = projection_net(span, kinds[0].lot_size, width=width)
@@ -232,8 +225,8 @@ def train_and_save(
     answers = [run_model(model, test.images) for test in tests]
     error = _squared_errors(model, validations[0])
     name = f"cfs{span}-best" + f"-{setting.replace('/', '-')}" * (setting != "50/25/8")
-    save_network(out, name, model)
-    return write_card(
+    card.save_network(out, name, model)
+    return card.write_card(
         out,
         name,
         model,
@@ -242,7 +235,7 @@ def train_and_save(
         samples={"train": train, "validation": held_out, "test": tested},
         draws=draws,
         seed=seed,
-        command=command_line(
+        command=card.command_line(
             "train_corrected",
             span=span,
             samples=list(samples),
@@ -261,7 +254,7 @@ def train_and_save(
         test_delta_pdf=evaluate(tests[0].encodings, delta_pdf_vectors(tests[0])),
         test_realisable=evaluate(tests[1].encodings, answers[1]),
         test_realisable_delta_pdf=evaluate(tests[1].encodings, delta_pdf_vectors(tests[1])),
-        side_by_side=side_by_side(tests[0][:COMPARED], answers[0][:COMPARED], seed, TEST_FROM),
+        side_by_side=side_by_side(tests[0][:compared], answers[0][:compared], seed, TEST_FROM),
         standard_error=np.sqrt(error.mean(axis=0)).round(5).tolist(),
         label_spread=parts[0][1].astype(float).std(axis=0).round(5).tolist(),
     )
@@ -271,12 +264,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     sizes = {"study": 40_000, "realisable": 20_000, "validation": 1000, "test": 1000}
     words = "Train a correction of Delta-PDF, test it, save the network with its card."
-    parser = training_parser("train_corrected", words, 60, sizes)
+    parser = card.training_parser("train_corrected", words, 60, sizes)
     add = parser.add_argument
     add("--draws", type=int, default=4, help="images of each training lattice (default: 4)")
     add("--width", type=int, default=768, help="units of a hidden layer (default: 768)")
-    card = train_and_save(**vars(parser.parse_args(arguments)))
-    print_figures(card, [name for name in card if name.startswith("test")] + ["side_by_side"])
+    made = train_and_save(**vars(parser.parse_args(arguments)))
+    card.print_figures(made, [name for name in made if name.startswith("test")] + ["side_by_side"])
 
 
 if __name__ == "__main__":

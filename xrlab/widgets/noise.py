@@ -8,20 +8,13 @@ import ipywidgets as ipw
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal import speckle
 from xrlab.crystal.arrays import Floats, Integers, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.lattice import Lattice, simulate
 from xrlab.crystal.patterns import PRODUCTS
 from xrlab.crystal.setting import Setting
-from xrlab.crystal.speckle import (
-    ensemble_image,
-    expected_grain,
-    grain,
-    lit_sites,
-    pixel_variance,
-    predicted_r2,
-)
 from xrlab.drawing.png import INTENSITY, SITES, picture
 from xrlab.inference.metrics import image_r2
 from xrlab.widgets.panel import WRAP, Panel, captioned_pictures, choice, slider
@@ -92,19 +85,19 @@ def compute(
     )
     image = diffraction_image(lattice, setting.grid, lot_size, lots, seed)
     another = diffraction_image(other, setting.grid, lot_size, lots, seed + 1_000_003)
-    expected, variance = ensemble_image(encoding, setting), pixel_variance(setting)
+    expected, variance = speckle.ensemble_image(encoding, setting), speckle.pixel_variance(setting)
     return Chance(
         lattice,
-        lit_sites(size, lot_size, lots, seed),
+        speckle.lit_sites(size, lot_size, lots, seed),
         image,
         another,
         expected,
-        grain(image, expected),
-        expected_grain(size, lot_size, lots),
+        speckle.grain(image, expected),
+        speckle.expected_grain(size, lot_size, lots),
         image_r2(image, another),
-        predicted_r2(expected, variance),
+        speckle.predicted_r2(expected, variance),
         image_r2(image, expected),
-        predicted_r2(expected, variance, np.inf),
+        speckle.predicted_r2(expected, variance, np.inf),
     )
 
 

@@ -131,10 +131,7 @@ def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
     for n, (trial, score) in enumerate(scores.items()):
         mean = np.array([score.coverage.mean()])
         for place, (name, values, symbol) in enumerate(
-            (
-                ("each component", score.coverage, "circle-open"),
-                ("all together", mean, "diamond"),
-            )
+            (("each component", score.coverage, "circle-open"), ("all together", mean, "diamond"))
         ):
             add_curve(
                 figure,
