@@ -9,7 +9,7 @@ amounts are our assumptions. Amounts are dollars per year unless a docstring say
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,16 +80,15 @@ class Plan:
     demand: float = np.inf
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
+        for name, value in vars(self).items():
             if not value >= 0:
-                raise ValueError(f"{each.name} must be a number from 0 up; got {value}")
-            if each.name in SHARES and value > 1:
+                raise ValueError(f"{name} must be a number from 0 up; got {value}")
+            if name in SHARES and value > 1:
                 raise ValueError(
-                    f"{each.name} is a share from 0 to 1; got {value}: divide a percentage by 100"
+                    f"{name} is a share from 0 to 1; got {value}: divide a percentage by 100"
                 )
-            if np.isinf(value) and each.name != "demand":
-                raise ValueError(f"{each.name} must be finite; got {value}")
+            if np.isinf(value) and name != "demand":
+                raise ValueError(f"{name} must be finite; got {value}")
 
     @property
     def passed(self) -> float:
@@ -161,7 +160,6 @@ class Story:
 _TODAY = Plan(units=20_000, price=12_000, measurement=1_500, analysis=500, fixed=2_150_000)
 _BY_EXPERTS = replace(_TODAY, price=17_000, analysis=5_500)
 _NETWORK = 2_449_998  # fixed costs with a network: what makes the published total come out
-
 STORIES: dict[str, Story] = {
     "more units": Story(
         _TODAY,
@@ -179,9 +177,6 @@ STORIES: dict[str, Story] = {
         "as many crystals as before, but customers pay more for an answer on the same day",
     ),
 }
-
-
-# How little two totals determine
 
 
 def count_ways(total: int, max_units: int = 100_000, max_fixed: int = 5_000_000) -> int:
@@ -221,9 +216,6 @@ def random_ways(total: int, n: int = 200, seed: int | np.random.Generator = 0) -
     units = np.exp(np.random.default_rng(seed).uniform(np.log(10), np.log(1e6), n)).astype(int)
     margin = -(-(total + 100_000) // units)
     return np.stack([units, margin, units * margin - total], axis=1)
-
-
-# What drives the result
 
 
 @dataclass(frozen=True)
@@ -292,8 +284,7 @@ def tornado(
                 for factor in factors
             ]
             swings.append(Swing(f"{name}, {label}", *ends))
-    swings = [swing for swing in swings if swing.size > 0]
-    return sorted(swings, key=lambda swing: -swing.size)
+    return sorted((swing for swing in swings if swing.size > 0), key=lambda swing: -swing.size)
 
 
 def bridge(story: Story) -> dict[str, float]:
@@ -306,10 +297,10 @@ def bridge(story: Story) -> dict[str, float]:
     {'units': '100,000,000', 'analysis': '2,400,000', 'fixed': '-299,998'}
     """
     steps, plan = {}, story.today
-    for each in fields(Plan):
-        new = replace(plan, **{each.name: getattr(story.network, each.name)})
+    for name, value in vars(story.network).items():
+        new = replace(plan, **{name: value})
         if new != plan:
-            steps[each.name] = new.net_income - plan.net_income
+            steps[name] = new.net_income - plan.net_income
         plan = new
     return steps
 
@@ -338,9 +329,8 @@ def break_even(plan: Plan, name: str, target: float, low: float, high: float) ->
     >>> round(break_even(plan, "price", 0, 25, 50), 6)
     30.0
     """
-    names = [each.name for each in fields(Plan)]
-    if name not in names:
-        raise ValueError(f"a plan has no input {name!r}; it has {', '.join(names)}")
+    if name not in vars(plan):
+        raise ValueError(f"a plan has no input {name!r}; it has {', '.join(vars(plan))}")
 
     def surplus(value: float) -> float:
         return replace(plan, **{name: value}).net_income - target
@@ -363,7 +353,7 @@ def standard_error_from_r2(r2: ArrayLike, spread: ArrayLike) -> Floats:
     array([0.042, 0.212])
     """
     r2, spread = np.asarray(r2, float), np.asarray(spread, float)
-    if not (r2 <= 1).all() or not (spread > 0).all():
+    if not ((r2 <= 1).all() and (spread > 0).all()):
         raise ValueError(f"R^2 is at most 1 and a spread above 0; got {r2} and {spread}")
     return np.asarray(spread * np.sqrt(1 - r2))
 
