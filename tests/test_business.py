@@ -5,7 +5,6 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from itertools import product
 
-import ipywidgets as ipw
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -304,7 +303,7 @@ def test_every_slider_changes_the_account():
         if key != ("both", "claim"):
             assert explorer.result.lines != before, key
         assert explorer.result == figures.compute(explorer.story)
-    explorer._on_reset(ipw.Button())
+    explorer._reset.click()
     assert explorer._account.value == first
 
 

@@ -115,7 +115,7 @@ def test_reset_brings_the_start_back(builder):
     builder._kind.value, builder._seed.value = "bad day", 7
     builder._ready.value = widgets.EMPTY
     assert builder.pipeline == Pipeline()
-    builder._on_reset(ipw.Button())
+    builder._reset.click()
     assert builder.pipeline == start
     assert builder._stages.children[-1].children[1].value == shown
 
@@ -127,7 +127,7 @@ def test_text_is_taken_or_refused_in_words(builder):
     assert builder.pipeline == Pipeline(((smooth_median, {"size": 21}),))
     assert control(builder, 0, "size").value == 21  # beyond the usual end of the slider
     builder._text.value = "- smooth_medium"
-    builder._on_take(ipw.Button())
+    builder._take.click()
     assert "did you mean smooth_median" in builder._status.value
     assert names(builder) == ["smooth_median"]
     with pytest.raises(ValueError, match="no sliders"):
