@@ -259,8 +259,7 @@ def data_sets(repeats: int, number: int) -> Iterator[Row]:
             check(first, results[0], 1e-3)
         part = "" if made == number else f" ({made} made, × 10)"
         yield Row(
-            f"{number} images {setting.numbers}, span 4, {what}, "
-            f"two cores{part}",
+            f"{number} images {setting.numbers}, span 4, {what}, two cores{part}",
             seconds(lambda: make(made)) * number / made,  # noqa: B023
             f"plain NumPy and Python ({few} made, × {number / few / WORKERS:.3g})",
             sum(times) * number / few / WORKERS,

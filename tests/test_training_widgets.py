@@ -9,7 +9,6 @@ import pytest
 
 from xrlab.course.figures import training as training_plots
 from xrlab.crystal.setting import Setting
-from xrlab.networks import backend
 from xrlab.networks.backend import import_keras, run_model
 from xrlab.networks.cnn import small_cnn
 from xrlab.training import fit as fit_module
@@ -43,7 +42,7 @@ def weights(monkeypatch):
     def watched(*arguments, callbacks, **options):
         return fit(*arguments, callbacks=[*callbacks, Witness()], **options)
 
-    monkeypatch.setattr(fit_module, "fit", watched)
+    monkeypatch.setattr(training_module, "fit", watched)
     return kept
 
 
@@ -74,13 +73,13 @@ def test_stop_keeps_the_weights_of_the_best_epoch(weights):
 def test_network_and_inversion_are_tried_on_images_that_nothing_saw(monkeypatch):
     """Their seeds are others than those of training and validation; ΔPDF is no worse than said."""
     trained_on = []
-    monkeypatch.setattr(backend, "run_model", lambda model, images: images[:, 0, :3])
+    monkeypatch.setattr(training_module, "run_model", lambda model, images: images[:, 0, :3])
 
     def fit(model, train, validation, **options):
         trained_on.extend([*train.images, *validation.images])
         return History([0.2], [0.1])
 
-    monkeypatch.setattr(fit_module, "fit", fit)
+    monkeypatch.setattr(training_module, "fit", fit)
     result = compute(Plan(images=40, epochs=1))
     test = training_module._piece(2, 1)
     assert len(trained_on) == 60
@@ -167,7 +166,7 @@ def test_what_goes_wrong_is_said(monkeypatch):
 def test_a_training_without_a_finite_error_is_refused(monkeypatch):
     """Instead of a network that answers NaN."""
     never = History([np.nan], [np.nan])
-    monkeypatch.setattr(fit_module, "fit", lambda *data, **options: never)
+    monkeypatch.setattr(training_module, "fit", lambda *data, **options: never)
     with pytest.raises(ValueError, match=r"infinite at a learning rate of 0\.01"):
         compute(Plan(images=20, epochs=1, learning_rate=1e-2))
 
