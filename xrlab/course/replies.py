@@ -15,7 +15,6 @@ from xrlab.course.progress import record_in_notebook
 from xrlab.crystal.arrays import Floats
 
 NO_SHARE = "Not yet: a share is a number from 0 to 1."
-
 COUNTED = NO_SHARE + " You may have counted: the mean of an array of True and False is a share."
 
 

@@ -149,7 +149,6 @@ def growth(
 
 
 Sampler = Callable[..., Sites]
-
 SAMPLERS: dict[str, Sampler] = {"monte_carlo": monte_carlo, "gaussian": gaussian, "growth": growth}
 
 

@@ -22,17 +22,13 @@ NOT_EXPLAINED = "not explained by this model"
 # The limits below were chosen on simulated measurements and on images that no encoding explains
 # (`xrlab.trials.strangers`, seeds 78, 79, 0 and 1); other seeds test them.
 SKILL = 0.2  # 1: S predicts unseen blocks perfectly; 0: no better than without S
-
 STRUCTURE, PARTLY = 0.19, 0.08  # share of the structure of the image that unseen blocks miss
 
 DETAIL = 0.3  # correlation of the detail with that of another cell, or at -q
 
 UNMEASURED = 0.5
-
 BELOW = 0.01
-
 APART = 3.0
-
 MOVED = 1.5
 
 # A standard error above this is hardly better than no answer: correlations spread by 0.3.

@@ -27,7 +27,6 @@ _TURN = (lambda x: x, lambda x: x[::-1, ::-1])
 _MIRROR = (lambda x: x[::-1], lambda x: x[:, ::-1])
 _QUARTER = (lambda x: np.rot90(x), lambda x: np.rot90(x, 3))
 _DIAGONAL = (lambda x: x.T, lambda x: x[::-1, ::-1].T)
-
 GROUPS: dict[str, tuple[Callable[[Image], Image], ...]] = {
     "1": _TURN[:1],
     "2": _TURN,

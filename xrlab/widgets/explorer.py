@@ -38,7 +38,6 @@ from xrlab.drawing.png import palette
 from xrlab.widgets.panel import WRAP, Panel, choice
 
 OWN = "your own"
-
 SAMPLER_NAMES = {
     "gaussian": "Gaussian (fast)",
     "monte_carlo": "Monte Carlo",
