@@ -16,7 +16,8 @@ from scipy.stats import t as student
 
 from xrlab import Encoding, ReciprocalGrid
 from xrlab.crystal.grid import STANDARD_GRID
-from xrlab.inference.physical_fit import FREEDOM, _Problem, physical_fit
+from xrlab.inference.physical_fit import physical_fit
+from xrlab.inference.physical_model import FREEDOM, Problem
 from xrlab.measurement.effects import bragg_peaks
 
 U, V = 0.9, -0.7
@@ -198,7 +199,7 @@ def test_symmetries_are_exact(counts, found, turn, becomes):
 def solved(counts):
     """Problem, values and best fit of a part of the model, as `physical_fit` makes them."""
     used = ~np.isnan(counts)
-    problem = _Problem(STANDARD_GRID, used, ~AWAY[used], 2)
+    problem = Problem(STANDARD_GRID, used, ~AWAY[used], 2)
     values = counts[used] / np.median(counts[used & AWAY])
     best = problem.solve(values, problem.first(values))
     return problem, values, best

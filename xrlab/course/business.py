@@ -21,7 +21,6 @@ from xrlab.crystal.arrays import Floats, Mask
 
 # Published net income without and with the network.
 PUBLISHED = tuple(study.PUBLISHED["net_income"])
-
 SHARES = ("error_rate", "noticed", "false_alarm")
 
 
@@ -152,9 +151,8 @@ class Story:
         >>> f"{limited.advantage:,.0f}"
         '1,300,002'
         """
-        return replace(
-            self, today=replace(self.today, **changes), network=replace(self.network, **changes)
-        )
+        today, network = (replace(plan, **changes) for plan in (self.today, self.network))
+        return replace(self, today=today, network=network)
 
 
 _TODAY = Plan(units=20_000, price=12_000, measurement=1_500, analysis=500, fixed=2_150_000)
