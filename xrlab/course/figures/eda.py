@@ -112,15 +112,15 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
 
 def border_figure(
     panels: Mapping[str, tuple[tuple[str, str], ArrayLike, ArrayLike, ArrayLike]],
-    labels: tuple[str, str] = ("asked for", "came out"),
+    labels: tuple[str, str] = ("target", "realised"),
 ) -> go.Figure:
-    """Draw pairs of values asked for and come out, and the border of what is possible.
+    """Draw pairs of target values and of realised ones, and the border of what is possible.
 
     Parameters
     ----------
     panels : mapping
-        From the title of a panel to the names of the components across and up, the points asked
-        for, those that came out (arrays of shape (samples, 2)), and the corners of the border.
+        From the title of a panel to the names of the components (x, y), the target and
+        realised points (arrays of shape (samples, 2)), and the corners of the border.
     labels : (str, str)
         Names of the two kinds of points.
     """
