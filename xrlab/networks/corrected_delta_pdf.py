@@ -1,7 +1,7 @@
 """Delta-PDF with a learned correction, as a Keras network.
 
-``python -m xrlab.training.train_corrected --help`` tells how the shipped ``cfs2-best`` and its like
-were made.
+``python -m xrlab.training.train_corrected --help`` describes the command that made the shipped
+``cfs3-best`` and ``cfs4-best``.
 """
 
 from __future__ import annotations
@@ -106,15 +106,15 @@ def projection_net(
         ops.take(layers.Rescaling(s.tolist())(x), p.tolist(), axis=-1)
         for p, s in zip(places, signs, strict=True)
     ]
-    answers = correct(layers.Reshape((8, x.shape[-1]))(layers.Concatenate()(turned)))
+    corrections = correct(layers.Reshape((8, x.shape[-1]))(layers.Concatenate()(turned)))
     places, signs = symmetries((0, span - 1))
     back = [
-        layers.Rescaling((s / 8).tolist())(ops.take(answers[:, n], p.tolist(), axis=-1))
+        layers.Rescaling((s / 8).tolist())(ops.take(corrections[:, n], p.tolist(), axis=-1))
         for n, (p, s) in enumerate(zip(places, signs, strict=True))
     ]
     inversion = _fixed(n_values, "delta_pdf")
-    found = ops.clip(inversion(x), -1, 1)
-    output = ops.clip(layers.Add(name="encoding")([found, *back]), -1, 1)
+    inverted = ops.clip(inversion(x), -1, 1)
+    output = ops.clip(layers.Add(name="encoding")([inverted, *back]), -1, 1)
     model = keras.Model(image, output, name="projection_net")
     phase = 2 * np.pi * np.outer(STANDARD_GRID.h_values, np.arange(side))
     whole_cells = trapezoid_weights(STANDARD_GRID)[:, 1:2] / (STANDARD_GRID.shape[0] - 1)
@@ -131,12 +131,17 @@ def _correction(
     n_inputs: int, n_outputs: int, width: int, depth: int, dropout: float
 ) -> keras.Model:
     keras = import_keras()
+    layers = keras.layers
     inputs = keras.Input((None, n_inputs))
-    x = keras.layers.Normalization()(inputs)
+    # With the mean and variance of the training coefficients. Keras' own Normalization and GELU
+    # cannot be exported to ONNX: it has no Erfc, and their constants become inputs.
+    x = layers.BatchNormalization(center=False, scale=False, epsilon=1e-12, trainable=False)(inputs)
     for _ in range(depth):
-        x = keras.layers.Dropout(dropout)(keras.layers.Dense(width, activation="gelu")(x))
-    x = keras.layers.Dense(n_outputs, kernel_initializer="zeros")(x)
-    return keras.Model(inputs, keras.layers.Rescaling(UNIT)(x), name="correction")
+        x = layers.Dense(width)(x)
+        x = 0.5 * x * (1 + keras.ops.erf(x / 2**0.5))  # GELU
+        x = layers.Dropout(dropout)(x)
+    x = layers.Dense(n_outputs, kernel_initializer="zeros")(x)
+    return keras.Model(inputs, layers.Rescaling(UNIT)(x), name="correction")
 
 
 def _distances(*blocks: tuple[int, int]) -> NDArray[np.int64]:

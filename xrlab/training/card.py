@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.setting import STUDY
-from xrlab.io.files import replacing, write
+from xrlab.io.files import write
 from xrlab.networks.backend import WEIGHTS, import_keras
+from xrlab.training.packed import save_packed
 
 if TYPE_CHECKING:
     import keras
@@ -52,8 +53,7 @@ def write_card(
 def save_network(folder: Path, name: str, model: keras.Model) -> None:
     """Write a network into a folder; an older one stays until the new one is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / f"{name}.keras") as part:
-        model.save(part)
+    save_packed(model, folder / f"{name}.keras")
 
 
 def revision() -> str | None:

@@ -1,7 +1,7 @@
 """Train the correction of a Delta-PDF network and save it with its card.
 
-``python -m xrlab.training.train_corrected --help`` tells how the shipped ``cfs2-best`` and its like
-were made.
+``python -m xrlab.training.train_corrected --help`` describes the command that made the shipped
+``cfs3-best`` and ``cfs4-best``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
 from xrlab.networks.backend import WEIGHTS, import_keras, run_model
 from xrlab.networks.corrected_delta_pdf import UNIT, projection_net, symmetries
 from xrlab.training import card
+from xrlab.training.packed import round_to_half
 
 if TYPE_CHECKING:
     import keras
@@ -99,7 +100,8 @@ def fit_correction(
     def errors() -> Floats:
         return np.array([_squared_errors(model, data).mean() for data in validations])
 
-    correction.layers[1].adapt(epoch_data()[0])
+    x, _ = epoch_data()
+    correction.layers[1].set_weights([x.mean(axis=(0, 1)), x.var(axis=(0, 1))])
     learned = keras.Model(correction.input, correction.layers[-2].output)  # in units of UNIT
     falling = keras.optimizers.schedules.CosineDecay(
         learning_rate, epochs * -(-n_lattices // batch_size)
@@ -222,6 +224,7 @@ def train_and_save(
         model, parts, validations, epochs=epochs, seed=seed, progress=True
     )
     seconds = time.perf_counter() - start
+    round_to_half(model.get_layer("correction"))
     answers = [run_model(model, test.images) for test in tests]
     error = _squared_errors(model, validations[0])
     name = f"cfs{span}-best" + f"-{setting.replace('/', '-')}" * (setting != "50/25/8")

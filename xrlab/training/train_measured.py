@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import zipfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrlab.crystal.encoding import component_names, vector_length
-from xrlab.io.files import replacing, write
+from xrlab.io.files import write
 from xrlab.measurement.instrument import PRESETS
 from xrlab.networks.backend import WEIGHTS, import_keras
 from xrlab.networks.measured import (
@@ -33,6 +32,7 @@ from xrlab.networks.measured import (
 )
 from xrlab.training.checkpoints import Checkpoint
 from xrlab.training.measured_images import clean_images, measured_images
+from xrlab.training.packed import round_to_half, save_packed
 from xrlab.trials.trial import NINETY, score, trials
 
 if TYPE_CHECKING:
@@ -178,18 +178,6 @@ def train(
     return model
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Save with weights rounded to half precision, packed: about 2 MB."""
-    shipped = measured_cnn()
-    shipped.set_weights([w.astype(np.float16).astype(np.float32) for w in model.get_weights()])
-    shipped.save(path)
-    with zipfile.ZipFile(path) as archive:
-        parts = [(item.filename, archive.read(item)) for item in archive.infolist()]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts:
-            archive.writestr(name, content)
-
-
 def calibration(
     mean: NDArray[np.floating], log_error: NDArray[np.floating], true: NDArray[np.floating]
 ) -> dict[str, list[list[float]]]:
@@ -229,8 +217,8 @@ def finish(weights: Path, out: Path, **card: Any) -> dict[str, Any]:
     model = measured_cnn()
     model.load_weights(weights)
     out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / "measured.keras") as part:
-        save_model(model, part)
+    round_to_half(model)
+    save_packed(model, out / "measured.keras")
 
     def answers(images: NDArray[np.floating]) -> tuple[NDArray[Any], NDArray[Any]]:
         answer, _ = ask(model, with_mask(images))
