@@ -9,6 +9,7 @@ from xrlab import Encoding, ReciprocalGrid, delta_pdf, diffraction_image, simula
 from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import generate
 from xrlab.inference.baselines import delta_pdf_vectors
+from xrlab.inference.delta_pdf import delta_pdf_error
 from xrlab.inference.metrics import r2_score
 
 CELLS = st.sampled_from(
@@ -114,3 +115,27 @@ def test_clean_images_need_no_network(span, setting, least):
     """R^2 of the plain inversion over 200 random realisable encodings."""
     data = generate(span, 200, 11, setting, progress=False)
     assert r2_score(data.encodings, delta_pdf_vectors(data)) >= least
+
+
+@pytest.mark.parametrize(("lot_size", "lots"), [(25, 8), (20, 64)])
+def test_error_of_a_random_crystal(lot_size, lots):
+    """Lots of independent sites have M (L - i)(L - j) pairs, each product of variance 1."""
+    rng = np.random.default_rng(lots)
+    images = [
+        diffraction_image(rng.choice([-1, 1], (100, 100)), lot_size=lot_size, lots=lots, seed=rng)
+        for _ in range(10)
+    ]
+    none = Encoding.from_vector(np.zeros(8))
+    errors = [delta_pdf_error(image, none, lot_size=lot_size, lots=lots) for image in images]
+    pairs = np.outer(lot_size - np.arange(3), lot_size - np.arange(3)).ravel()[1:]
+    assert np.mean(errors, axis=0) == pytest.approx(1 / np.sqrt(lots * pairs), rel=0.2)
+
+
+def test_error_does_not_depend_on_the_scale():
+    """An unmeasured pixel is left out."""
+    image = np.random.default_rng(0).gamma(8, 1 / 8, (64, 64))
+    encoding = Encoding.from_vector([0.5, 0.2, 0.1])
+    error = delta_pdf_error(image, encoding)
+    assert delta_pdf_error(1e5 * image, encoding) == pytest.approx(error)
+    image[10, 20] = np.nan
+    assert delta_pdf_error(image, encoding) == pytest.approx(error, rel=0.01)

@@ -181,11 +181,11 @@ def _keras() -> str:
     """Start Keras and let a network read a simulated image."""
     from xrlab.crystal.diffraction import expected_image
     from xrlab.crystal.encoding import Encoding
-    from xrlab.networks.predict import predict
+    from xrlab.networks.backend import load_model, run_model
 
     start = time.perf_counter()
     true = Encoding.from_vector([0.4, 0.2, 0.1])
-    (found,), _ = predict(expected_image(true)[None], span=2, kind="simulated")
+    (found,) = run_model(load_model("cfs2"), expected_image(true)[None])
     if not np.abs(found - true.vector).max() < 0.2:
         raise ArithmeticError(f"the network read {found.round(2)} where {true.vector} is true")
     import keras

@@ -56,7 +56,6 @@ ROWS = (
         StudyRow(row["card"], row["network"], row["span"], row["images"], row["r2"], "leak" in row)
         for row in PUBLISHED["networks"]
     ),
-    StudyRow("cfs2-best", "ΔPDF, corrected", 2),
     StudyRow("cfs3-best", "ΔPDF, corrected", 3),
     StudyRow("cfs4-best", "ΔPDF, corrected", 4),
 )

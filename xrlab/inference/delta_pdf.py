@@ -73,12 +73,65 @@ def delta_pdf(
             f"{np.count_nonzero(weights)} measured pixels do not determine the correlations of "
             f"span {span}: take a smaller span, or a window of one whole reciprocal cell or more"
         )
-    reach = np.arange(span)
-    window = 1.0 if lot_size is None else np.outer(1 - reach / lot_size, 1 - reach / lot_size)
-    matrix = np.concatenate([[1.0], coefficients[1 : 1 + n_values] / coefficients[0]])
-    matrix = matrix.reshape(span, span) / window
-    matrix[0, 0] = 1.0
-    return Encoding(np.clip(matrix, -1, 1))
+    window = 1.0 if lot_size is None else _window(span, lot_size)
+    vector = coefficients[1 : 1 + n_values] / coefficients[0] / window
+    return Encoding.from_vector(np.clip(vector, -1, 1))
+
+
+def delta_pdf_error(
+    image: ArrayLike,
+    encoding: Encoding,
+    grid: ReciprocalGrid = STANDARD_GRID,
+    lot_size: int = 25,
+    lots: int = 8,
+) -> Floats:
+    """Estimate the standard error of `delta_pdf` for an image without noise of its own.
+
+    It comes from the speckle of the lots: intensities scatter by I / sqrt(M), alike at q and -q and
+    independently at distances of 1/L, as amplitudes are nearly normal. To first order,
+    w c = <I cos> / <I> then has the variance 2 <I^2 (cos - w c)^2> / (<I>^2 M L^2), with means over
+    whole reciprocal cells. ``python -m xrlab.trials.clean`` shows how often 90 % intervals hold.
+
+    Parameters
+    ----------
+    image : array, shape ``grid.shape``
+        Intensities on any scale over whole cells, NaN where unmeasured.
+    encoding : Encoding
+        Its correlations.
+    grid : ReciprocalGrid
+    lot_size, lots : int
+        L and M.
+
+    Returns
+    -------
+    array, shape (span^2 - 1,)
+
+    Examples
+    --------
+    For a random crystal and c = 0, about 1 / (L sqrt(M)):
+
+    >>> rng = np.random.default_rng(0)
+    >>> image = rng.gamma(8, 1 / 8, STANDARD_GRID.shape)
+    >>> error = delta_pdf_error(image, Encoding.from_vector([0, 0, 0])) * 25 * 8**0.5
+    >>> bool(np.all(abs(error - 1.1) < 0.1))
+    True
+    """
+    basis, weights = _cosine_basis(encoding.span, grid)
+    pixels = as_image(image, grid.shape).ravel()
+    weights = np.where(np.isnan(pixels), 0.0, weights)
+    pixels = np.nan_to_num(pixels)
+    relative = pixels / np.average(pixels, weights=weights)
+    window = _window(encoding.span, lot_size)
+    cosines = basis[:, 1 : 1 + window.size] / 2
+    scatter = (relative[:, None] * (cosines - window * encoding.vector)) ** 2
+    variance = 2 * np.average(scatter, axis=0, weights=weights) / (lots * lot_size**2)
+    return np.sqrt(variance) / window
+
+
+def _window(span: int, lot_size: int) -> Floats:
+    """Return (1 - i/L)(1 - j/L) for the distances of an encoding, as a vector."""
+    along = 1 - np.arange(span) / lot_size
+    return np.outer(along, along).ravel()[1:]
 
 
 @lru_cache(maxsize=8)

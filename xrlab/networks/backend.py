@@ -37,8 +37,8 @@ def load_model(name: str) -> keras.Model:
     ----------
     name : str
         One of `shipped_models`. "cfs2", "cfs3", "cfs4": the small CNN for an encoding of that span,
-        trained on simulated images of 64 x 64 pixels, h and k from 0 to 2 r.l.u. "cfs2-best" and
-        its like: Delta-PDF with a learned correction, see `xrlab.training.train_corrected`.
+        trained on simulated images of 64 x 64 pixels, h and k from 0 to 2 r.l.u. "cfs3-best" and
+        "cfs4-best": Delta-PDF with a learned correction, `xrlab.training.train_corrected`.
         "measured": the network for measured images, see `xrlab.networks.measured`. What made a
         network and how well it does is in `model_card`.
 
@@ -93,7 +93,7 @@ def shipped_models() -> list[str]:
     """Names that `load_model` takes.
 
     >>> shipped_models()
-    ['cfs2', 'cfs2-best', 'cfs3', 'cfs3-best', 'cfs4', 'cfs4-best', 'measured']
+    ['cfs2', 'cfs3', 'cfs3-best', 'cfs4', 'cfs4-best', 'measured']
     """
     return sorted(path.stem for path in WEIGHTS.glob("*.keras"))
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from xrlab.crystal.arrays import Floats
-from xrlab.crystal.encoding import vector_length
+from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID, as_image
-from xrlab.crystal.setting import STUDY
+from xrlab.crystal.setting import SETTING, STUDY
+from xrlab.inference.delta_pdf import delta_pdf, delta_pdf_error
 from xrlab.measurement.filling import filled
 from xrlab.networks import measured as measured_kind
-from xrlab.networks.backend import load_model, model_card, run_model, shipped_models
-
-if TYPE_CHECKING:
-    import keras
-
+from xrlab.networks.backend import load_model, run_model
 
 Kind = Literal["measured", "simulated"]
+
+# Networks for clean images with lots of 25 sites. For span 2 a correction of Delta-PDF gains 2 %.
+NETWORKS = {3: "cfs3-best", 4: "cfs4-best"}
+
+# Lots of the standard settings, by their size.
+LOTS = {setting.lot_size: setting.lots for setting in (STUDY, SETTING)}
 
 
 def predict(
@@ -32,27 +35,28 @@ def predict(
     ----------
     images : array, shape (n, 64, 64)
         On any scale, NaN where unmeasured, h and k from 0 to 2 r.l.u. with both ends.
-    span : {2, 3, 4}
+    span : int
+        2, 3 or 4; of simulated images 2 or more.
     kind : {"measured", "simulated"}
         "measured": with form factor, background, Bragg peaks, gaps and noise, read by
         `xrlab.networks.measured`; the window may begin at any whole h and k. "simulated": clean
-        images, read by the network of that span.
+        images. Networks estimate spans 3 and 4 for lots of 25 sites, on which they were trained,
+        `delta_pdf` everything else: ``python -m xrlab.trials.clean`` compares the two.
     lot_size : int, optional
-        Of simulated images: sites along each side of a coherent part. None stands for 25, that of
-        the images on which the networks were trained.
+        Of simulated images: sites along each side of a coherent part; None stands for 25.
 
     Returns
     -------
     mean, standard_error : float64 arrays, shape (n, span^2 - 1)
         For measured images the network estimates the error of each image; it holds for images that
         are E S + B as in `xrlab.measurement.instrument`, and gives no sign when one is not. For
-        simulated ones it is the root mean square error of each value on a test set, valid for
-        images like those of the training (50/25/8, without noise or mask).
+        simulated ones it is `delta_pdf_error` with 8 lots, or 64 for lots of 48 sites, as in the
+        standard settings; noise and masks are not included.
 
     Raises
     ------
     ValueError
-        If the images or the arguments are not of that form, or no shipped network fits them.
+        If the images or the arguments are not of that form, or no network estimates that span.
 
     Examples
     --------
@@ -73,19 +77,7 @@ def predict(
     if kind == "measured":
         reading = measured_kind.read(stack, span)
         return reading.mean, reading.standard_error
-    return read_simulated(prepared(stack), span)
-
-
-@cache
-def _model(span: int) -> tuple[keras.Model, dict[str, Any]]:
-    vector_length(span)
-    name = f"cfs{span}"
-    if name not in shipped_models():
-        raise ValueError(
-            f"no network for span {span} comes with xrlab; there is {', '.join(shipped_models())}. "
-            f"delta_pdf works for every span"
-        )
-    return load_model(name), model_card(name)
+    return read_simulated(prepared(stack), span, STUDY.lot_size if lot_size is None else lot_size)
 
 
 def check_kind(kind: str, lot_size: int | None = None) -> None:
@@ -94,11 +86,6 @@ def check_kind(kind: str, lot_size: int | None = None) -> None:
         raise ValueError(f"the kind of an image is 'measured' or 'simulated'; got {kind!r}")
     if lot_size is not None and kind == "measured":
         raise ValueError(f"lot_size is for kind='simulated'; leave lot_size={lot_size} out")
-    if lot_size not in (None, STUDY.lot_size):
-        raise ValueError(
-            f"the networks for simulated images read lots of {STUDY.lot_size} sites; got "
-            f"lot_size={lot_size}. delta_pdf takes any"
-        )
 
 
 def prepared(images: Floats) -> Floats:
@@ -107,8 +94,22 @@ def prepared(images: Floats) -> Floats:
     return whole / whole.mean(axis=(1, 2), keepdims=True)
 
 
-def read_simulated(inputs: Floats, span: int) -> tuple[Floats, Floats]:
+def read_simulated(
+    inputs: Floats, span: int, lot_size: int = STUDY.lot_size
+) -> tuple[Floats, Floats]:
     """Return mean and standard error for a stack of `prepared` clean images."""
-    model, card = _model(span)
-    mean = run_model(model, inputs).astype(np.float64)
-    return mean, np.tile(np.asarray(card["standard_error"]), (len(inputs), 1))
+    if lot_size == STUDY.lot_size and span in NETWORKS:
+        mean = run_model(_model(NETWORKS[span]), inputs).astype(np.float64)
+    else:
+        mean = np.array([delta_pdf(image, span, lot_size=lot_size).vector for image in inputs])
+    lots = LOTS.get(lot_size, STUDY.lots)
+    error = [
+        delta_pdf_error(
+            image, Encoding.from_vector(np.clip(c, -1, 1)), STANDARD_GRID, lot_size, lots
+        )
+        for image, c in zip(inputs, mean, strict=True)
+    ]
+    return mean, np.array(error)
+
+
+_model = cache(load_model)
