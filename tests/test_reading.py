@@ -23,8 +23,9 @@ from PIL import Image
 from scipy import ndimage
 
 from xrlab import read_image
-from xrlab.io.formats import MAX_PIXELS
-from xrlab.io.read import MAX_BYTES, read_image_bytes, read_stored, zeros_beyond_chance
+from xrlab.io.choice import MAX_PIXELS
+from xrlab.io.read import MAX_BYTES, read_image_bytes, read_stored
+from xrlab.io.stored import zeros_beyond_chance
 
 SEEDS = fuzz.seeds()
 COUNTS = np.arange(12, dtype=np.uint16).reshape(3, 4) * 1000
@@ -176,8 +177,9 @@ def test_flags_of_detectors_become_nan(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "a.npy"), [[5, np.nan, 7], [8, 9, np.nan]])
     np.save(tmp_path / "a.npy", FLAGGED.view(np.uint32))
     np.testing.assert_array_equal(read_image(tmp_path / "a.npy"), [[5, np.nan, 7], [8, 9, np.nan]])
-    np.save(tmp_path / "a.npy", FLAGGED.astype(float))  # an image with its background taken away
-    np.testing.assert_array_equal(read_image(tmp_path / "a.npy"), FLAGGED)
+    subtracted = np.append(FLAGGED, [[-3, 4, 2]], axis=0).astype(float)  # of its background
+    np.save(tmp_path / "a.npy", subtracted)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.npy"), subtracted)
 
 
 def test_what_is_unmeasured_can_be_said(tmp_path):

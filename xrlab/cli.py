@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import shlex
 import sys
@@ -95,6 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Those of the command line if not given.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # cp1252, for instance, has no Greek letters
+            stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen = _parser().parse_args(given)
     chosen.command = shlex.join(["xrlab", *given])
@@ -148,7 +152,8 @@ def _parser() -> argparse.ArgumentParser:
             metavar=("FIRST", "LAST"),
             help=f"{axis} of the first and last {line}, if the file does not say",
         )
-    one.add_argument("--dataset", metavar="PATH", help="which data set or frame of the file")
+    one.add_argument("--dataset", metavar="PATH", help="which data set, frame or plane (l=0.5)")
+    one.add_argument("--insist", action="store_true", help="read a file whose checksum is wrong")
     one.add_argument(
         "--pipeline",
         metavar="FILE",
@@ -276,7 +281,7 @@ def _read(chosen: argparse.Namespace) -> tuple[Image, str | None]:
         dataset = int(dataset)
     if (chosen.h is None) != (chosen.k is None):
         raise ValueError("give both --h and --k, or neither")
-    image, axes = read_stored(chosen.file, dataset=dataset)
+    image, axes = read_stored(chosen.file, dataset=dataset, insist=chosen.insist)
     section = on_axes(image, axes, chosen.h, chosen.k)
     if section is None:
         if image.shape == (64, 64) and chosen.window is None:

@@ -21,6 +21,7 @@ from xrlab.interpretation import report
 from xrlab.interpretation.interpret import interpret
 from xrlab.interpretation.provenance import provenance
 from xrlab.interpretation.result import Interpretation
+from xrlab.io.axes import is_rlu
 from xrlab.io.fetch import simulated_measurement
 from xrlab.io.read import read_stored
 from xrlab.io.section import Range, Section, on_axes
@@ -119,6 +120,8 @@ def read_upload(
     options: tuple[str, ...] = () if chosen is None else ("--dataset", str(chosen))
     if h is not None and k is not None:
         options += ("--h", *map(str, h), "--k", *map(str, k))
+    if h is None and axes and not all(is_rlu(label) for label, _ in axes):
+        return Upload(name, digest, image.shape, None, options)
     section = on_axes(image, axes, h, k)
     whole = section is None and image.shape == STANDARD_GRID.shape
     if whole:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from xrlab.crystal.arrays import Floats
 
@@ -72,6 +72,19 @@ class OnGrid(Protocol):
         ...
 
 
+def unmasked(values: Any) -> NDArray[Any]:
+    """Array with NaN where NumPy's mask is; `np.asarray` gives what lies under it.
+
+    >>> unmasked(np.ma.masked_array([1, 9], [False, True]))
+    array([ 1., nan])
+    """
+    if isinstance(values, list | tuple) and any(isinstance(v, np.ma.MaskedArray) for v in values):
+        values = np.ma.stack(values)
+    if np.ma.is_masked(values):
+        return np.ma.filled(values.astype(np.float64), np.nan)
+    return np.asarray(values)
+
+
 def as_image(image: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
     """Check that an array can be a measured or simulated image and return it as float64.
 
@@ -95,7 +108,7 @@ def as_image(image: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
     ...
     ValueError: an intensity cannot be negative; the lowest is -4, at (1, 1). ...
     """
-    array = np.asarray(image)
+    array = unmasked(image)
     if array.dtype.kind not in "uif":
         raise ValueError(f"an image holds real numbers; this one holds {array.dtype}")
     if array.ndim != 2 or min(array.shape) < 2:

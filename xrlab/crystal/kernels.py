@@ -48,7 +48,10 @@ def compiled(plain: Kernel | None = None) -> Callable[[Kernel], Kernel]:
     def choose(kernel: Kernel) -> Kernel:
         if njit is None:
             return plain or kernel
-        return njit(cache=True, nogil=True)(kernel)
+        try:
+            return njit(cache=True, nogil=True)(kernel)
+        except RuntimeError:  # no folder for the cache can be written: compiled in every process
+            return njit(nogil=True)(kernel)
 
     return choose
 

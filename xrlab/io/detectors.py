@@ -1,6 +1,7 @@
 """Readers of detector files: EDF, SMV of ADSC and d*TREK, and CBF of PILATUS.
 
-They keep to the rules of `xrlab.io.formats`.
+They keep to the rules of `xrlab.io.formats`. Those of other detectors are read by fabio, in a
+process of its own; see `xrlab.io.child`.
 """
 
 from __future__ import annotations
@@ -8,14 +9,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from xrlab.io.formats import MAX_PARTS, Stored, check_frame, first_frame, plain_block
+from xrlab.io.choice import MAX_PARTS, check_frame, first_frame
+from xrlab.io.formats import plain_block
+from xrlab.io.stored import Stored, pairs
 
 
-def read_edf(content: bytes, dataset: str | int | None = None) -> Stored:
+def read_braces(content: bytes, dataset: str | int | None = None) -> Stored:
+    """Read EDF or SMV, whose headers are both in braces."""
+    start = content.find(b"{")
+    header = _key_values(content[start + 1 : content.find(b"}", start, start + 2**20)])
+    if "header_bytes" in header:
+        first_frame(dataset, 1)
+        return _smv(content, header)
+    return _edf(content, dataset)
+
+
+def _edf(content: bytes, dataset: str | int | None) -> Stored:
     """Read the European Synchrotron's data format, without compression.
 
     The header is read here and not by fabio, which would follow a file name in it, and fill up
@@ -24,7 +37,7 @@ def read_edf(content: bytes, dataset: str | int | None = None) -> Stored:
     from fabio.edfimage import DATA_TYPES
 
     frames = []
-    for header, start in _edfplain_blocks(content):
+    for header, start in _edf_blocks(content):
         if "dim_1" not in header:
             continue
         for key in ("edf_binaryfilename", "compression"):
@@ -44,10 +57,10 @@ def read_edf(content: bytes, dataset: str | int | None = None) -> Stored:
         raise ValueError(f"its DataType {kind!r} is unknown")
     order = ">" if header.get("byteorder", "").lower().startswith("high") else "<"
     dtype = np.dtype(DATA_TYPES[kind]).newbyteorder(order)
-    return Stored(plain_block(content, start, dtype, shape))
+    return Stored(plain_block(content, start, dtype, shape), header)
 
 
-def _edfplain_blocks(content: bytes) -> Iterator[tuple[dict[str, str], int]]:
+def _edf_blocks(content: bytes) -> Iterator[tuple[dict[str, str], int]]:
     """Headers of the frames, and where their pixels begin."""
     place = 0
     for _ in range(MAX_PARTS):
@@ -71,35 +84,42 @@ def _key_values(header: bytes) -> dict[str, str]:
     return {key.strip().lower(): value.strip() for key, equal, value in pairs if equal}
 
 
+# Types of numbers as the headers of SMV name them, in lower case, without "_" and "int".
 _SMV_TYPES = {
-    "unsigned_short": "u2",
-    "unsigned_long": "u4",
-    "signed_short": "i2",
-    "signed char": "i1",
+    "unsigned short": "u2",
+    "unsigned long": "u4",
+    "unsigned": "u4",
     "unsigned char": "u1",
-    "short int": "i2",
-    "unsigned short int": "u2",
-    "long int": "i4",
-    "unsigned long int": "u4",
+    "signed short": "i2",
+    "short": "i2",
+    "signed long": "i4",
+    "signed": "i4",
+    "long": "i4",
+    "": "i4",
+    "signed char": "i1",
+    "float": "f4",
     "float ieee": "f4",
 }
 
 
-def read_smv(content: bytes, dataset: str | int | None = None) -> Stored:
+def _smv(content: bytes, header: Mapping[str, str]) -> Stored:
     """Read the SMV format of ADSC and d*TREK detectors (.img)."""
-    first_frame(dataset, 1)
-    header = _key_values(content[1 : content.find(b"}", 0, 2**20)])
-    if not {"header_bytes", "size1", "size2"} <= set(header):
-        raise ValueError("its SMV header lacks HEADER_BYTES, SIZE1 or SIZE2")
-    shape = (int(header["size2"]), int(header["size1"]))
-    check_frame(shape)
-    kind = header.get("data_type", header.get("type", "unsigned_short")).lower()
+    try:
+        start, rows, columns = (int(float(header[n])) for n in ("header_bytes", "size2", "size1"))
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"its SMV header lacks HEADER_BYTES, SIZE1 or SIZE2 ({error})") from error
+    check_frame((rows, columns))
+    said = header.get("data_type", header.get("type", "unsigned_short")).lower()
+    kind = " ".join(word for word in re.split(r"[\s_]+", said) if word != "int")
     if kind not in _SMV_TYPES or header.get("compression", "none").lower() != "none":
-        raise ValueError(f"its pixels of type {kind!r}, or their compression, are not read")
+        raise ValueError(f"its pixels of type {said!r}, or their compression, are not read")
     order = ">" if header.get("byte_order", "").lower().startswith("big") else "<"
-    limit = header.get("ccd_image_saturation", header.get("saturated_value"))
-    pixels = plain_block(content, int(header["header_bytes"]), order + _SMV_TYPES[kind], shape)
-    return Stored(pixels, saturation=float(limit) if limit else None)
+    pixels = plain_block(content, start, order + _SMV_TYPES[kind], (rows, columns))
+    ratio = int(float(header.get("raxis_compression_ratio", 1)))
+    if ratio > 1 and pixels.dtype.kind == "u":  # the highest bit means that many times the rest
+        top = np.iinfo(pixels.dtype).max // 2 + 1
+        pixels = np.where(pixels >= top, (pixels % top).astype(np.uint32) * ratio, pixels)
+    return Stored(pixels, header)
 
 
 _CBF_DATA = b"\x0c\x1a\x04\xd5"
@@ -136,21 +156,13 @@ def read_cbf(content: bytes, dataset: str | int | None = None) -> Stored:
             f"{rows} x {columns} pixels in {size:,} bytes are announced and {len(packed):,} bytes "
             f"follow: is the file cut off?"
         )
-    _check_md5(packed, found.get("Content-MD5"))
+    doubt, announced = None, found.get("Content-MD5")
+    digest = hashlib.md5(packed, usedforsecurity=False).digest()
+    if announced and base64.b64encode(digest).decode() != announced.strip():
+        doubt = "its pixels do not fit their checksum: the file is damaged"
     # Zeros at the end keep the decoder within its bytes, whatever the last code says.
     pixels = np.asarray(decByteOffset(packed + bytes(16), size=rows * columns, dtype="int64"))
     if pixels.size != rows * columns:
         raise ValueError(f"it unpacks to {pixels.size:,} of {rows * columns:,} pixels")
-    cutoff = re.search(r"Count_cutoff\s+(\d+)", header)
-    return Stored(
-        pixels.reshape(rows, columns).astype(DATA_TYPES[kind]),
-        saturation=float(cutoff[1]) if cutoff else None,
-    )
-
-
-def _check_md5(packed: bytes, announced: str | None) -> None:
-    if announced is None:
-        return
-    digest = hashlib.md5(packed, usedforsecurity=False).digest()
-    if base64.b64encode(digest).decode() != announced.strip():
-        raise ValueError("its pixels do not fit their checksum: the file is damaged")
+    pixels = pixels.reshape(rows, columns).astype(DATA_TYPES[kind])
+    return Stored(pixels, pairs(header), doubt=doubt)

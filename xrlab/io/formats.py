@@ -17,109 +17,30 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-# Twice the largest X-ray pixel detectors (EIGER 16M). As float64 256 MiB.
-MAX_PIXELS = 2**25
-
-# Longer tables of text are no images but mistakes, and slow.
-MAX_TEXT = 2**25
-
-# More frames, members or blocks than this are not counted to the end.
-MAX_PARTS = 1000
-
-_CHOICE = re.compile(r"(?P<name>.*?)(?:\[(?P<index>[\d\s,:]+)\])?", re.DOTALL)
-
-Index = tuple[int | slice, ...]
+from xrlab.io.choice import (
+    MAX_PARTS,
+    MAX_PIXELS,
+    Index,
+    ask_which,
+    check_frame,
+    first_frame,
+    split_choice,
+)
+from xrlab.io.stored import Stored, pairs
 
 # One thread at a time may turn the standard error away.
 _STDERR = threading.Lock()
 
+# Tags of TIFF: what display programs do with the pixels, and what GDAL says of the numbers.
+POLARITY, ORIENTATION, GDAL_METADATA, GDAL_NODATA = 262, 274, 42112, 42113
 
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """Pixels as a file stores them, and what it says about them.
-
-    Parameters
-    ----------
-    pixels : array of any type, any number of axes
-    saturation : float, optional
-        Pixels from this value on are saturated.
-    mask : bool array, optional
-        True where the file says that a pixel is not to be used.
-    axes : pair of (label, values) for rows and columns, optional
-        Coordinates, in the units of the file.
-    """
-
-    pixels: NDArray[Any]
-    saturation: float | None = None
-    mask: NDArray[np.bool_] | None = None
-    axes: tuple[tuple[str, NDArray[np.float64]], ...] | None = None
-
-
-def split_choice(dataset: str | int | None) -> tuple[str | None, Index]:
-    """Split a choice such as ``"entry/data[3]"`` into the name and the place in the array.
-
-    >>> split_choice("entry/data[3]"), split_choice(2), split_choice("[:, 5]")[1][1]
-    (('entry/data', (3,)), (None, (2,)), 5)
-    """
-    if dataset is None:
-        return None, ()
-    if isinstance(dataset, int):
-        return None, (dataset,)
-    parts = _CHOICE.fullmatch(dataset)
-    if parts is None or parts["index"] is None:
-        return dataset, ()
-    index = [part.strip() for part in parts["index"].split(",")]
-    if not all(part == ":" or part.isdecimal() for part in index):
-        raise ValueError(f"a place in a stack is written as [3] or [:, 3]; got {dataset!r}")
-    return parts["name"] or None, tuple(slice(None) if p == ":" else int(p) for p in index)
-
-
-def check_frame(shape: Sequence[int], index: Index = (), what: str = "it") -> Index:
-    """Check that a stored array gives one image of bearable size, before it is read.
-
-    Axes of length 1 are left out where there are more than two.
-
-    Returns
-    -------
-    tuple
-        The index of the image in the array.
-
-    Raises
-    ------
-    ValueError
-        If a frame must be chosen first, does not exist, or is too large.
-    """
-    shape = tuple(int(n) for n in shape)
-    if not index and len(shape) > 2:
-        index = tuple(0 if n == 1 else slice(None) for n in shape)
-        if sum(n != 1 for n in shape) < 2:  # 1 x 1 x n: a row
-            index = (0,) * (len(shape) - 2)
-    if len(index) > len(shape) or any(
-        not isinstance(i, slice) and i >= n for i, n in zip(index, shape, strict=False)
-    ):
-        raise ValueError(f"{what} has shape {shape}: there is no frame {_written(index)} in it")
-    padded = index + (slice(None),) * (len(shape) - len(index))
-    left = [n for i, n in zip(padded, shape, strict=True) if isinstance(i, slice)]
-    if len(left) > 2:
-        choice = "[" + ", ".join("0" for _ in left[2:]) + "]"
-        raise ValueError(
-            f"{what} holds {math.prod(left[:-2])} frames, an array of shape {shape}, and one 2-D "
-            f"image of real numbers is needed: choose one, such as dataset={choice!r} for the first"
-        )
-    if not math.prod(left):
-        raise ValueError(f"{what} has shape {shape}: there are no pixels")
-    if math.prod(left) > MAX_PIXELS:
-        raise ValueError(
-            f"{what} has {' x '.join(map(str, left))} pixels; more than {MAX_PIXELS:,} are not "
-            f"read: cut or bin it first"
-        )
-    return index
+# Compressions of TIFF that change intensities.
+LOSSY = {"OJPEG", "JPEG", "JPEG_LOSSY", "ALT_JPEG", "JETRAW", "LERC", "WEBP", "JPEGXR_NDPI"}
 
 
 def read_npy(content: bytes, dataset: str | int | None = None) -> Stored:
@@ -142,24 +63,21 @@ def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
         }
         if not members:
             raise ValueError("it is a ZIP archive without NumPy arrays in it")
-        if name is None and len(members) == 1:
-            name = next(iter(members))
+        masked = name is None and members.keys() == {"data", "mask"}  # of a masked array
+        if masked or (name is None and len(members) == 1):
+            name = next(iter(sorted(members)))
         if name not in members:
             shapes = {}
             for each, info in members.items():
                 with archive.open(info) as member:
                     shapes[each] = _npy_header(member)[0]
             raise ValueError(ask_which(shapes, name))
-        with archive.open(members[name]) as member:
-            return Stored(_npy(member, index, members[name].file_size, f"the array {name!r}"))
-
-
-def ask_which(shapes: Mapping[str, Sequence[int]], asked: str | None = None) -> str:
-    """Say which data sets there are, and how to choose."""
-    listed = "; ".join(f"{name!r} of shape {tuple(shape)}" for name, shape in shapes.items())
-    if asked is None:
-        return f"it holds {len(shapes)} data sets, choose one with dataset=...: {listed}"
-    return f"there is no data set {asked!r} in it; there is {listed or 'none'}"
+        arrays = []
+        for each in (name, "mask") if masked else (name,):
+            with archive.open(members[each]) as member:
+                what = f"the array {each!r}"
+                arrays.append(_npy(member, index, members[each].file_size, what))
+    return Stored(arrays[0], mask=arrays[1] != 0 if masked else None)
 
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -191,38 +109,6 @@ def _npy(
     return array[index]
 
 
-def read_text(content: bytes, dataset: str | int | None = None) -> Stored:
-    """Read a table of numbers: commas, semicolons, tabs or spaces between them.
-
-    Lines from ``#`` on and one line of column titles are left out, an empty field is NaN. With
-    semicolons between them, numbers may be written with a decimal comma.
-    """
-    if len(content) > MAX_TEXT:
-        raise ValueError(f"a table of {len(content):,} bytes is too long; save it as .npy or TIFF")
-    if b"\0" in content[:4096]:
-        raise ValueError(f"it begins with {content[:8]!r}, like no format that xrlab reads")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError("it is neither text nor a format that xrlab reads") from error
-    lines = [line for raw in text.splitlines() if (line := raw.partition("#")[0].strip(" \r"))]
-    if not lines:
-        raise ValueError("it is text without any number")
-    delimiter = next((mark for mark in (";", ",", "\t\t") if mark in lines[-1]), None)
-    delimiter = delimiter and delimiter[0]
-    if delimiter == ";":
-        lines = [line.replace(",", ".") for line in lines]
-    if re.search(r"[A-Za-z]", re.sub(r"(?i)nan|inf(inity)?|\de[+-]?\d", "", lines[0])):
-        lines = lines[1:]  # titles
-    if delimiter and any(delimiter * 2 in f"{delimiter}{line}{delimiter}" for line in lines):
-        hole = re.compile(f"(?<![^{delimiter}])(?={delimiter}|$)")
-        lines = [hole.sub("nan", line) for line in lines]
-    try:
-        return Stored(np.loadtxt(lines, delimiter=delimiter, ndmin=2))
-    except ValueError as error:
-        raise ValueError(f"it is text, but not a table of numbers ({error})") from error
-
-
 _PNM = re.compile(rb"P([25])((?:\s+|#[^\n\r]*[\n\r])+)(\d{1,9})\s+(?:#[^\n\r]*[\n\r]\s*)*"
                   rb"(\d{1,9})\s+(?:#[^\n\r]*[\n\r]\s*)*(\d{1,5})\s")  # fmt: skip
 
@@ -240,14 +126,25 @@ def read_pgm(content: bytes, dataset: str | int | None = None) -> Stored:
     if not 0 < highest < 2**16:
         raise ValueError(f"the largest value of a PGM is from 1 to 65535; this one says {highest}")
     check_frame((rows, columns))
+    start, size, doubt = header.end(), rows * columns, None
     dtype = np.dtype(np.uint8 if highest < 256 else ">u2")
     if header[1] == b"5":
-        return Stored(plain_block(content, header.end(), dtype, (rows, columns)))
-    numbers = re.sub(rb"#[^\n\r]*", b"", content[header.end() :][: 8 * rows * columns])
-    pixels = np.array(numbers.split(maxsplit=rows * columns)[: rows * columns], dtype=dtype)
-    if pixels.size < rows * columns:
-        raise ValueError(f"the PGM is cut off after {pixels.size:,} of {rows * columns:,} pixels")
-    return Stored(pixels.reshape(rows, columns))
+        needed = size * dtype.itemsize
+        if content[start - 1 : start + 1] == b"\r\n" and len(content) - start != needed:
+            start += 1  # a line that ends with two signs
+        pixels = plain_block(content, start, dtype, (rows, columns))
+        if rest := content[start + needed :].strip(b"\0\n\r "):
+            doubt = f"{len(rest):,} bytes follow the pixels: were line ends changed in a transfer?"
+    else:
+        text = re.sub(rb"#[^\n\r]*", b"", content[start:])
+        pixels = np.fromstring(text, np.int64, size, sep=" ")
+        if pixels.size < size:
+            raise ValueError(f"the PGM is cut off after {pixels.size:,} of {size:,} pixels")
+        pixels = pixels.astype(dtype) if 0 <= pixels.min() <= pixels.max() < 2**16 else pixels
+        pixels = pixels.reshape(rows, columns)
+    if pixels.max() > highest:
+        doubt = f"it holds {pixels.max()}, more than the largest value of its header, {highest}"
+    return Stored(pixels, doubt=doubt)
 
 
 def read_png(content: bytes, dataset: str | int | None = None) -> Stored:
@@ -284,19 +181,24 @@ def _grey(channels: NDArray[Any]) -> NDArray[Any]:
 def read_tiff(content: bytes, dataset: str | int | None = None) -> Stored:
     """Read TIFF by tifffile, compressed kinds that it cannot decode by Pillow; also MarCCD.
 
-    A MarCCD file is a TIFF with a header of its own, of which the saturation value is used.
+    Pixels are as they are stored, in the order of the file: orientation and polarity are for
+    display. The calibration of ImageJ, GDAL's scale and flag, a description with the words of a
+    detector, and the saturation value of MarCCD's own header are used.
     """
-    from tifffile import COMPRESSION, TiffFile
+    from tifffile import COMPRESSION as C
+    from tifffile import TiffFile
 
     with TiffFile(io.BytesIO(content)) as file:
         pages = _count(file.pages)
         frame = first_frame(dataset, pages)
-        stack = (file.imagej_metadata or {}).get("images", 1) if file.is_imagej else 1
-        if pages == 1 and stack != 1:
-            raise ValueError(f"it is an ImageJ stack of {stack} frames; save one alone")
+        imagej = (file.imagej_metadata or {}) if file.is_imagej else {}
+        if pages == 1 and imagej.get("images", 1) != 1:
+            raise ValueError(f"it is an ImageJ stack of {imagej['images']} frames; save one alone")
         page: Any = file.pages[frame]
         if page.dtype is None:
             raise ValueError("its kind of pixels is unknown")
+        if page.compression.name in LOSSY:
+            raise ValueError(f"its compression, {page.compression.name}, changes intensities")
         shape = tuple(n for n in page.shape if n != 1) if len(page.shape) > 2 else page.shape
         colour = len(shape) == 3 and shape[-1] in (3, 4)
         check_frame(shape[:2] if colour else shape)
@@ -306,22 +208,42 @@ def read_tiff(content: bytes, dataset: str | int | None = None) -> Stored:
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if not ends or max(ends) > len(content) or not all(page.databytecounts):
             raise ValueError("the file is cut off: some of its pixels are missing")
-        if page.compression == COMPRESSION.NONE:
+        if page.compression == C.NONE:
             if sum(page.databytecounts) < math.prod(page.shape) * page.bitspersample // 8:
                 raise ValueError("the file is cut off: some of its pixels are missing")
-            pixels = page.asarray()
-        elif page.compression in (
-            COMPRESSION.ADOBE_DEFLATE,
-            COMPRESSION.DEFLATE,
-        ) and page.predictor in (1, 2):
+        elif page.compression in (C.ADOBE_DEFLATE, C.DEFLATE):
             for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
                 _check_deflated(content[offset : offset + count], step)
+        own = {C.NONE: (1,), C.ADOBE_DEFLATE: (1, 2), C.DEFLATE: (1, 2)}
+        if page.predictor in own.get(page.compression, ()) and page.bitspersample % 8 == 0:
             pixels = page.asarray()
         else:
             pixels = _tiff_by_pillow(content, frame, page)
+        if page.photometric.name == "PALETTE":
+            pixels, colour = np.moveaxis(page.colormap, 0, -1)[pixels], True
+            shape = pixels.shape
+        header = _tiff_header(page, imagej)
     if colour:
         pixels = _grey(pixels.reshape(shape))
-    return Stored(pixels.reshape(shape[:2]), saturation=_marccd_saturation(content))
+    header["saturated_value"] = _marccd_saturation(content)
+    return Stored(pixels.reshape(shape[:2]), header)
+
+
+def _tiff_header(page: Any, imagej: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect what the tags of a TIFF say of its numbers."""
+    header: dict[str, Any] = pairs(page.description)
+    if "c0" in imagej and "c1" in imagej:
+        if imagej.get("cf", 0) != 0:
+            raise ValueError(
+                f"ImageJ calibrated it by a curve (function {imagej['cf']}): save it in calibrated "
+                f"units, as 32-bit"
+            )
+        header |= {"add_offset": imagej["c0"], "scale_factor": imagej["c1"]}
+    text = {n: str(page.tags[n].value) for n in (GDAL_METADATA, GDAL_NODATA) if n in page.tags}
+    header["gdal_nodata"] = text.get(GDAL_NODATA, "")
+    for role, value in re.findall(r'role="(scale|offset)">([^<]+)<', text.get(GDAL_METADATA, "")):
+        header["scale_factor" if role == "scale" else "add_offset"] = value
+    return header
 
 
 def _count(pages: Any) -> int:
@@ -343,7 +265,12 @@ def _check_deflated(data: bytes, expected: int) -> None:
 def _tiff_by_pillow(content: bytes, frame: int, page: Any) -> NDArray[Any]:
     from PIL import Image
 
-    with _silent_stderr(), Image.open(io.BytesIO(content), formats=["TIFF"]) as picture:
+    plain = bytearray(content)  # Pillow would turn some pixels, and invert them
+    for code in (ORIENTATION, *((POLARITY,) if page.photometric.name == "MINISWHITE" else ())):
+        if code in page.tags:
+            place, order = page.tags[code].valueoffset, page.parent.byteorder
+            plain[place : place + 2] = (1).to_bytes(2, "little" if order == "<" else "big")
+    with _silent_stderr(), Image.open(io.BytesIO(plain), formats=["TIFF"]) as picture:
         picture.seek(frame)
         pixels = np.asarray(picture)
     if pixels.dtype.itemsize != page.dtype.itemsize or pixels.shape[:2] != page.shape[:2]:
@@ -388,20 +315,3 @@ def plain_block(content: bytes, start: int, dtype: DTypeLike, shape: Sequence[in
             f"{max(len(content) - start, 0):,} follow the header: is the file cut off?"
         )
     return np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape)
-
-
-def first_frame(dataset: str | int | None, frames: int) -> int:
-    """Position of the chosen frame among several; there is no need to choose from one."""
-    _, index = split_choice(dataset)
-    if not index and frames == 1:
-        return 0
-    number = f"{frames} or more" if frames == MAX_PARTS else frames
-    if not index:
-        raise ValueError(f"it holds {number} frames; choose one with dataset=0, dataset=1, ...")
-    if len(index) > 1 or not isinstance(index[0], int) or not 0 <= index[0] < frames:
-        raise ValueError(f"there is no frame {_written(index)} in it; it holds {number}")
-    return index[0]
-
-
-def _written(index: Index) -> str:
-    return "[" + ", ".join(":" if isinstance(i, slice) else str(i) for i in index) + "]"

@@ -1,242 +1,222 @@
-"""Read HDF5, NeXus and Mantid's MDHisto in a process of its own.
+"""Find the image of an HDF5 file, what is unmeasured in it, and its axes: NeXus and its relatives.
 
-Damaged files can crash the HDF5 library, or keep it busy for ever, and a compressed block may
-unpack to any size. So a child process reads, whose time, memory and open files are limited where
-the system can do so, and whose end is an error message here. It opens one file: what links to
-other files is refused.
+Nothing here follows a link to another file: the error says where the data lie. It runs in a process
+of its own, see `xrlab.io.child`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import json
 import math
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from xrlab.io.formats import MAX_PIXELS, Stored, ask_which, check_frame, split_choice
-
-# What the child may use: CPU seconds until it knows what to read, then for reading and more for
-# every million bytes of the file; bytes of address space; seconds by the clock, for slow disks.
-LOOKING, READING, READING_MILLION, ADDRESSES, WAITING = 0.5, 1.5, 0.5, 10**9, 120
+from xrlab.io.axes import miller
+from xrlab.io.choice import MAX_PIXELS, Index, ask_which, check_frame, split_choice
 
 # More objects than this are not looked through without being told where to look.
 MAX_OBJECTS = 2000
 
-DONE, REFUSED, UNKNOWN_FILTER = 0, 3, 4
+# Arrays that lie beside images and are none: what they hold is not taken for the image unasked.
+BESIDE = re.compile(
+    r"(pixel_?|bad_?pixels?_?|data_?)?mask(_.*|\d*)|.*_(mask|weights|errors?|sigma|variances?)|sigma"
+    r"|errors?(_squared)?|uncertainties|variances?|weights|flat_?field.*|dark.*|gain(_?map)?|bias"
+    r"|pedestal.*|countrate_correction.*|trimbit.*|num_events|number_of_pixels_rebinned|.*matrix"
+    r"|metric_tensor|unit_cell.*",
+    re.IGNORECASE,
+)
 
-Axes = tuple[tuple[str, NDArray[np.float64]], ...]
+# Names of arrays that say which pixels are not to be used ("" stands for the name of the signal):
+# where they are not 0, and where they are 0.
+BAD = ("{}_mask", "mask", "pixel_mask", "{}_pixel_mask", "data_mask", "bad_pixel_mask")
+GOOD = ("weights", "{}_weights", "number_of_pixels_rebinned", "valid", "{}_valid", "good_pixels")
+
+# A plane of a volume by its place on an axis: "l=0.5", "entry/data[l=0.5]".
+_PLANE = re.compile(
+    r"(?P<name>.*?)[\[\s,;]*\b(?P<axis>[a-z]\w*)\s*=\s*(?P<value>[-+]?[\d.]+)\s*\]?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# Label, unit and values of one dimension.
+Axis = tuple[str, NDArray[np.float64]]
 
 
-def read_hdf5(source: bytes | Path, dataset: str | int | None = None) -> Stored:
-    """Read one image of an HDF5 file.
+class ElsewhereError(ValueError):
+    """What is asked for lies in another file."""
+
+    def __init__(self, name: str, other: str, why: str = "") -> None:
+        super().__init__(
+            f"{name} lies in another file, {other}, which is not followed: open that one{why}"
+        )
+
+
+def read_arrays(
+    file: h5py.File, dataset: str | int | None, plan: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Read one image of an open file.
 
     Parameters
     ----------
-    source : bytes or path
+    file : h5py.File
     dataset : str or int, optional
-        Path in the file, with the place in a stack if needed: ``"entry/data[3]"``.
+        Path in the file, with the place in a stack or the plane of a volume if needed.
+    plan : function
+        Is told, before pixels are read, how many bytes HDF5 will unpack and hold.
+
+    Returns
+    -------
+    dict
+        Arguments of `xrlab.io.stored.Stored`.
     """
-    with tempfile.TemporaryDirectory(prefix="xrlab-") as folder:
-        path = source
-        if isinstance(source, bytes):
-            path = Path(folder) / "content.h5"
-            path.write_bytes(source)
-        answer = Path(folder) / "answer.npz"
-        place = os.pathsep.join(
-            filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
-        )
-        for plugin in ("", "hdf5plugin"):
-            try:
-                child = subprocess.run(
-                    [sys.executable, "-m", __name__, path, answer, json.dumps(dataset), plugin],
-                    env={**os.environ, "PYTHONPATH": place, "OPENBLAS_NUM_THREADS": "1"},
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=WAITING,
-                )
-            except subprocess.TimeoutExpired as error:
-                raise ValueError("HDF5 found no end of reading it: the file is damaged") from error
-            if child.returncode != UNKNOWN_FILTER:
-                break
-        if child.returncode == REFUSED:
-            raise ValueError(child.stdout.decode("utf-8", "replace").strip())
-        if child.returncode == UNKNOWN_FILTER:
-            raise ValueError("its compression is unknown: save it with gzip, or without")
-        if child.returncode != DONE:
-            raise ValueError(
-                "the file is damaged, or unpacks to more than the memory that it may take "
-                f"(HDF5 gave up, status {child.returncode})"
-            )
-        with np.load(answer, allow_pickle=False) as found:
-            axes = None
-            if "rows" in found:
-                axes = tuple(
-                    (str(found[f"{side}_label"]), found[side]) for side in ("rows", "columns")
-                )
-            limit = float(found["saturation"]) if "saturation" in found else None
-            return Stored(found["pixels"], limit, found.get("mask"), axes)
-
-
-def main(path: str, answer: str, choice: str, plugin: str) -> int:
-    """Be the child: read, write the arrays to a file, and say what is wrong to standard output.
-
-    The plugin with the compressions of EIGER files takes long to load: it is tried second.
-    """
-    import h5py  # type: ignore[import-untyped]
-
-    dataset = json.loads(choice)
-    if plugin:
-        importlib.import_module(plugin)
-    with open(answer, "wb") as target:
-        source = open(path, "rb")  # noqa: SIM115  # for the whole life of the child
-        _limit(LOOKING, ADDRESSES)
-        try:
-            with h5py.File(source, "r") as file:
-                arrays = _read(file, dataset, os.fstat(source.fileno()).st_size)
-        except NotImplementedError:
-            return UNKNOWN_FILTER
-        except Exception as error:  # the library fails in many ways on a damaged file
-            print(error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
-            return REFUSED
-        np.savez(target, **arrays)
-    return DONE
-
-
-def _limit(seconds: float, memory: int | None = None) -> None:
-    """Let the child die when it has used the CPU for long, takes much memory or opens a file."""
-    with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):
-        import resource
-        import signal
-
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-        if memory is not None:
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-            resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-
-
-def _read(file: Any, dataset: str | int | None, size: int) -> dict[str, Any]:
-    name, index = split_choice(dataset)
-    found = _named(file, name) if name else _default(file)
-    _refuse_elsewhere(found, file)
-    if found.dtype.kind not in "buif":
-        raise ValueError(f"{found.name} holds {found.dtype}, and an image holds real numbers")
-    index = check_frame(found.shape, index, found.name)
-    if found.chunks and math.prod(found.chunks) * found.dtype.itemsize > 8 * MAX_PIXELS:
-        raise ValueError(f"{found.name} is stored in blocks of {found.chunks}: too large to read")
-    if found.size and not found.id.get_storage_size():
-        raise ValueError(f"{found.name} was never written: there are no pixels in the file")
-    _refuse_unknown_filters(found)
-    _limit(READING + READING_MILLION * size / 1e6)
-    arrays = {"pixels": np.squeeze(found[index]) if found.ndim > 2 else found[index]}
-    shape = arrays["pixels"].shape
-    mask = _mask(found, shape, index)
-    if mask is not None:
-        arrays["mask"] = mask
-    saturation = found.parent.get("saturation_value")
-    if saturation is not None and saturation.size == 1:
-        arrays["saturation"] = np.float64(saturation[()])
-    for side, (label, values) in zip(
-        ("rows", "columns"), _axes(found, index, shape) or (), strict=False
-    ):
-        arrays |= {side: values, f"{side}_label": label}
+    plane = _PLANE.fullmatch(dataset) if isinstance(dataset, str) else None
+    name, index = (plane["name"].strip(), ()) if plane else split_choice(dataset)
+    node, group = _named(file, name) if name else _default(file)
+    if node.dtype.kind not in "buif":
+        raise ValueError(f"{node.name} holds {node.dtype}, and an image holds real numbers")
+    _refuse_elsewhere(node)
+    if any(np.ravel(each[()])[:1].any() for each in _beside(group, ("is_direct",))):
+        raise ValueError(f"{node.name} is a pair distribution function, and no scattering")
+    matlab = "MATLAB_class" in node.attrs  # writes the dimensions in the order of its memory
+    shape = node.shape[::-1] if matlab else node.shape
+    axes = [None] * node.ndim if matlab else _axes(node, group)
+    if plane:
+        index = _plane(node, axes, plane["axis"].lower(), float(plane["value"]))
+    index = check_frame(shape, index, node.name)
+    index += (slice(None),) * (node.ndim - len(index))
+    kept = [n for n, i in enumerate(index) if isinstance(i, slice)]
+    if node.ndim > 2:
+        kept = [n for n in kept if shape[n] != 1] if len(kept) > 2 else kept
+    if node.chunks and math.prod(node.chunks) * node.dtype.itemsize > 8 * MAX_PIXELS:
+        raise ValueError(f"{node.name} is stored in blocks of {node.chunks}: too large to read")
+    if node.size and not node.is_virtual and not node.id.get_storage_size():
+        raise ValueError(f"{node.name} was never written: there are no pixels in the file")
+    _refuse_unknown_filters(node)
+    place = index[::-1] if matlab else index
+    plan(*_cost(node, place))
+    pixels = np.asarray(node[place])
+    pixels = pixels.reshape([n for n in pixels.shape if n != 1]) if pixels.ndim > 2 else pixels
+    if matlab:
+        pixels = pixels.T
+    arrays: dict[str, Any] = {"pixels": pixels, "header": _header(node, group)}
+    lost = None if matlab else _mask(node, group, place, kept, pixels.shape)
+    counts = next(_beside(group, ("number_of_pixels_rebinned",)), None)
+    if node.name.endswith("rebinned_data") and counts is not None and counts.shape == node.shape:
+        with np.errstate(divide="ignore", invalid="ignore"):  # meerkat's older files hold sums
+            arrays["pixels"] = pixels / counts[place].reshape(pixels.shape)
+    if lost is not None:
+        arrays["mask"] = lost
+    both = [axes[n] for n in kept]
+    if len(both) == 2 and all(both):
+        arrays["axes"] = both
     return arrays
 
 
-def _refuse_elsewhere(found: Any, file: Any) -> None:
-    """Refuse data that lie in another file."""
-    if found.is_virtual or found.external or found.file.filename != file.filename:
-        raise ValueError(f"{found.name} lies in another file, which is not followed: open that one")
+# Finding the data set
 
 
-def _refuse_unknown_filters(found: Any) -> None:
-    import h5py
-
-    properties = found.id.get_create_plist()
-    for n in range(properties.get_nfilters()):
-        number, _, _, name = properties.get_filter(n)
-        if not h5py.h5z.filter_avail(number):
-            raise NotImplementedError(name)
-
-
-def _named(file: Any, name: str) -> Any:
-    import h5py
-
-    try:
-        found = file[name]
-    except (KeyError, OSError):
-        found = None
-    if isinstance(found, h5py.Group):
-        signal = _signal(found)
-        found = signal if signal is not None else found
-    if not isinstance(found, h5py.Dataset):
-        raise ValueError(ask_which({each.name: each.shape for each in _images(file)}, name))
-    return found
+def _follow(group: Any, path: str, depth: int = 0) -> Any:
+    """Give what is at a path, None if there is nothing; raise where another file begins."""
+    node = group.file if path.startswith("/") else group
+    for part in path.split("/"):
+        if part in ("", "."):
+            continue
+        if not isinstance(node, h5py.Group) or not node.id.links.exists(part.encode()):
+            return None
+        kind = node.id.links.get_info(part.encode()).type
+        if kind == h5py.h5l.TYPE_EXTERNAL:
+            other = node.id.links.get_val(part.encode())[0].decode("utf-8", "replace")
+            raise ElsewhereError(f"{node.name.rstrip('/')}/{part}", other)
+        if kind == h5py.h5l.TYPE_SOFT:
+            aim = node.id.links.get_val(part.encode()).decode("utf-8", "replace")
+            node = _follow(node, aim, depth + 1) if depth < 20 else None
+        else:
+            node = node[part]
+    return node
 
 
-def _default(file: Any) -> Any:
-    """Find the data set that the file says is the one to show, or the only one."""
+def _contents(file: Any) -> tuple[list[Any], dict[str, str]]:
+    """List all data sets of a file, and the links to other files with the names of these."""
+    found, others, seen, groups = [], {}, set(), [file]
+    for group in groups:
+        for name in group:
+            info = group.id.links.get_info(name.encode())
+            path = f"{group.name.rstrip('/')}/{name}"
+            if info.type == h5py.h5l.TYPE_EXTERNAL:
+                others[path] = group.id.links.get_val(name.encode())[0].decode("utf-8", "replace")
+            if info.type != h5py.h5l.TYPE_HARD or name.startswith("#"):
+                continue
+            node = group[name]
+            if node.id in seen:
+                continue
+            seen.add(node.id)
+            if isinstance(node, h5py.Group):
+                groups.append(node)
+            elif isinstance(node, h5py.Dataset):
+                found.append(node)
+        if len(seen) + len(others) > MAX_OBJECTS:
+            raise ValueError(f"it holds more than {MAX_OBJECTS} things: say which with dataset=...")
+    return found, others
+
+
+def _images(file: Any) -> tuple[list[Any], dict[str, str]]:
+    """List all arrays of real numbers with two axes or more, and what lies in other files."""
+    found, others = _contents(file)
+    images = [
+        node
+        for node in found
+        if node.dtype.kind in "uif" and sum(n > 1 for n in node.shape or ()) > 1
+    ]
+    return images, others
+
+
+def _named(file: Any, name: str) -> tuple[Any, Any]:
+    node, group = _follow(file, name), _follow(file, name.strip("/").rpartition("/")[0])
+    if isinstance(node, h5py.Group):
+        node, group = _signal(node) or node, node
+    if not isinstance(node, h5py.Dataset):
+        raise ValueError(ask_which({each.name: each.shape for each in _images(file)[0]}, name))
+    return node, node.parent if group is None else group
+
+
+def _default(file: Any) -> tuple[Any, Any]:
+    """Find the data set that the file says is the one to show, or the only one, and its group."""
     group = file
     for _ in range(5):
         signal = _signal(group)
         if signal is not None:
-            return signal
+            return signal, signal.parent if group == file else group
         step = _text(group.attrs.get("default"))
-        if not step or step not in group:
+        after = _follow(group, step) if step else None
+        if not isinstance(after, h5py.Group):
             break
-        group = group[step]
-    images = list(_images(file))
-    marked = [each for each in images if _marked(each)]
-    candidates = marked or images
-    if not candidates:
+        group = after
+    images, others = _images(file)
+    candidates = [node for node in images if _marked(node)]
+    candidates = candidates or [n for n in images if not BESIDE.fullmatch(n.name.rsplit("/")[-1])]
+    if len(candidates) == 1 and (_marked(candidates[0]) or not others):
+        return candidates[0], candidates[0].parent
+    if others and not candidates:
+        name, other = next(iter(others.items()))
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise ElsewhereError(name, other, more)
+    if not images:
         raise ValueError("there is no array of numbers with two axes in it")
-    if len(candidates) > 1:
-        raise ValueError(ask_which({each.name: each.shape for each in candidates}))
-    return candidates[0]
-
-
-def _images(file: Any) -> Iterator[Any]:
-    """All arrays of real numbers with two axes or more, in the file itself."""
-    import h5py
-
-    found, seen = [], 0
-
-    def look(name: str, node: Any) -> bool | None:
-        nonlocal seen
-        seen += 1
-        if (
-            isinstance(node, h5py.Dataset)
-            and node.dtype.kind in "uif"
-            and sum(n > 1 for n in node.shape or ()) > 1
-        ):
-            found.append(node)
-        return True if seen > MAX_OBJECTS else None
-
-    if file.visititems(look):
-        raise ValueError(f"it holds more than {MAX_OBJECTS} things: say which with dataset=...")
-    plain = [n for n in found if n.name.rsplit("/")[-1] not in ("pixel_mask", "mask", "errors")]
-    return iter(plain or found)
+    listed = ask_which({node.name: node.shape for node in candidates or images})
+    raise ValueError(listed + "".join(f"; {n!r} lies in the file {o}" for n, o in others.items()))
 
 
 def _signal(group: Any) -> Any:
     """Give the signal of an NXdata group or of Mantid's MDHisto, None for other groups."""
-    import h5py
-
-    if "MDHistoWorkspace/data/signal" in group:
-        return group["MDHistoWorkspace/data/signal"]
     name = _text(group.attrs.get("signal"))
-    found = group.get(name) if name and name in group else None
-    return found if isinstance(found, h5py.Dataset) else None
+    for path in (name, "MDHistoWorkspace/data/signal"):
+        node = _follow(group, path) if path else None
+        if isinstance(node, h5py.Dataset):
+            return node
+    return None
 
 
 def _marked(node: Any) -> bool:
@@ -246,58 +226,216 @@ def _marked(node: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+    """Text of an attribute, of fixed or variable length, alone or in an array of one."""
+    if isinstance(value, np.ndarray):
+        value = value.ravel()[0] if value.size == 1 else ""
+    return (
+        value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "").strip()
+    )
 
 
-def _mask(found: Any, shape: tuple[int, ...], index: Any) -> NDArray[np.bool_] | None:
-    """Read the mask beside the data, or the pixel_mask of the detector in the same entry."""
-    import h5py
-
-    entry = found.file.get("/".join(found.name.split("/")[:2]))
-    places = [(found.parent, "mask"), (found.parent, "pixel_mask")]
-    for folder in ("instrument/detector", "instrument/detector/detectorSpecific"):
-        if isinstance(entry, h5py.Group) and folder in entry:
-            places.append((entry[folder], "pixel_mask"))
-    for group, name in places:
-        node = group.get(name) if isinstance(group, h5py.Group) else None
-        if isinstance(node, h5py.Dataset) and node != found and node.dtype.kind in "buif":
-            _refuse_elsewhere(node, found.file)
-            if node.shape == found.shape:
-                return np.squeeze(node[index]) != 0 if node.ndim > 2 else node[index] != 0
-            if node.shape == shape:
-                return node[()] != 0
-    return None
+def _refuse_elsewhere(node: Any, depth: int = 0) -> None:
+    """Refuse data that lie in another file, through virtual data sets as well."""
+    if node.external:
+        raise ElsewhereError(node.name, node.external[0][0])
+    for source in node.virtual_sources() if node.is_virtual else ():
+        if source.file_name != ".":
+            raise ElsewhereError(node.name, source.file_name)
+        part = _follow(node.file, source.dset_name) if depth < 5 else None
+        if not isinstance(part, h5py.Dataset):
+            raise ValueError(f"{node.name} needs {source.dset_name}, which is not in the file")
+        _refuse_elsewhere(part, depth + 1)
+        _refuse_unknown_filters(part)
 
 
-def _axes(found: Any, index: Any, shape: tuple[int, ...]) -> Axes | None:
-    """Coordinates of rows and columns: the axes of NXdata, or D0, D1, ... of MDHisto."""
-    group, names = found.parent, found.parent.attrs.get("axes", found.attrs.get("axes"))
-    if names is None:
+def _refuse_unknown_filters(node: Any) -> None:
+    properties = node.id.get_create_plist()
+    for n in range(properties.get_nfilters()):
+        number, _, _, name = properties.get_filter(n)
+        if not h5py.h5z.filter_avail(number):
+            name = name.decode("latin-1").strip("\0") or number
+            raise ValueError(f"its compression, {name}, is unknown: save it with gzip, or without")
+
+
+def _cost(node: Any, index: Sequence[int | slice]) -> tuple[int, int]:
+    """Bytes that are unpacked to read a part of a data set, and that it holds in memory."""
+    whole = [n if isinstance(i, slice) else 1 for i, n in zip(index, node.shape, strict=True)]
+    held = math.prod(whole) * (node.dtype.itemsize + 8)
+    if not node.chunks:
+        return node.nbytes if node.is_virtual else held, held
+    block = math.prod(node.chunks) * node.dtype.itemsize
+    touched = math.prod(math.ceil(n / c) for n, c in zip(whole, node.chunks, strict=True))
+    return min(touched, node.id.get_num_chunks()) * block, held + 2 * block
+
+
+# What is said beside it
+
+
+def _beside(group: Any, names: Iterable[str]) -> Iterator[Any]:
+    """Give the data sets of numbers with these names in a group."""
+    for name in names:
+        node = _follow(group, name) if isinstance(group, h5py.Group) and name else None
+        if isinstance(node, h5py.Dataset) and node.dtype.kind in "buif":
+            _refuse_elsewhere(node)
+            yield node
+
+
+def _detectors(node: Any, group: Any) -> Iterator[Any]:
+    """Give the groups that may describe the detector: that of the data, those of the entry."""
+    yield group
+    if group != node.parent:
+        yield node.parent
+    entry = _follow(node.file, node.name.split("/")[1])
+    instruments = [_follow(entry, "instrument")] if isinstance(entry, h5py.Group) else []
+    for group in instruments:
+        for name in group if isinstance(group, h5py.Group) else ():
+            detector = _follow(group, name)
+            if isinstance(detector, h5py.Group):
+                yield detector
+                inner = _follow(detector, "detectorSpecific")
+                yield from [inner] if isinstance(inner, h5py.Group) else []
+
+
+def _mask(
+    node: Any, own: Any, index: Index, kept: Sequence[int], shape: tuple[int, ...]
+) -> NDArray[np.bool_] | None:
+    """Pixels that any mask of the data or of its detector leaves out."""
+    name = node.name.rsplit("/")[-1]
+    signal, said = _text(own.attrs.get("signal")), _text(node.attrs.get("mask"))
+    valid = "h_axis" in own  # nebula3d marks what is valid
+    lost = None
+    for group in _detectors(node, own):
+        for names, bad in ((BAD, True), (GOOD, False)):
+            asked = {n.format(each) for n in names for each in (name, signal)}
+            asked |= {said} if bad and group in (own, node.parent) else set()
+            for mask in _beside(group, asked):
+                if mask == node or mask.name == node.name:
+                    continue
+                if mask.shape == node.shape:
+                    part = mask[index].reshape(shape)
+                elif mask.shape == shape and list(kept) == [node.ndim - 2, node.ndim - 1]:
+                    part = mask[()]
+                else:
+                    continue
+                found = (part != 0) == (bad and not valid)
+                lost = found if lost is None else lost | found
+    return lost
+
+
+def _header(node: Any, own: Any) -> dict[str, Any]:
+    """Attributes, and numbers beside the data, that say what the stored numbers mean."""
+    name = _text(own.attrs.get("signal")) or node.name.rsplit("/")[-1]
+    header = {key: node.attrs[key] for key in node.attrs}
+    for key, word in (("scaling_factor", "scale_factor"), ("offset", "add_offset")):
+        for given in (key, f"{name}_{key}"):
+            for each in _beside(own, (given,)):
+                header[word] = each[()]
+        if key in header:
+            header[word] = header.pop(key)
+    words = ("saturation_value", "underload_value", "countrate_correction_count_cutoff")
+    for group in _detectors(node, own):
+        if group in (own, node.parent) or node.dtype.kind in "ui":
+            for each in _beside(group, words):
+                header[each.name.rsplit("/")[-1]] = each[()]
+    filled = node.id.get_create_plist().fill_value_defined()
+    if filled == h5py.h5d.FILL_VALUE_USER_DEFINED and node.fillvalue != 0:
+        header["_fillvalue"] = node.fillvalue
+    return {
+        key: value.decode("latin-1") if isinstance(value, bytes) else np.ravel(value).tolist()[:2]
+        for key, value in header.items()
+        if isinstance(value, bytes) or np.asarray(value).dtype.kind in "buif"
+    }
+
+
+# Axes
+
+
+def _axes(node: Any, group: Any) -> list[Axis | None]:
+    """Coordinates of every dimension, None where they are not known."""
+    shape = node.shape
+    names: list[str] = [""] * node.ndim
+    said = node.attrs.get("axes", group.attrs.get("axes"))
+    if said is not None:
+        many = isinstance(said, np.ndarray) and said.size > 1
+        parts = list(said) if many else re.split("[:,]", _text(said).strip("[]"))
+        listed = [_text(part) for part in parts]
+        for n, name in enumerate(listed):
+            place = np.ravel(group.attrs.get(f"{name}_indices", n))
+            if place.size == 1 and place.dtype.kind in "ui" and place[0] < node.ndim:
+                names[int(place[0])] = name
+        if len(listed) != node.ndim and not any(f"{n}_indices" in group.attrs for n in listed):
+            names = [""] * node.ndim
+    else:  # in the oldest way of NeXus the axes say their dimension, from 1 on
+        for each in group:
+            other = _follow_inside(group, each)
+            place = np.ravel(getattr(other, "attrs", {}).get("axis", 0))
+            if place.size == 1 and place.dtype.kind in "ui" and 0 < place[0] <= node.ndim:
+                names[int(place[0]) - 1] = each
+    own = [f"{n}_axis" for n in "hkl"[: node.ndim]]
+    if not any(names) and all(_follow_inside(group, n) is not None for n in own):
+        names = own  # nebula3d
+    axes = [_axis(group, name, n, shape) for n, name in enumerate(names)]
+    for n, scales in enumerate(node.dims):
+        if axes[n] is None and len(scales):
+            axes[n] = _axis(group, scales[0].name, n, shape)
+    begin, step, last = (
+        next((np.ravel(each[()]) for each in _beside(group, names)), np.zeros(0))
+        for names in (("lower_limits",), ("step_sizes", "step_size"), ("maxind",))
+    )
+    if begin.size != node.ndim and last.size == node.ndim:
+        begin, step = -last, 2 * last / np.maximum(np.array(shape) - 1, 1)
+    if begin.size == step.size == node.ndim == 3 and not any(axes):  # Yell and meerkat
+        axes = [(name, begin[n] + step[n] * np.arange(shape[n])) for n, name in enumerate("hkl")]
+    return axes
+
+
+def _follow_inside(group: Any, name: str) -> Any:
+    """As `_follow`, None for what lies in another file."""
+    try:
+        return _follow(group, name)
+    except ElsewhereError:
         return None
-    if isinstance(names, (str, bytes)):
-        text = _text(names).strip("[]")
-        names = [n for part in text.split(":") for n in part.split(",")]
-    names = [_text(name).strip() for name in names]
-    if len(names) != found.ndim:
+
+
+def _axis(group: Any, name: str, dimension: int, shape: Sequence[int]) -> Axis | None:
+    """Label and values of a dimension: middles, also where the file has the edges of bins."""
+    node = _follow_inside(group, name) if name not in ("", ".") else None
+    if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "uif" or node.size > MAX_PIXELS:
         return None
-    padded = tuple(index) + (slice(None),) * (found.ndim - len(index))
-    kept = [
-        name
-        for name, place, n in zip(names, padded, found.shape, strict=True)
-        if isinstance(place, slice) and (n != 1 or found.ndim == 2)
-    ]
-    axes = []
-    for name, n in zip(kept, shape, strict=False):
-        node = group.get(name)
-        if node is None or node.ndim != 1 or len(node) not in (n, n + 1):
-            return None
-        _refuse_elsewhere(node, found.file)
-        values = node[()].astype(np.float64)
-        if len(values) == n + 1:  # edges of the bins
-            values = (values[1:] + values[:-1]) / 2
-        axes.append((_text(node.attrs.get("long_name")) or name, values))
-    return tuple(axes) if len(axes) == 2 else None
+    _refuse_elsewhere(node)
+    values = np.asarray(node[()], np.float64)
+    if values.ndim > 1 and values.shape == tuple(shape):  # the same for all pixels of a layer
+        lines = np.moveaxis(values, dimension, 0).reshape(shape[dimension], -1)
+        values = lines[:, 0] if (lines == lines[:, :1]).all() else lines
+    if values.ndim != 1 or len(values) not in (shape[dimension], shape[dimension] + 1):
+        return None
+    if len(values) > shape[dimension]:
+        values = (values[1:] + values[:-1]) / 2
+    label = _text(node.attrs.get("long_name")) or name.rsplit("/")[-1]
+    unit = _text(node.attrs.get("units"))
+    return f"{label} ({unit})" if unit and unit not in label else label, values
 
 
-if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))
+def _plane(node: Any, axes: Sequence[Axis | None], letter: str, value: float) -> Index:
+    """Index of the plane of a volume that is nearest to a value on one of its axes."""
+    from xrlab.io.axes import split_unit
+
+    known = {}
+    for n, axis in enumerate(axes):
+        if axis is not None:
+            name = split_unit(axis[0])[0]
+            known[miller(name) or name.lower()] = n, axis[1]
+    if letter not in known:
+        raise ValueError(
+            f"{node.name} has no axis {letter!r} with known values; it has "
+            f"{', '.join(known) or 'none'}: choose a plane by number, as in [:, :, 3]"
+        )
+    dimension, values = known[letter]
+    step = np.abs(np.diff(values)).max() if len(values) > 1 else 1.0
+    nearest = int(np.abs(values - value).argmin())
+    if abs(values[nearest] - value) > 0.5001 * step:
+        raise ValueError(
+            f"{letter} runs from {values[0]:.4g} to {values[-1]:.4g} in {node.name}: there is no "
+            f"plane {letter}={value:g}"
+        )
+    return (*(slice(None),) * dimension, nearest)

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
-from xrlab.io.formats import MAX_PIXELS
-from xrlab.io.read import Unmeasured, read_stored
-
-Image = NDArray[np.float64]
+from xrlab.crystal.arrays import Image
+from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, unmasked
+from xrlab.io.axes import is_rlu, miller, question, split_unit
+from xrlab.io.choice import MAX_PIXELS
+from xrlab.io.read import read_stored
+from xrlab.io.stored import Axes, Unmeasured
 
 Range = tuple[float, float]
 
@@ -63,7 +64,7 @@ class Section:
     labels: tuple[str, str] = ("h", "k")
 
     def __post_init__(self) -> None:
-        image = np.asarray(self.image)
+        image = unmasked(self.image)
         if image.ndim != 2 or image.dtype.kind not in "uif" or min(image.shape) < 2:
             raise ValueError(
                 f"a section is a 2-D array of real numbers, at least 2 x 2; this one has shape "
@@ -101,7 +102,7 @@ class Section:
 
         The values are those of the middles of the pixels; a row number can be falling with h.
         """
-        image = np.asarray(image)
+        image = unmasked(image)
         if image.ndim != 2:
             raise ValueError(f"a section is a 2-D array; this one has shape {image.shape}")
         return cls(image, np.linspace(*h, image.shape[0]), np.linspace(*k, image.shape[1]))
@@ -138,7 +139,7 @@ class Section:
         >>> Section.from_calibration(np.ones((90, 90)), (45, 45), 20, hexagonal).grid.h
         (-3.5, 3.45)
         """
-        image = np.asarray(image, np.float64)
+        image = unmasked(image).astype(np.float64)
         scale = np.broadcast_to(np.asarray(pixels_per_rlu, float), 2)
         directions = np.eye(2) if matrix is None else np.asarray(matrix, float)
         if image.ndim != 2 or not (np.isfinite(scale).all() and (scale > 0).all()):
@@ -313,55 +314,52 @@ def read_section(
     k: Range | None = None,
     dataset: str | int | None = None,
     unmeasured: Unmeasured = "auto",
+    insist: bool = False,
 ) -> Section:
     """Read a section from a file, with the h and k that the file says or you do.
-
-    NeXus and Mantid's MDHisto files hold the values of their axes; an image whose columns run along
-    H and whose rows run along K is turned so that rows run along h.
 
     Parameters
     ----------
     path : path, or bytes of an uploaded file
     h, k : (float, float), optional
-        Values at the first and last row and column, for files without axes.
-    dataset, unmeasured
+        Values at the first and last row and column, r.l.u., for files without such axes.
+    dataset, unmeasured, insist
         As for `xrlab.read_image`.
 
     Raises
     ------
     ValueError
-        If the file has no axes and none are given; and as `xrlab.read_image` does.
+        If the file has no axes in r.l.u. and none are given; and as `xrlab.read_image` does.
     """
-    section = on_axes(*read_stored(path, dataset=dataset, unmeasured=unmeasured), h, k)
+    image, axes = read_stored(path, dataset=dataset, unmeasured=unmeasured, insist=insist)
+    section = on_axes(image, axes, h, k)
     if section is None:
         raise ValueError("this file does not say its h and k: give h=(first, last) and k=(...)")
     return section
 
 
 def on_axes(
-    image: Image,
-    axes: tuple[tuple[str, Image], ...] | None,
-    h: Range | None = None,
-    k: Range | None = None,
+    image: Image, axes: Axes | None, h: Range | None = None, k: Range | None = None
 ) -> Section | None:
-    """Place an image on the given h and k, or else on the axes from `read_stored`; None without."""
+    """Place an image on the given h and k, or else on the axes from `read_stored`; None without.
+
+    An image whose columns run along H and whose rows run along K is turned: rows run along h.
+
+    Raises
+    ------
+    ValueError
+        If the axes are not in r.l.u. or do not say; it asks for h and k.
+    """
     if h is not None and k is not None:
         return Section.from_range(image, h, k)
     if axes is None:
         return None
-    (row_label, rows), (column_label, columns) = axes
-    if _first_letter(column_label) < _first_letter(row_label):
+    if not all(is_rlu(label) for label, _ in axes):
+        raise ValueError(question(axes))
+    (row_label, rows), (column_label, columns) = ((split_unit(n)[0], v) for n, v in axes)
+    if (miller(column_label) or "z") < (miller(row_label) or "z"):
         return Section(image.T, columns, rows, labels=(column_label, row_label))
     return Section(image, rows, columns, labels=(row_label, column_label))
-
-
-def _first_letter(label: str) -> str:
-    """Find the first Miller index of a label such as [H,0,0]; the last of all where there is none.
-
-    >>> _first_letter("[0,K,0]"), _first_letter("D0")
-    ('k', 'z')
-    """
-    return next((letter for letter in label.lower() if letter in "hkl"), "z")
 
 
 def _edges(values: Image) -> Image:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,10 @@ def _weights_path(name: str) -> Path:
     return WEIGHTS / f"{name}.keras"
 
 
+# Packages that Keras can compute with, by the values of KERAS_BACKEND.
+BACKENDS = ("tensorflow", "jax", "torch", "openvino")
+
+
 @cache
 def import_keras() -> Any:
     """Import Keras without what TensorFlow writes to standard error, then and later.
@@ -135,6 +140,12 @@ def _imported_keras() -> Any:
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in BACKENDS or find_spec(backend) is None:
+        raise ValueError(
+            f"KERAS_BACKEND is {backend!r}, which is not installed or no back end of Keras "
+            f"({', '.join(BACKENDS)}): install it, or unset KERAS_BACKEND"
+        )
     hide_jax = os.environ.get("KERAS_BACKEND") != "jax" and "jax" not in sys.modules
     if hide_jax:
         sys.modules["jax"] = None  # type: ignore[assignment]  # "import jax" fails

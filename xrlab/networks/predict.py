@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding
-from xrlab.crystal.grid import STANDARD_GRID, as_image
+from xrlab.crystal.grid import STANDARD_GRID, as_image, unmasked
 from xrlab.crystal.setting import SETTING, STUDY
 from xrlab.inference.delta_pdf import delta_pdf, delta_pdf_error
 from xrlab.measurement.filling import filled
@@ -66,7 +66,7 @@ def predict(
     >>> bool(abs(mean - lattice.realised.vector).max() < 0.15)
     True
     """
-    stack = np.asarray(images)
+    stack = unmasked(images)
     if stack.ndim != 3 or len(stack) == 0:
         raise ValueError(
             f"predict takes a stack of images of shape (n, 64, 64), n at least 1; "

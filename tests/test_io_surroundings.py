@@ -1,0 +1,167 @@
+"""Surroundings: consoles, read-only places, missing back ends, odd paths, files being written."""
+
+import io
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xrlab
+from xrlab import Section, delta_pdf, read_image
+from xrlab.io.read import read_image_bytes, read_stored
+from xrlab.measurement.filters import normalise_mean
+
+ROOT = Path(xrlab.__file__).parents[1]
+A = np.random.default_rng(0).poisson(40, (64, 64)) + np.arange(64)
+HOLE = np.arange(4096).reshape(64, 64) % 7 == 0
+MASKED = np.ma.masked_array(np.where(HOLE, 10**9, A), HOLE)
+GAPS = np.where(HOLE, np.nan, A)
+
+
+def run(*arguments, **environment):
+    """Run Python with this xrlab, some variables set and some taken away (None)."""
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    return subprocess.run([sys.executable, *arguments], env=settings, capture_output=True)
+
+
+# Masked arrays
+
+
+def test_masked_arrays_keep_their_mask():
+    """In sections, filters and readers, as with NaN; whole numbers too."""
+    np.testing.assert_array_equal(Section.from_range(MASKED, (0, 2), (0, 2)).image, GAPS)
+    axis = np.linspace(0, 2, 64)
+    np.testing.assert_array_equal(Section(MASKED, axis, axis).image, GAPS)
+    placed = Section.from_calibration(MASKED, (0, 0), 31.5)
+    np.testing.assert_array_equal(placed.image, GAPS)
+    np.testing.assert_array_equal(normalise_mean(MASKED), normalise_mean(GAPS))
+    filled = np.ma.masked_array(np.where(HOLE, 1e9, A), HOLE)
+    for masked in (MASKED, filled):
+        np.testing.assert_array_equal(delta_pdf(masked).vector, delta_pdf(GAPS).vector)
+
+
+def test_stacks_of_masked_arrays_keep_their_masks():
+    """The network answers as it does with NaN, for an array and for a list."""
+    expected = xrlab.predict(np.stack([GAPS, GAPS]), span=2)[0]
+    for stack in (np.ma.stack([MASKED, MASKED]), [MASKED, MASKED]):
+        np.testing.assert_allclose(xrlab.predict(stack, span=2)[0], expected, atol=1e-6)
+
+
+def test_masked_arrays_saved_as_two_arrays():
+    """Data and mask, as numpy names them."""
+    file = io.BytesIO()
+    np.savez_compressed(file, data=MASKED.data, mask=MASKED.mask)
+    np.testing.assert_array_equal(read_image_bytes(file.getvalue()), GAPS)
+
+
+# Consoles
+
+
+@pytest.mark.parametrize("coding", ["cp1252", "ascii", "cp437"])
+def test_output_loses_nothing_in_a_narrow_coding(coding, tmp_path):
+    """Signs that it lacks come as escapes; results and exit status are the same."""
+    image = tmp_path / "s.npy"
+    command = ("-m", "xrlab", "simulate", "0.6", "0.3", "0.2", "--sampler", "gaussian")
+    assert run(*command, "--out", str(image)).returncode == 0
+    command = ("-m", "xrlab", "interpret", str(image), "--kind", "simulated", "--span", "2")
+    wide, narrow = (run(*command, PYTHONIOENCODING=c) for c in ("utf-8", coding))
+    assert narrow.returncode == wide.returncode
+    expected = wide.stdout.decode().encode(coding, "backslashreplace")
+    assert narrow.stdout == expected
+    assert b"\\u0394PDF" in narrow.stdout
+
+
+def test_a_back_end_that_is_not_installed_is_named(tmp_path):
+    """And what to do; no traceback from inside Keras."""
+    code = "import xrlab; xrlab.small_cnn(3)"
+    done = run("-c", code, KERAS_BACKEND="torch")
+    said = done.stderr.decode().strip().splitlines()[-1]
+    assert "KERAS_BACKEND" in said
+    assert "torch" in said
+    assert "not installed" in said
+    done = run("-c", code, KERAS_BACKEND="nonsense")
+    assert "nonsense" in done.stderr.decode().strip().splitlines()[-1]
+
+
+def test_without_a_place_for_compiled_code_it_is_compiled_anew(tmp_path):
+    """Where numba finds no folder for its cache: same results, no error."""
+    code = (
+        "import numba.core.caching as c\n"
+        "c._CacheImpl._locator_classes = []\n"
+        "import xrlab, numpy\n"
+        "print(xrlab.simulate(xrlab.Encoding.from_vector([0.3, 0.2, 0.1]), 20).sites.sum())"
+    )
+    done = run("-c", code, NUMBA_CACHE_DIR=None)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.strip() == b"0"
+
+
+# Paths and files
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "Ångström 中文", "d" * 120 + "/" + "e" * 150, "-x", "%s"]
+)
+def test_paths_of_all_kinds(name, tmp_path):
+    """Spaces, accents, three hundred characters, signs that mean something elsewhere."""
+    h5py = pytest.importorskip("h5py")
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
+    np.save(folder / "ä b.npy", A)
+    with h5py.File(io.BytesIO(), "w") as file:
+        file["a"] = A
+        file.flush()
+        (folder / "ä b.h5").write_bytes(file.id.get_file_image())
+    for suffix in ("npy", "h5"):
+        np.testing.assert_array_equal(read_image(folder / f"ä b.{suffix}"), A)
+    done = run("-c", f"import xrlab; print(xrlab.read_image({str(folder / 'ä b.h5')!r}).sum())",
+               LC_ALL="C", LANG="C")  # fmt: skip
+    assert float(done.stdout) == A.sum()
+
+
+def test_a_file_that_is_being_written_is_said(tmp_path, monkeypatch):
+    """It grew while it was read: what came is not returned."""
+    from xrlab.io import read
+
+    path = tmp_path / "a.txt"
+    np.savetxt(path, A)
+    whole = read.read_text
+
+    def slow(content, dataset):
+        with path.open("a") as file:
+            file.write("1 2 3\n")
+        return whole(content, dataset)
+
+    monkeypatch.setattr(read, "read_text", slow)
+    with pytest.raises(ValueError, match="changed while it was read: wait"):
+        read_image(path)
+
+
+def test_a_growing_file_gives_an_image_or_an_error(tmp_path):
+    """A program appends lines all the time; only whole tables come out."""
+    path, stop = tmp_path / "a.txt", threading.Event()
+    path.write_text("")
+
+    def append():
+        while not stop.wait(0.001):
+            with path.open("a") as file:
+                file.write("1 2 3 4\n")
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    try:
+        for _ in range(20):
+            try:
+                image, _ = read_stored(path)
+            except ValueError as error:
+                assert "a.txt" in str(error)  # noqa: PT017
+            else:
+                assert image.shape[1] == 4
+    finally:
+        stop.set()
+        writer.join()

@@ -1,0 +1,90 @@
+"""What the axes of a file are: names and units as programs write them, and which are h, k, l."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Axes = Sequence[tuple[str, NDArray[np.float64]]]
+
+# Reciprocal lattice units, without spaces and dots and in lower case. Mantid gives the length of
+# the unit instead: "in 1.22 A^-1".
+RLU = re.compile(
+    r"r\.?l\.?u\.?|(reciprocal|recip\.?)lattice?\.?units?|hkl|in[\d.]+(a|å|angstrom)\^?[-⁻][1¹]"
+    r"|2\*?(pi|π)/[abcd]|[abc]\*",
+)
+
+# Other units of axes, to say what to do with them.
+PER_LENGTH = re.compile(
+    r"(1?/|inv(erse)?_?|per_?)(a|å|angstroms?|ångströms?|nm|nanomet\w+)"
+    r"|(a|å|angstroms?|ångströms?|nm|nanomet\w+)(\^|\*\*)?[({]*[-⁻][1¹][)}]*"
+)
+PIXELS = re.compile(r"px|pixels?|bins?|index|indices|channels?|counts?|points?")
+
+_BRACKETED = re.compile(r"[\[({]?([-+\d.*/hkl]+(?:[,\s]+[-+\d.*/hkl]+){2})[\])}]?")
+_NAMED = re.compile(
+    r"(?:q[_ ]?|miller[_ ]?(?:index[_ ]?)?|index[_ ]?)?([hkl])(?:[_ -]?(?:axis|index|values?))?"
+)
+_UNIT = re.compile(r"(.*?\S)\s*[(\[/|]\s*([^()\[\]]*[^()\[\]\s\d][^()\[\]]*)\s*[)\]]?", re.DOTALL)
+
+
+def miller(label: str) -> str | None:
+    """Letter of the Miller index that a label names first, None if it names none.
+
+    >>> [miller(label) for label in ("[0,K,0]", "Qh", "l_axis", "[H,-H,0]", "theta", "horizontal")]
+    ['k', 'h', 'l', 'h', None, None]
+    """
+    label = label.strip().lower()
+    named = _NAMED.fullmatch(label)
+    if named:
+        return named[1]
+    inside = _BRACKETED.fullmatch(label)
+    return next((letter for letter in inside[1] if letter in "hkl"), None) if inside else None
+
+
+def split_unit(label: str) -> tuple[str, str]:
+    """Split a label into name and unit.
+
+    >>> split_unit("h (r.l.u.)"), split_unit("[H,0,0]"), split_unit("[H,0,0] (in 1.22 A^-1)")
+    (('h', 'r.l.u.'), ('[H,0,0]', ''), ('[H,0,0]', 'in 1.22 A^-1'))
+    """
+    parts = _UNIT.fullmatch(label.strip())
+    if parts is None or miller(label):
+        return label.strip(), ""
+    return parts[1].strip(), parts[2].strip()
+
+
+def is_rlu(label: str) -> bool | None:
+    """Whether a labelled axis is in reciprocal lattice units; None if its label does not say.
+
+    >>> is_rlu("[H,0,0] (in 1.22 A^-1)"), is_rlu("K"), is_rlu("h (1/angstrom)"), is_rlu("x")
+    (True, True, False, None)
+    """
+    name, unit = split_unit(label)
+    unit = re.sub(r"\s", "", unit).lower()
+    if not unit or unit in ("dimensionless", "1", "none", "unitless", "a.u.", "arb.units"):
+        return True if miller(name) else None
+    return RLU.fullmatch(unit) is not None
+
+
+def question(axes: Axes) -> str:
+    """Ask for the h and k of an image whose axes are not known to be in r.l.u."""
+    said, hints = [], set()
+    for label, values in axes:
+        said.append(f"{label!r} from {values[0]:.4g} to {values[-1]:.4g}")
+        unit = re.sub(r"\s", "", split_unit(label)[1]).lower()
+        if PER_LENGTH.fullmatch(unit):
+            hints.add("divide Q by the length of a* (2 pi / a if Q holds 2 pi, else 1 / a)")
+        elif PIXELS.fullmatch(unit):
+            hints.add("count the pixels from one Bragg position to the next")
+        else:
+            hints.add("if they are r.l.u. give these values, if they are not, convert them")
+    return (
+        f"its axes are {' and '.join(said)}, not known as h and k in reciprocal lattice units. "
+        f"Which h and k have the first and last row and column? Give h=(first, last) and "
+        f"k=(first, last), --h FIRST LAST --k FIRST LAST on the command line: "
+        f"{'; '.join(sorted(hints))}"
+    )

@@ -1,0 +1,103 @@
+"""Choose one image among the data sets, frames and planes of a file."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+# Twice the largest X-ray pixel detectors (EIGER 16M). As float64 256 MiB.
+MAX_PIXELS = 2**25
+
+# More frames, members or blocks than this are not counted to the end.
+MAX_PARTS = 1000
+
+_CHOICE = re.compile(r"(?P<name>.*?)(?:\[(?P<index>[\d\s,:]+)\])?", re.DOTALL)
+
+Index = tuple[int | slice, ...]
+
+
+def split_choice(dataset: str | int | None) -> tuple[str | None, Index]:
+    """Split a choice such as ``"entry/data[3]"`` into the name and the place in the array.
+
+    >>> split_choice("entry/data[3]"), split_choice(2), split_choice("[:, 5]")[1][1]
+    (('entry/data', (3,)), (None, (2,)), 5)
+    """
+    if dataset is None:
+        return None, ()
+    if isinstance(dataset, int):
+        return None, (dataset,)
+    parts = _CHOICE.fullmatch(dataset)
+    if parts is None or parts["index"] is None:
+        return dataset, ()
+    index = [part.strip() for part in parts["index"].split(",")]
+    if not all(part == ":" or part.isdecimal() for part in index):
+        raise ValueError(f"a place in a stack is written as [3] or [:, 3]; got {dataset!r}")
+    return parts["name"] or None, tuple(slice(None) if p == ":" else int(p) for p in index)
+
+
+def check_frame(shape: Sequence[int], index: Index = (), what: str = "it") -> Index:
+    """Check that a stored array gives one image of bearable size, before it is read.
+
+    Axes of length 1 are left out where there are more than two.
+
+    Returns
+    -------
+    tuple
+        The index of the image in the array.
+
+    Raises
+    ------
+    ValueError
+        If a frame must be chosen first, does not exist, or is too large.
+    """
+    shape = tuple(int(n) for n in shape)
+    if not index and len(shape) > 2:
+        index = tuple(0 if n == 1 else slice(None) for n in shape)
+        if sum(n != 1 for n in shape) < 2:  # 1 x 1 x n: a row
+            index = (0,) * (len(shape) - 2)
+    if len(index) > len(shape) or any(
+        not isinstance(i, slice) and i >= n for i, n in zip(index, shape, strict=False)
+    ):
+        raise ValueError(f"{what} has shape {shape}: there is no frame {_written(index)} in it")
+    padded = index + (slice(None),) * (len(shape) - len(index))
+    left = [n for i, n in zip(padded, shape, strict=True) if isinstance(i, slice)]
+    if len(left) > 2:
+        choice = "[" + ", ".join("0" for _ in left[2:]) + "]"
+        raise ValueError(
+            f"{what} holds {math.prod(left[:-2])} frames, an array of shape {shape}, and one 2-D "
+            f"image of real numbers is needed: choose one, such as dataset={choice!r} for the first"
+        )
+    if not math.prod(left):
+        raise ValueError(f"{what} has shape {shape}: there are no pixels")
+    if math.prod(left) > MAX_PIXELS:
+        raise ValueError(
+            f"{what} has {' x '.join(map(str, left))} pixels; more than {MAX_PIXELS:,} are not "
+            f"read: cut or bin it first"
+        )
+    return index
+
+
+def ask_which(shapes: Mapping[str, Sequence[int]], asked: str | None = None) -> str:
+    """Say which data sets there are, and how to choose."""
+    listed = "; ".join(f"{name!r} of shape {tuple(shape)}" for name, shape in shapes.items())
+    if asked is None:
+        return f"it holds {len(shapes)} data sets, choose one with dataset=...: {listed}"
+    return f"there is no data set {asked!r} in it; there is {listed or 'none'}"
+
+
+def first_frame(dataset: str | int | None, frames: int) -> int:
+    """Position of the chosen frame among several; there is no need to choose from one."""
+    _, index = split_choice(dataset)
+    if not index and frames == 1:
+        return 0
+    number = f"{frames} or more" if frames == MAX_PARTS else frames
+    if not index:
+        raise ValueError(f"it holds {number} frames; choose one with dataset=0, dataset=1, ...")
+    if len(index) > 1 or not isinstance(index[0], int) or not 0 <= index[0] < frames:
+        raise ValueError(f"there is no frame {_written(index)} in it; it holds {number}")
+    return index[0]
+
+
+def _written(index: Index) -> str:
+    return "[" + ", ".join(":" if isinstance(i, slice) else str(i) for i in index) + "]"
