@@ -4,7 +4,8 @@
 # make page   set up, then the interpretation page in a browser
 # make small  set up, then the series as on Binder: one processor, 2 GB
 # make book   the executed notebooks as a site in build/book, after make run
-# make nightly   all that the nightly workflow does: run, pytest, nbval, small, book
+# make fuzz   damaged image files for five minutes, towards lines not yet reached
+# make nightly   all that the nightly workflow does: run, pytest, nbval, small, fuzz, book
 
 SHELL := /bin/bash
 VENV := .venv
@@ -24,7 +25,7 @@ export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 # Tests run in two processes of one thread each: on two cores more threads only wait.
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
-.PHONY: install develop run test check pytest nbval lab page small book lite nightly bench lock weights clean
+.PHONY: install develop run test check pytest nbval lab page small book lite nightly fuzz bench lock weights clean
 
 # What the course needs; tests and the book need the rest of the lock. pip would compile bytecode one
 # file after the other: tools/prepare.py does it on every core, and compiles the kernels.
@@ -96,7 +97,12 @@ nightly:
 	$(MAKE) pytest
 	$(MAKE) nbval
 	$(MAKE) small
+	$(MAKE) fuzz
 	$(MAKE) book
+
+fuzz: develop
+	$(BIN)/python tools/fuzz_readers.py guided 300
+	$(BIN)/python tools/fuzz_readers.py 1000
 
 # The repository is the root, so that links from the notebooks to docs/ resolve.
 lab: install

@@ -111,7 +111,7 @@ def test_every_step_is_a_target_of_the_makefile():
     targets = set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
     variables = set(re.findall(r"^(\w+) \?=", MAKEFILE, re.MULTILINE))
     used = "\n".join(command for job in JOBS for command in commands(job) if "make " in command)
-    assert set(made(used)) == {"run", "pytest", "nbval", "small", "book"} <= targets
+    assert set(made(used)) == {"run", "pytest", "nbval", "small", "fuzz", "book"} <= targets
     assert set(re.findall(r"\b([A-Z]+)=", used)) == {"PROFILE", "PYTHON", "BUILDS"} <= variables
 
 
@@ -119,9 +119,11 @@ def test_one_command_runs_the_same_steps_here():
     """The target "nightly" has the steps of the workflow in their order."""
     recipe = re.search(r"^nightly:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1]
     steps = [
-        target for job in ("notebooks", "small", "book") for target in made(" ".join(commands(job)))
+        target
+        for job in ("notebooks", "small", "fuzz", "book")
+        for target in made(" ".join(commands(job)))
     ]
-    assert made(recipe) == steps == ["run", "pytest", "nbval", "small", "book"]
+    assert made(recipe) == steps == ["run", "pytest", "nbval", "small", "fuzz", "book"]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make on this computer")

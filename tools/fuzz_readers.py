@@ -1,15 +1,20 @@
 """Damage valid image files of every format at random, and see that the readers only ever refuse.
 
-    python tools/fuzz_readers.py 20000
+    python tools/fuzz_readers.py 20000           so many examples, in a process beside
+    python tools/fuzz_readers.py 20000 5000      the first has the number 5000
+    python tools/fuzz_readers.py guided 300      five minutes, towards lines not yet reached
 
-reads that many damaged files in a process beside, and prints the examples that crashed or raised
-anything but ValueError or OSError, the longest times and the most memory. Exit status 1 if any. A
-second number is that of the first example. An example hangs when it has computed for a minute, or
-waited for half an hour: on a busy machine, clocks say little.
+prints the examples that crashed, raised anything but ValueError or OSError, opened or imported a
+file that has nothing to do with reading, or computed for more than two seconds; exit status 1 if
+any. An example hangs when it has not ended for ten minutes: on a busy machine, clocks say little.
 """
 
 from __future__ import annotations
 
+import bz2
+import contextlib
+import faulthandler
+import gzip
 import io
 import multiprocessing
 import os
@@ -21,17 +26,24 @@ from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
+from types import FrameType
 
 import fabio
 import h5py
 import numpy as np
-import psutil
 import tifffile
 from PIL import Image
 
 COUNTS = np.random.default_rng(0).poisson(40, (37, 29)).astype(np.uint16)
-SLOW = 2.0  # seconds of computing
-HANGS, WAITS = 60.0, 1800.0  # seconds of computing, and by the clock
+SQUARE = np.random.default_rng(0).poisson(40, (256, 256)).astype(np.int32)
+INDEXED = np.column_stack([np.arange(37), COUNTS])
+TABLE = b"\n" + "\n".join(";".join(map(str, row * 0.1)) for row in COUNTS).encode()
+IMAGEJ = "ImageJ=1.53t\nc0=-32768.0\nc1=1.0\nvunit=Gray Value\n"
+SLOW, HANGS = 2.0, 600  # seconds of computing, and by the clock
+
+# Where Python may open files while an image is read that is given as bytes.
+ALLOWED = tuple(map(str, (sys.prefix, sys.base_prefix, tempfile.gettempdir(), os.devnull, "/proc",
+                          "/sys", Path(__file__).parents[1] / "xrlab")))  # fmt: skip
 
 
 def seeds() -> dict[str, bytes]:
@@ -58,6 +70,23 @@ def seeds() -> dict[str, bytes]:
         "edf": _by_fabio(fabio.edfimage.EdfImage, COUNTS, "a.edf"),
         "cbf": _by_fabio(fabio.cbfimage.CbfImage, COUNTS.astype(np.int32), "a.cbf"),
         "img": smv(COUNTS),
+        "marked.edf": b"{\nDim_1=29;Dim_2=37;DataType=UnsignedShort;Dummy=40;\n}\n"
+        + COUNTS.tobytes(),
+        "semicolons.csv": b"sep=;\n" + ";".join(["k"] * 29).encode() + TABLE.replace(b".", b","),
+        "pandas.csv": _written(lambda f: np.savetxt(f, INDEXED, fmt="%d", delimiter=",")),
+        "utf16.txt": TABLE.replace(b";", b"\t").decode().encode("utf-16"),
+        "calibrated.tif": _written(lambda f: tifffile.imwrite(f, COUNTS, description=IMAGEJ)),
+        "packbits.tif": _written(
+            lambda f: Image.fromarray(COUNTS.astype(np.uint8)).save(
+                f, "TIFF", compression="packbits"
+            )
+        ),
+        "edf.gz": gzip.compress(_by_fabio(fabio.edfimage.EdfImage, COUNTS, "a.edf")),
+        "npy.bz2": bz2.compress(_written(lambda f: np.save(f, COUNTS))),
+        "esperanto.child": _by_fabio(fabio.esperantoimage.EsperantoImage, SQUARE, "a"),
+        "bruker.child": _by_fabio(fabio.brukerimage.BrukerImage, COUNTS, "a"),
+        "bruker100.child": _by_fabio(fabio.bruker100image.Bruker100Image, SQUARE, "a"),
+        "OXD.child": _by_fabio(fabio.OXDimage.OxdImage, SQUARE, "a"),
         "dtrek.img": _by_fabio(fabio.dtrekimage.DtrekImage, COUNTS, "b.img"),
     }
     for compression in (None, "gzip"):
@@ -69,8 +98,22 @@ def seeds() -> dict[str, bytes]:
                 group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["h", "k"]})
                 group.create_dataset("counts", data=COUNTS, compression=compression)
                 group["h"], group["k"] = np.linspace(0, 2, 37), np.linspace(0, 2, 29)
+                group["pixel_mask"] = COUNTS > 60
+                group["counts"].attrs.update(
+                    {"_FillValue": np.uint16(7), "long_name": np.bytes_("I")}
+                )
             made[f"{compression}.{version}.h5"] = file.getvalue()
     return made
+
+
+def corpus() -> dict[str, bytes]:
+    """Give the seeds, and the measured files of the folder XRLAB_LOCAL_DATA if there is one."""
+    folder = os.environ.get("XRLAB_LOCAL_DATA")
+    real = sorted(Path(folder).iterdir()) if folder else []
+    kinds = {".tif", ".pgm", ".nxs", ".img", ".npy"}
+    names = {path.name: path for path in real if path.suffix in kinds}
+    return seeds() | {("nxs.h5" if name.endswith("nxs") else name): path.read_bytes()
+                      for name, path in names.items() if path.stat().st_size < 2**18}  # fmt: skip
 
 
 def marccd(pixels: np.ndarray, saturated: int = 65535) -> bytes:
@@ -125,11 +168,11 @@ def damaged(content: bytes, rng: Random) -> bytes:
 
 
 def example(number: int, files: dict[str, bytes]) -> tuple[str, bytes]:
-    """Give the damaged file of a number; one in twenty is HDF5, which takes longest."""
+    """Give the damaged file of a number; one in twenty takes a process of its own, and longest."""
     rng = Random(number)
-    hdf5 = [name for name in files if name.endswith("h5")]
-    others = [name for name in files if not name.endswith("h5")]
-    name = rng.choice(hdf5 if number % 20 == 0 else others)
+    apart = [name for name in files if name.endswith(("h5", "child"))]
+    others = [name for name in files if name not in apart]
+    name = rng.choice(apart if number % 20 == 0 else others)
     return name, damaged(files[name], rng)
 
 
@@ -149,11 +192,20 @@ def _by_fabio(kind: type, pixels: np.ndarray, name: str) -> bytes:
 def _work(numbers: range, answers: Connection) -> None:
     from xrlab.io.read import read_image_bytes
 
-    files = seeds()
+    files, foreign = corpus(), []
+
+    def hear(event: str, arguments: tuple) -> None:
+        if event == "open" and isinstance(arguments[0], str):
+            path = os.path.abspath(arguments[0])
+            foreign.extend([path] * (not path.startswith(ALLOWED)))
+
+    sys.addaudithook(hear)
     for number in numbers:
         name, content = example(number, files)
         answers.send((number, "began", name, 0.0, 0.0, 0.0))
+        faulthandler.dump_traceback_later(HANGS, exit=True)
         begun, used = time.perf_counter(), sum(os.times()[:4])
+        foreign.clear()
         try:
             read_image_bytes(content, name)
             result = "read"
@@ -161,23 +213,11 @@ def _work(numbers: range, answers: Connection) -> None:
             result = "refused"
         except BaseException as error:
             result = f"{type(error).__name__}: {error}"
-        seconds = time.perf_counter() - begun
+        result = f"opened {foreign}" if foreign else result
+        seconds, used = time.perf_counter() - begun, sum(os.times()[:4]) - used
         peak = max(resource.getrusage(who).ru_maxrss
                    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # fmt: skip
-        answers.send((number, result, name, seconds, sum(os.times()[:4]) - used, peak / 1024))
-
-
-def _hangs(worker: psutil.Process, begun: float, used: float) -> bool:
-    return time.monotonic() - begun > WAITS or _computed(worker) - used > HANGS
-
-
-def _computed(worker: psutil.Process) -> float:
-    """Seconds that a process and those that it has started have computed."""
-    try:
-        every = [worker, *worker.children(recursive=True)]
-        return sum(sum(each.cpu_times()[:4]) for each in every)
-    except psutil.Error:  # one of them ended meanwhile
-        return 0.0
+        answers.send((number, result, name, seconds, used, peak / 1024))
 
 
 def main(count: int, first: int = 0) -> int:
@@ -190,16 +230,9 @@ def main(count: int, first: int = 0) -> int:
         worker = context.Process(target=_work, args=(range(following, first + count), there))
         worker.start()
         there.close()
-        watched = psutil.Process(worker.pid)
         number, name, result = following, "", "began"
-        try:
+        with contextlib.suppress(EOFError):
             while True:
-                begun, before = time.monotonic(), None
-                while not here.poll(5):
-                    before = _computed(watched) if before is None else before
-                    if _hangs(watched, begun, before):
-                        worker.kill()
-                        raise EOFError
                 number, result, name, seconds, used, memory = here.recv()
                 if result != "began":
                     results[result if result in ("read", "refused") else "failed"] += 1
@@ -207,8 +240,7 @@ def main(count: int, first: int = 0) -> int:
                     most = max(most, used)
                     if result not in ("read", "refused") or used > SLOW:
                         failures.append(f"{number} ({name}): {result} after {used:.1f} s")
-        except EOFError:
-            worker.join()
+        worker.join()
         if result == "began":
             failures.append(f"{number} ({name}): crashed or hung, exit {worker.exitcode}")
         following = number + 1
@@ -218,5 +250,53 @@ def main(count: int, first: int = 0) -> int:
     return bool(failures)
 
 
+def guided(seconds: float) -> int:
+    """Let hypothesis look for damage that reaches more lines of the readers, format by format."""
+    from hypothesis import HealthCheck, given, settings, target
+    from hypothesis import strategies as st
+
+    from xrlab.io.read import read_image_bytes
+
+    files, reached, end = corpus(), set(), time.monotonic() + seconds
+    names = sorted(name for name in files if not name.endswith(("h5", "child")))
+    here = str(Path(__file__).parents[1] / "xrlab" / "io")
+
+    def trace(frame: FrameType, event: str, argument: object) -> object:
+        if not frame.f_code.co_filename.startswith(here):
+            return None
+        lines.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    places = st.tuples(st.floats(0, 1), st.binary(max_size=6), st.integers(0, 8))
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(names), st.lists(places, max_size=8), st.floats(0.5, 1))
+    def read_damaged(name: str, changes: list[tuple[float, bytes, int]], kept: float) -> None:
+        content = bytearray(files[name][: int(np.ceil(kept * len(files[name])))])
+        for place, new, old in changes:  # most headers are at the beginning
+            begin = int(place**3 * len(content))
+            content[begin : begin + old] = new
+        lines.clear()
+        sys.settrace(trace)
+        try:
+            read_image_bytes(bytes(content), name)
+        except ValueError:
+            pass
+        finally:
+            sys.settrace(None)
+        reached.update(lines)
+        target(float(len(lines)), label=name)
+
+    lines: set[tuple[str, int]] = set()
+    rounds = 0
+    while time.monotonic() < end:
+        read_damaged()
+        rounds += 1
+    print(f"{rounds} rounds of 300, {len(reached)} lines of the readers reached, no failures")
+    return 0
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["guided"]:
+        raise SystemExit(guided(float((sys.argv[2:] or ["300"])[0])))
     raise SystemExit(main(*map(int, sys.argv[1:] or ["1000"])))
