@@ -70,6 +70,28 @@ def seeds() -> dict[str, bytes]:
         "edf": _by_fabio(fabio.edfimage.EdfImage, COUNTS, "a.edf"),
         "cbf": _by_fabio(fabio.cbfimage.CbfImage, COUNTS.astype(np.int32), "a.cbf"),
         "img": smv(COUNTS),
+        "dtrek.img": _by_fabio(fabio.dtrekimage.DtrekImage, COUNTS, "b.img"),
+    }
+    for compression in (None, "gzip"):
+        for version in ("earliest", "latest"):
+            file = io.BytesIO()
+            with h5py.File(file, "w", libver=version) as content:
+                group = content.create_group("entry/data")
+                content.attrs["default"], content["entry"].attrs["default"] = "entry", "data"
+                group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["h", "k"]})
+                group.create_dataset("counts", data=COUNTS, compression=compression)
+                group["h"], group["k"] = np.linspace(0, 2, 37), np.linspace(0, 2, 29)
+                group["pixel_mask"] = COUNTS > 600
+                group["counts"].attrs.update(
+                    {"_FillValue": np.uint16(7777), "long_name": np.bytes_("I")}
+                )
+            made[f"{compression}.{version}.h5"] = file.getvalue()
+    return made
+
+
+def variants() -> dict[str, bytes]:
+    """Write more valid files: flags, tables of other programs, more detectors."""
+    return {
         "marked.edf": b"{\nDim_1=29;Dim_2=37;DataType=UnsignedShort;Dummy=40;\n}\n"
         + COUNTS.tobytes(),
         "semicolons.csv": b"sep=;\n" + ";".join(["k"] * 29).encode() + TABLE.replace(b".", b","),
@@ -87,23 +109,7 @@ def seeds() -> dict[str, bytes]:
         "bruker.child": _by_fabio(fabio.brukerimage.BrukerImage, COUNTS, "a"),
         "bruker100.child": _by_fabio(fabio.bruker100image.Bruker100Image, SQUARE, "a"),
         "OXD.child": _by_fabio(fabio.OXDimage.OxdImage, SQUARE, "a"),
-        "dtrek.img": _by_fabio(fabio.dtrekimage.DtrekImage, COUNTS, "b.img"),
     }
-    for compression in (None, "gzip"):
-        for version in ("earliest", "latest"):
-            file = io.BytesIO()
-            with h5py.File(file, "w", libver=version) as content:
-                group = content.create_group("entry/data")
-                content.attrs["default"], content["entry"].attrs["default"] = "entry", "data"
-                group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["h", "k"]})
-                group.create_dataset("counts", data=COUNTS, compression=compression)
-                group["h"], group["k"] = np.linspace(0, 2, 37), np.linspace(0, 2, 29)
-                group["pixel_mask"] = COUNTS > 60
-                group["counts"].attrs.update(
-                    {"_FillValue": np.uint16(7), "long_name": np.bytes_("I")}
-                )
-            made[f"{compression}.{version}.h5"] = file.getvalue()
-    return made
 
 
 def corpus() -> dict[str, bytes]:
@@ -112,7 +118,7 @@ def corpus() -> dict[str, bytes]:
     real = sorted(Path(folder).iterdir()) if folder else []
     kinds = {".tif", ".pgm", ".nxs", ".img", ".npy"}
     names = {path.name: path for path in real if path.suffix in kinds}
-    return seeds() | {("nxs.h5" if name.endswith("nxs") else name): path.read_bytes()
+    return seeds() | variants() | {("nxs.h5" if name.endswith("nxs") else name): path.read_bytes()
                       for name, path in names.items() if path.stat().st_size < 2**18}  # fmt: skip
 
 
