@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrlab.course.explorer import REACH, Exploration, feeds
-from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.drawing.png import INTENSITY, SIGNED, SITES
+from xrlab.drawing.tables import values_text
 
 PALETTES = {"intensity": INTENSITY, "signed": SIGNED, "sites": SITES}
 
@@ -69,7 +69,7 @@ def panels(result: Exploration) -> list[dict[str, Any]]:
             "signed",
             (-1, 1),
             "i downwards, j to the right; blue above 0, red below.",
-            f"Matrix of realised correlations: {values_text(realised)}",
+            "Matrix of realised correlations: " + values_text(realised).replace("-", "−"),
             texts=[f"{value:.2f}".replace("-", "−") for value in realised.matrix.ravel()],
         ),
         _panel(
@@ -141,10 +141,3 @@ def _panel(
 def _signed(value: float) -> str:
     """Write a number with two digits and a sign that is a true minus."""
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
-
-
-def values_text(encoding: Encoding) -> str:
-    """Write an encoding's values in one line, two digits each."""
-    names = component_names(encoding.span)
-    pairs = zip(names, encoding.vector, strict=True)
-    return ", ".join(f"{name} = {value:.2f}".replace("-", "−") for name, value in pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
 from typing import Literal
@@ -184,35 +185,31 @@ class Encoding:
             raise ValueError(f"a concentration lies between 0 and 1; got {concentration:g}")
         name = "c" if mean == 0 else "g"
         pair = mean**2 + (1 - mean**2) * self.matrix
-        found = [
+        broken = [
             f"{name}({i}, {j}) = {pair[i, j]:.3g} must not be below 2 |m| - 1 = "
             f"{2 * abs(mean) - 1:.3g}"
             for i, j in np.argwhere(pair < 2 * abs(mean) - 1 - ROUNDING)
         ]
-        places = [divmod(n, self.span) for n in range(1, self.span**2)]
-        for n, (i, j) in enumerate(places):
-            for x, y in places[n:]:
-                if max(i + x, j + y) >= self.span:
-                    continue
-                first, second, both = pair[i, j], pair[x, y], pair[i + x, j + y]
-                for sign, word in ((1, "+"), (-1, "-")):
-                    left, right = abs(first + sign * second), 1 + sign * both
-                    if left > right + ROUNDING:
-                        found.append(
-                            f"|{name}({i}, {j}) {word} {name}({x}, {y})| = {left:.3g} must not "
-                            f"exceed 1 {word} {name}({i + x}, {j + y}) = {right:.3g}"
-                        )
+        for (i, j), (x, y) in _three_sites(self.span):
+            first, second, both = pair[i, j], pair[x, y], pair[i + x, j + y]
+            for sign, word in ((1, "+"), (-1, "-")):
+                left, right = abs(first + sign * second), 1 + sign * both
+                if left > right + ROUNDING:
+                    broken.append(
+                        f"|{name}({i}, {j}) {word} {name}({x}, {y})| = {left:.3g} must not "
+                        f"exceed 1 {word} {name}({i + x}, {j + y}) = {right:.3g}"
+                    )
         try:
             maximum_entropy(self.matrix, REALISABLE_GRID)
         except NotRealisableError as error:
             proof = error.certificate
             total = (proof * self.matrix).sum() * 2 - proof[0, 0]
             if total < min(0.0, lowest_value(proof)) - ROUNDING:
-                found.append(
+                broken.append(
                     f"the mean of a positive function times the intensity: {_words(proof)} "
                     f"= {total:.3g} must not be negative"
                 )
-        return found
+        return broken
 
     def nearest_realisable(self) -> Encoding:
         """Return this encoding if a thresholded Gaussian field has it, else the nearest one.
@@ -230,16 +227,18 @@ class Encoding:
         """
         rho = field_correlation(self.matrix)
         nearest, softness = self, SOFTNESS
-        while not nearest._has_field():
+        while not nearest.has_field():
             spectrum = maximum_entropy(rho, REALISABLE_GRID, softness=softness)
             nearest = Encoding(lattice_correlation(spectrum.correlations[: self.span, : self.span]))
             softness *= 2
         return nearest
 
-    def _has_field(self) -> bool:
+    def has_field(self, *sizes: int) -> bool:
+        """Say whether Gaussian fields on lattices of all these sizes have these correlations."""
         rho = field_correlation(self.matrix)
+        rho[0, 0] = 1.0
         try:
-            for size in (REALISABLE_GRID, *SMALLEST_LATTICES):
+            for size in sizes or (REALISABLE_GRID, *SMALLEST_LATTICES):
                 maximum_entropy(rho, size)
         except NotRealisableError:
             return False
@@ -317,9 +316,6 @@ def _check_values(matrix: Floats) -> None:
         )
 
 
-# Encodings
-
-
 def three_site_conditions(span: int) -> Floats:
     """Write the three-site conditions as A c <= 1, c the vector of an encoding.
 
@@ -345,15 +341,20 @@ def three_site_conditions(span: int) -> Floats:
            [-1., -1., -1.]])
     """
     n_values = vector_length(span)
-    places = [divmod(n, span) for n in range(1, n_values + 1)]
     rows = []
-    for n, (i, j) in enumerate(places):
-        for m, (x, y) in enumerate(places[n:], start=n):
-            if max(i + x, j + y) >= span:
-                continue
-            both = (i + x) * span + j + y - 1
-            for signs in ((1, 1, -1), (1, -1, 1), (-1, 1, 1), (-1, -1, -1)):
-                row = np.zeros(n_values)
-                np.add.at(row, [n, m, both], signs)
-                rows.append(row)
+    for (i, j), (x, y) in _three_sites(span):
+        places = [a * span + b - 1 for a, b in ((i, j), (x, y), (i + x, j + y))]
+        for signs in ((1, 1, -1), (1, -1, 1), (-1, 1, 1), (-1, -1, -1)):
+            row = np.zeros(n_values)
+            np.add.at(row, places, signs)
+            rows.append(row)
     return np.array(rows)
+
+
+def _three_sites(span: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yield the pairs of distances a, b whose sum lies within the span too, each pair once."""
+    places = [divmod(n, span) for n in range(1, span**2)]
+    for n, a in enumerate(places):
+        for b in places[n:]:
+            if max(a[0] + b[0], a[1] + b[1]) < span:
+                yield a, b

@@ -7,11 +7,9 @@ from scipy.special import j0
 
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.spectrum import (
-    NotRealisableError,
     extend,
     field_correlation,
     lattice_correlation,
-    maximum_entropy,
 )
 
 # c(0, 1) and c(1, 0) of a few patterns; farther correlations follow as products.
@@ -86,7 +84,7 @@ def respan(encoding: Encoding, span: int) -> Encoding:
 
 
 def weaken(encoding: Encoding, size: int) -> tuple[Encoding, float]:
-    """Take away as little order, all correlations of the field in proportion, that a field has it.
+    """Scale all field correlations by the largest common factor for which a Gaussian field exists.
 
     Returns
     -------
@@ -95,13 +93,13 @@ def weaken(encoding: Encoding, size: int) -> tuple[Encoding, float]:
     float
         What is left, from 0 to 1.
     """
-    if _has_field(encoding, size):
+    if encoding.has_field(size):
         return encoding, 1.0
     low, high = 0.0, 1.0
     for _ in range(7):
         middle = (low + high) / 2
-        found = _has_field(_weaker(encoding, middle), size)
-        low, high = (middle, high) if found else (low, middle)
+        exists = _weaker(encoding, middle).has_field(size)
+        low, high = (middle, high) if exists else (low, middle)
     return _weaker(encoding, low), low
 
 
@@ -110,7 +108,7 @@ def nearest(encoding: Encoding, size: int) -> Encoding:
     near = encoding.nearest_realisable()
     parts = np.linspace(1, 0, 51)  # rounding can cross the border
     rounded = (Encoding(np.round(_weaker(near, part).matrix, 2)) for part in parts)
-    return next(each for each in rounded if _has_field(each, size))
+    return next(encoding for encoding in rounded if encoding.has_field(size))
 
 
 def _weaker(encoding: Encoding, part: float) -> Encoding:
@@ -118,13 +116,3 @@ def _weaker(encoding: Encoding, part: float) -> Encoding:
     rho = part * field_correlation(encoding.matrix)
     rho[0, 0] = 1.0
     return Encoding(lattice_correlation(rho))
-
-
-def _has_field(encoding: Encoding, size: int) -> bool:
-    rho = field_correlation(encoding.matrix)
-    rho[0, 0] = 1.0
-    try:
-        maximum_entropy(rho, size)
-    except NotRealisableError:
-        return False
-    return True

@@ -15,9 +15,10 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
-from xrlab.crystal.encoding import Encoding, component_names
+from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.drawing.png import COLOURS, INTENSITY, LINES, MARKERS, SIGNED, SITES, Colours
+from xrlab.drawing.tables import values_text
 
 if TYPE_CHECKING:
     from xrlab.crystal.lattice import Lattice
@@ -186,19 +187,6 @@ def add_encoding(
     _label(figure, column, "j", "i")
     figure.update_xaxes(dtick=1, row=1, col=column)
     figure.update_yaxes(dtick=1, autorange="reversed", row=1, col=column)
-
-
-def values_text(encoding: Encoding, standard_error: ArrayLike | None = None) -> str:
-    """Write out an encoding, for those who cannot see its matrix."""
-    errors = [""] * len(encoding.vector)
-    if standard_error is not None:
-        errors = [f" ± {error:.2f}" for error in np.asarray(standard_error)]
-    return ", ".join(
-        f"{name} = {value:.2f}{error}"
-        for name, value, error in zip(
-            component_names(encoding.span), encoding.vector, errors, strict=True
-        )
-    )
 
 
 def panels(*titles: str) -> go.Figure:

@@ -13,7 +13,8 @@ from xrlab.crystal.arrays import Floats, Image, Singles
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.crystal.lattice import Lattice
-from xrlab.drawing.plots import add_encoding, add_image, add_lattice, describe, panels, values_text
+from xrlab.drawing.plots import add_encoding, add_image, add_lattice, describe, panels
+from xrlab.drawing.tables import values_text
 from xrlab.inference.metrics import image_r2
 from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation.evidence import Evidence

@@ -27,7 +27,7 @@ from xrlab.course.explorer import (
     to_code,
     verdict,
 )
-from xrlab.course.explorer_panels import PALETTES, feeds_table, panels, values_text
+from xrlab.course.explorer_panels import PALETTES, feeds_table, panels
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID
@@ -35,6 +35,7 @@ from xrlab.crystal.patterns import PATTERNS, nearest, pattern, respan
 from xrlab.crystal.realisable import Ranges, ranges
 from xrlab.crystal.samplers import SAMPLERS
 from xrlab.drawing.png import palette
+from xrlab.drawing.tables import values_text
 from xrlab.widgets.panel import WRAP, Panel, choice
 
 OWN = "your own"
@@ -219,7 +220,8 @@ class Explorer(Panel):
                 self.matrix.locked = sorted(follow) if growing else []
             self._code.value = to_code(self.state)
         self._say(escape(verdict(result, self.ranges, moved if moved >= 0 else None)))
-        came_out = f"<b>Came out:</b> {values_text(result.lattice.realised)}."
+        realised = values_text(result.lattice.realised).replace("-", "−")
+        came_out = f"<b>Came out:</b> {realised}."
         self._came_out.value = f'<div style="line-height: 1.4">{came_out}</div>'
         self._show_feeds()
         return result
