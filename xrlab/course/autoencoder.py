@@ -129,10 +129,10 @@ class Autoencoder:
         array, shape (samples, rows, columns)
         """
         values = np.asarray(latent, np.float32)
-        wanted = self.decoder.input_shape[-1]
-        if values.ndim != 2 or values.shape[1] != wanted:
+        n_latent = self.decoder.input_shape[-1]
+        if values.ndim != 2 or values.shape[1] != n_latent:
             raise ValueError(
-                f"latent values have shape (samples, {wanted}); these have {values.shape}"
+                f"latent values have shape (samples, {n_latent}); these have {values.shape}"
             )
         (log_s,) = _run(self.decoder, values)
         return np.exp(log_s[..., 0])

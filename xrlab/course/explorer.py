@@ -189,16 +189,16 @@ def feeds(result: Exploration, h: float, k: float) -> tuple[list[Feed], float, f
     h, k = STANDARD_GRID.h_values[row], STANDARD_GRID.k_values[column]
     mean = np.average(result.image, weights=trapezoid_weights(STANDARD_GRID))
     intensity = float(result.image[row, column] / mean)
-    found = []
+    shares = []
     span = min(result.target.span, REACH + 1)
     for i in range(span):
         for j in range(1 - span if i else 1, span):
             c = float(result.delta_pdf[REACH + i, REACH + j])
             wave = float(np.cos(2 * np.pi * (h * i + k * j)))
             window = (1 - i / LOT_SIZE) * (1 - abs(j) / LOT_SIZE)
-            found.append(Feed(f"c({i}, {j})".replace("-", "−"), c, wave, 2 * window * c * wave))
-    found.sort(key=lambda feed: -abs(feed.share))
-    return found, intensity - 1 - sum(feed.share for feed in found), intensity
+            shares.append(Feed(f"c({i}, {j})".replace("-", "−"), c, wave, 2 * window * c * wave))
+    shares.sort(key=lambda feed: -abs(feed.share))
+    return shares, intensity - 1 - sum(feed.share for feed in shares), intensity
 
 
 def verdict(result: Exploration, ranges: Ranges, moved: int | None = None) -> str:

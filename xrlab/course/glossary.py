@@ -131,7 +131,7 @@ def terms() -> tuple[Term, ...]:
 
 def parse(source: str) -> tuple[Term, ...]:
     """Make the terms of a glossary written in YAML; see `terms`."""
-    found: dict[str, Term] = {}
+    entries: dict[str, Term] = {}
     for group in yaml.safe_load(source):
         for entry in group["terms"]:
             also, see = (tuple(entry.pop(key, ())) for key in ("also", "see"))
@@ -139,14 +139,14 @@ def parse(source: str) -> tuple[Term, ...]:
                 term = Term(**entry, also=also, see=see, group=group["title"])
             except TypeError as error:
                 raise ValueError(f"glossary entry {entry.get('id')!r}: {error}") from None
-            if term.id in found:
+            if term.id in entries:
                 raise ValueError(f"the glossary has two entries {term.id!r}: give one another id")
-            found[term.id] = term
-    for term in found.values():
+            entries[term.id] = term
+    for term in entries.values():
         for other in term.see:
-            if other not in found:
+            if other not in entries:
                 raise ValueError(f"glossary entry {term.id!r} links to {other!r}, which is none")
-    return tuple(found.values())
+    return tuple(entries.values())
 
 
 def look_up(name: str) -> Term:
@@ -172,12 +172,12 @@ def look_up(name: str) -> Term:
             value = getattr(term, kind)
             for each in (value,) if isinstance(value, str) else value:
                 names.setdefault(each.casefold(), term)
-    found = names.get(name.strip().casefold()) if name.strip() else None
-    if found is None:
+    match = names.get(name.strip().casefold()) if name.strip() else None
+    if match is None:
         near = get_close_matches(name.casefold(), [each for each in names if each], 3, 0.5)
         hint = f"it has {', '.join(map(repr, near))}" if near else "see glossary.terms() for all"
         raise ValueError(f"the glossary has no {name!r}; {hint}")
-    return found
+    return match
 
 
 def link(name: str, words: str | None = None) -> str:

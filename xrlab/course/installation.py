@@ -98,11 +98,11 @@ def free_memory() -> float | None:
     In a container, such as on Binder, the limit of its control group counts, not that of the
     computer.
     """
-    found = []
+    limits = []
     try:
         import psutil  # type: ignore[import-untyped]
 
-        found.append(float(psutil.virtual_memory().available))
+        limits.append(float(psutil.virtual_memory().available))
     except ImportError:
         pass
     try:
@@ -110,19 +110,19 @@ def free_memory() -> float | None:
             float((CONTROL_GROUP / name).read_text()) for name in ("memory.max", "memory.current")
         )
         cached = (CONTROL_GROUP / "memory.stat").read_text().split("\ninactive_file ")
-        found.append(limit - used + (float(cached[1].split()[0]) if len(cached) > 1 else 0.0))
+        limits.append(limit - used + (float(cached[1].split()[0]) if len(cached) > 1 else 0.0))
     except (OSError, ValueError):  # no control group, or one without a limit ("max")
         pass
-    return min(found, default=None)
+    return min(limits, default=None)
 
 
 def _packages() -> str:
     """Compare the installed packages with what xrlab asks for."""
     from packaging.requirements import Requirement
 
-    wrong, wanted = [], [Requirement(text) for text in metadata.requires("xrlab") or []]
-    wanted = [each for each in wanted if not each.marker or each.marker.evaluate({"extra": ""})]
-    for each in wanted:
+    wrong, required = [], [Requirement(text) for text in metadata.requires("xrlab") or []]
+    required = [each for each in required if not each.marker or each.marker.evaluate({"extra": ""})]
+    for each in required:
         try:
             version = metadata.version(each.name)
         except metadata.PackageNotFoundError:
@@ -134,7 +134,7 @@ def _packages() -> str:
         raise RuntimeError("; ".join(wrong))
     return (
         f"Python {platform.python_version()}, xrlab {metadata.version('xrlab')}, all "
-        f"{len(wanted)} packages that it needs"
+        f"{len(required)} packages that it needs"
     )
 
 
@@ -171,9 +171,9 @@ def _numba() -> str:
     from xrlab.crystal.lattice import simulate
 
     start = time.perf_counter()
-    found = simulate(Encoding.from_vector([0.5, -0.5, -0.25]), 20, seed=0).realised.vector
-    if not (found[0] > 0.3 and found[1] < -0.3):
-        raise ArithmeticError(f"asked for correlations of 0.5 and -0.5, got {found[:2].round(2)}")
+    c = simulate(Encoding.from_vector([0.5, -0.5, -0.25]), 20, seed=0).realised.vector
+    if not (c[0] > 0.3 and c[1] < -0.3):
+        raise ArithmeticError(f"asked for correlations of 0.5 and -0.5, got {c[:2].round(2)}")
     return f"a small lattice in {time.perf_counter() - start:.1f} s"
 
 
@@ -185,9 +185,9 @@ def _keras() -> str:
 
     start = time.perf_counter()
     true = Encoding.from_vector([0.4, 0.2, 0.1])
-    (found,) = run_model(load_model("cfs2"), expected_image(true)[None])
-    if not np.abs(found - true.vector).max() < 0.2:
-        raise ArithmeticError(f"the network read {found.round(2)} where {true.vector} is true")
+    (estimate,) = run_model(load_model("cfs2"), expected_image(true)[None])
+    if not np.abs(estimate - true.vector).max() < 0.2:
+        raise ArithmeticError(f"the network read {estimate.round(2)} where {true.vector} is true")
     import keras
 
     seconds = time.perf_counter() - start

@@ -77,11 +77,11 @@ def resolutions(
         start = time.perf_counter()
         images = [diffraction_image(s, grid, lot_size, lots, n) for n, s in enumerate(lattices)]
         made = time.perf_counter()
-        found = np.array([delta_pdf(image, span, grid, lot_size).vector for image in images])
+        estimates = np.array([delta_pdf(image, span, grid, lot_size).vector for image in images])
         read = time.perf_counter()
         readings[name] = Reading(
-            r2_score(true, found),
-            mean_squared_error(true, found) ** 0.5,
+            r2_score(true, estimates),
+            mean_squared_error(true, estimates) ** 0.5,
             1e3 * (made - start) / n_images,
             1e3 * (read - made) / n_images,
         )
@@ -161,8 +161,8 @@ def traversal_figure(rows: Sequence[ArrayLike], places: Sequence[float], span: i
     for n, images in enumerate(rows, start=1):
         gallery.append({})
         for place, image in zip(places, np.asarray(images, np.float64), strict=True):
-            found = delta_pdf(image, span, ReciprocalGrid(shape=(len(image), len(image[0]))))
-            words = ", ".join(f"{round(c, 1) + 0.0:.1f}" for c in found.vector)
+            encoding = delta_pdf(image, span, ReciprocalGrid(shape=(len(image), len(image[0]))))
+            words = ", ".join(f"{round(c, 1) + 0.0:.1f}" for c in encoding.vector)
             title = f"z<sub>{n}</sub> = {place:+.1f}<br>{words}".replace("-", "−")
             gallery[-1][title] = image
     return gallery_figure(*gallery).update_layout(margin_t=85)

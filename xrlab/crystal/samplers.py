@@ -165,9 +165,9 @@ def _without_bias(spectrum: Spectrum, encoding: Encoding, concentration: float) 
     (`spectrum.phase_shift`). Where no spectrum makes up for both, it stays as it is.
     """
     with suppress(ValueError):
-        wanted = encoding.matrix - phase_shift(spectrum, encoding.span, concentration)
-        if np.abs(wanted).max() <= 1:
-            rho = field_correlation(wanted, concentration)
+        corrected = encoding.matrix - phase_shift(spectrum, encoding.span, concentration)
+        if np.abs(corrected).max() <= 1:
+            rho = field_correlation(corrected, concentration)
             rho[0, 0] = 1.0
             size = len(spectrum.values)
             return maximum_entropy(rho, size, fixed_mean=True, tolerance=1e-6, start=spectrum)

@@ -141,11 +141,11 @@ def maximum_entropy(
         if inverse_spectrum(trial.ravel(), unit_waves(size), fixed_mean).min() > 0:
             multipliers = trial
     for soft in [*easing, softness]:
-        multipliers, values, more, found = newton(
+        multipliers, values, more, solved = newton(
             matrix, multipliers, size, fixed_mean, soft, tolerance
         )
         steps += more
-    if not found:
+    if not solved:
         proof = multipliers / multipliers[0, 0]
         shortfall = proof[0, 0] + 2 * ((proof * matrix).sum() - proof[0, 0])
         raise NotRealisableError(
@@ -218,16 +218,16 @@ def field_correlation(c: ArrayLike, concentration: float = 0.5) -> Floats:
     >>> field_correlation([1, 0.5, 0, -1]).round(3)
     array([ 1.   ,  0.707,  0.   , -1.   ])
     """
-    wanted = np.asarray(c, np.float64)
+    target = np.asarray(c, np.float64)
     if concentration == 0.5:
-        return np.sin(np.pi / 2 * wanted)
+        return np.sin(np.pi / 2 * target)
     angles, table = _threshold_table(concentration)
-    if wanted.min() < table[0] - 1e-9:
+    if target.min() < table[0] - 1e-9:
         raise ValueError(
-            f"a correlation of {wanted.min():.3g} is impossible at a concentration of "
+            f"a correlation of {target.min():.3g} is impossible at a concentration of "
             f"{concentration:g}: the lowest there is {table[0]:.3g}"
         )
-    return np.sin(np.interp(wanted, table, angles))
+    return np.sin(np.interp(target, table, angles))
 
 
 def lattice_correlation(rho: ArrayLike, concentration: float = 0.5) -> Floats:

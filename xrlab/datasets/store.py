@@ -354,14 +354,12 @@ def _make_chunk(
 
 
 def _refuse_differences(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
-    was, wanted = (
+    was, now = (
         {name: each[name] for name in ("span", "seed", "chunk")}
         | vars(layout.from_plain(Setting, each["setting"]))
         for each in (stored, asked)
     )
-    differences = [
-        f"{name} {was[name]}, not {wanted[name]}" for name in was if was[name] != wanted[name]
-    ]
+    differences = [f"{name} {was[name]}, not {now[name]}" for name in was if was[name] != now[name]]
     if stored["n_samples"] > asked["n_samples"]:
         differences.append(f"{stored['n_samples']} samples, not {asked['n_samples']}")
     if differences:

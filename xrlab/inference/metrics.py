@@ -28,23 +28,23 @@ def r2_score(true: ArrayLike, estimate: ArrayLike) -> float:
     >>> r2_score([0, 1, 2], [0, 1, 2])
     1.0
     """
-    truth, found = _pair(true, estimate)
+    truth, estimated = _pair(true, estimate)
     spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
     if not np.all(spread > 0):
         raise ValueError("R^2 needs true values that differ from sample to sample")
-    return float(np.mean(1 - ((truth - found) ** 2).sum(axis=0) / spread))
+    return float(np.mean(1 - ((truth - estimated) ** 2).sum(axis=0) / spread))
 
 
 def mean_squared_error(true: ArrayLike, estimate: ArrayLike) -> float:
     """Mean of (true - estimate)^2 over everything."""
-    truth, found = _pair(true, estimate)
-    return float(np.mean((truth - found) ** 2))
+    truth, estimated = _pair(true, estimate)
+    return float(np.mean((truth - estimated) ** 2))
 
 
 def mean_absolute_error(true: ArrayLike, estimate: ArrayLike) -> float:
     """Mean of |true - estimate| over everything."""
-    truth, found = _pair(true, estimate)
-    return float(np.mean(np.abs(truth - found)))
+    truth, estimated = _pair(true, estimate)
+    return float(np.mean(np.abs(truth - estimated)))
 
 
 def image_r2(measured: ArrayLike, simulated: ArrayLike, where: ArrayLike | None = None) -> float:
@@ -76,11 +76,11 @@ def image_r2(measured: ArrayLike, simulated: ArrayLike, where: ArrayLike | None 
 
 
 def _pair(true: ArrayLike, estimate: ArrayLike) -> tuple[Floats, Floats]:
-    truth, found = np.asarray(true, np.float64), np.asarray(estimate, np.float64)
-    if truth.shape != found.shape:
-        raise ValueError(f"true values have shape {truth.shape}, estimates {found.shape}")
+    truth, estimated = np.asarray(true, np.float64), np.asarray(estimate, np.float64)
+    if truth.shape != estimated.shape:
+        raise ValueError(f"true values have shape {truth.shape}, estimates {estimated.shape}")
     if truth.size == 0:
         raise ValueError("there is nothing to compare: both arrays are empty")
-    if np.isnan(truth).any() or np.isnan(found).any():
+    if np.isnan(truth).any() or np.isnan(estimated).any():
         raise ValueError("true values and estimates must not hold NaN")
-    return truth, found
+    return truth, estimated

@@ -133,8 +133,8 @@ class Checkpoint:
         """Tell one writing of the file from the next; None where there is none."""
         if self.path is None or not self.path.exists():
             return None
-        found = self.path.stat()
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        status = self.path.stat()
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _refuse_another(self) -> None:
         now = self._stamp()

@@ -79,14 +79,14 @@ def refit_last_layer(
     with tempfile.TemporaryFile() as file:
         for batches.epoch in range(passes):
             for index in range(len(batches)):
-                images, wanted = batches[index]
+                images, targets = batches[index]
                 inputs = (run_model(features, images[..., 0]) - origin).astype(np.float16)
                 file.write(inputs.data)
                 inputs = inputs.astype(np.float32)
-                cross += inputs.T @ wanted
+                cross += inputs.T @ targets
                 total += inputs.sum(axis=0)
                 squares += float((inputs**2).sum())
-                labels += wanted.sum(axis=0)
+                labels += targets.sum(axis=0)
                 n += len(inputs)
         batches.close()
         mean, label = total / n, labels / n
@@ -108,8 +108,8 @@ def refit_last_layer(
     for start in range(0, len(validation), BATCH):
         part = validation[start : start + BATCH]
         seen = run_model(features, part.images) - (origin + mean).astype(np.float32)
-        found = seen @ kernels + label
-        errors += ((found - part.encodings) ** 2).sum(axis=(1, 2))
+        estimates = seen @ kernels + label
+        errors += ((estimates - part.encodings) ** 2).sum(axis=(1, 2))
     best = int(errors.argmin())
     last.set_weights([kernels[best], label - (origin + mean) @ kernels[best]])
     return float(errors[best] / validation.encodings.size)

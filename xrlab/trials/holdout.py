@@ -185,5 +185,5 @@ def common_part(vectors: ArrayLike, span: int) -> Floats:
     large = Encoding.from_vector(np.zeros(array.shape[1])).span
     if vector_length(span) > array.shape[1]:
         raise ValueError(f"encodings of span {large} hold none of span {span}")
-    wanted = np.arange(large**2).reshape(large, large)[:span, :span].ravel()[1:] - 1
-    return array[:, wanted]
+    places = np.arange(large**2).reshape(large, large)[:span, :span].ravel()[1:] - 1
+    return array[:, places]

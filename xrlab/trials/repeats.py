@@ -113,7 +113,7 @@ def agreement(pairs: Realisations) -> dict[str, dict[str, float]]:
     The R^2 of correlations is the mean over the components, that of images the mean over the pairs
     of images.
     """
-    found = {}
+    scores = {}
     for name, values in (("correlations", pairs.labels), ("images", pairs.images)):
         first, second = values[:, 0], values[:, 1]
         r2 = (
@@ -121,12 +121,12 @@ def agreement(pairs: Realisations) -> dict[str, dict[str, float]]:
             if name == "correlations"
             else float(np.mean([image_r2(*pair) for pair in zip(first, second, strict=True)]))
         )
-        found[name] = {
+        scores[name] = {
             "R²": r2,
             "MSE": mean_squared_error(first, second),
             "MAE": mean_absolute_error(first, second),
         }
-    return found
+    return scores
 
 
 @dataclass(frozen=True, eq=False)

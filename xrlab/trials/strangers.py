@@ -163,8 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     n_images, seed = images_and_seed("strangers", main.__doc__, 200, 2311, arguments)
     images, vectors = known_measurements(n_images, seed)
     strangers = unexplained_images(seed)
-    found = list(in_parallel(interpret, [*images, *strangers.values()]))
-    known = found[: len(images)]
+    results = list(in_parallel(interpret, [*images, *strangers.values()]))
+    known = results[: len(images)]
     fits = [result.fit for result in known if result.fit]
     for name, answers, errors in (
         ("answer", [r.encoding.vector for r in known], [r.standard_error for r in known]),
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{key}: beyond its limit in {failed} of {len(known)} of known encoding")
     wrong = sum(not result.explained for result in known)
     print(f"called not explained: {wrong} of {len(known)} of known encoding")
-    for name, result in zip(strangers, found[len(images) :], strict=True):
+    for name, result in zip(strangers, results[len(images) :], strict=True):
         numbers = ", ".join(f"{f.key} {f.value:.2f}" for f in result.findings[:2])
         least = result.standard_error.min()
         print(f"{name}: {result.status}, {numbers}, least standard error {least:.2f}")

@@ -86,12 +86,12 @@ def trials(n_samples: int, seed: int, names: Sequence[str] = ()) -> Iterator[Tri
     for name in names:
         if name not in NAMES:
             raise ValueError(f"there is no trial {name!r}; take some of {', '.join(NAMES)}")
-    wanted = [name for name in NAMES if name in names or not names]
-    if any(name in wanted for name in [*PRESETS, "unseen instrument"]):
+    chosen = [name for name in NAMES if name in names or not names]
+    if any(name in chosen for name in [*PRESETS, "unseen instrument"]):
         data = generate(SPAN, n_samples, seed, SETTING, progress=False)
-    if any(name in wanted for name in ("unseen lattices", "unseen both")):
+    if any(name in chosen for name in ("unseen lattices", "unseen both")):
         thermal, thermal_encodings = _thermal(n_samples, seed)
-    for name in wanted:
+    for name in chosen:
         clean, encodings = (
             (thermal, thermal_encodings)
             if name in ("unseen lattices", "unseen both")

@@ -84,10 +84,10 @@ class Corrected:
 
     def error(self, which: str) -> float:
         """Root mean square error of the encoding "before" or "after"."""
-        found = getattr(self, which)
-        if found is None or self.truth is None:
+        vector = getattr(self, which)
+        if vector is None or self.truth is None:
             return np.nan
-        return float(np.sqrt(np.mean((found - self.truth) ** 2)))
+        return float(np.sqrt(np.mean((vector - self.truth) ** 2)))
 
 
 def compute(pipeline: Pipeline, image: ArrayLike, truth: ArrayLike | None = None) -> Corrected:

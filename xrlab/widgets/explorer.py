@@ -249,8 +249,8 @@ class Explorer(Panel):
 
     def _change_span(self) -> None:
         name, span = self._controls["pattern"].value, self._controls["span"].value
-        wanted = respan(self.result.drawn, span) if name == OWN else pattern(name, span)
-        self._set_values(State(tuple(wanted.vector)).vector)
+        encoding = respan(self.result.drawn, span) if name == OWN else pattern(name, span)
+        self._set_values(State(tuple(encoding.vector)).vector)
         self.refresh()
 
     def _next_seed(self) -> None:
