@@ -30,7 +30,7 @@ class Plan:
 
     Measurements are what is scarce. An answer that is noticed to be wrong, or is taken for wrong,
     is not delivered: its crystal is measured again, and again, until an answer passes. A wrong
-    answer that nobody notices is delivered and costs a claim.
+    answer that is not noticed is delivered and costs a claim.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Plan:
 
     @property
     def delivered_wrong(self) -> float:
-        """Wrong answers per year that nobody noticed."""
+        """Wrong answers per year that are not noticed."""
         return self.measured * self.error_rate * (1 - self.noticed)
 
     @property

@@ -43,7 +43,7 @@ class State:
     Parameters
     ----------
     vector : tuple of float
-        The correlations asked for, hundredths from -1 to 1.
+        The target correlations, hundredths from -1 to 1.
     sampler : {"gaussian", "monte_carlo", "growth"}
     size : int
         Sites along each side of the lattice, one of `SIZES`.
@@ -80,7 +80,7 @@ class State:
 
     @property
     def encoding(self) -> Encoding:
-        """The correlations asked for."""
+        """The target correlations."""
         return Encoding.from_vector(self.vector)
 
 

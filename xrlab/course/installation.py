@@ -93,7 +93,7 @@ def report(lines: list[Line] | None = None) -> str:
 
 
 def free_memory() -> float | None:
-    """Bytes of memory that a notebook can still have; None where nobody can tell.
+    """Bytes of memory that a notebook can still have; None where it is unknown.
 
     In a container, such as on Binder, the limit of its control group counts, not that of the
     computer.

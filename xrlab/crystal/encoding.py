@@ -131,7 +131,7 @@ class Encoding:
         distribution : {"uniform", "realisable"}
             "uniform": every value from (-1, 1), as the study of 2023 did for its targets. Most of
             them, from span 3 on, no lattice can have: a simulation comes as near as it can, and
-            what came out, the realised encoding, is the one to use.
+            the realised encoding is the one to use.
             "realisable": correlations c = (2/pi) asin(rho) of a thresholded Gaussian field whose
             spectrum has ln S(h, k) = 2 sum g_ij cos 2 pi (h i + k j) + constant, each g_ij normal
             with mean 0 and standard deviation 3.15 / n^1.4. Every one can be had, and the values
@@ -167,8 +167,8 @@ class Encoding:
 
         - three sites: |g(a) + g(b)| <= 1 + g(a + b) and |g(a) - g(b)| <= 1 - g(a + b), and
           2 |m| <= 1 + g(a);
-        - positive intensity: some spectrum S >= 0 has these correlations. If there is none, the
-          sum of them is told that would have to be 0 or more.
+        - positive intensity: some spectrum S >= 0 has these correlations. If there is none, a
+          sum of them that must be 0 or more is returned with its negative value.
 
         An empty list is not yet a promise: the conditions are necessary, and no short list of
         sufficient ones is known.

@@ -1,4 +1,4 @@
-"""Disordered lattices with wanted correlations, and the correlations that a lattice has.
+"""Disordered lattices with given target correlations, and the correlations of a lattice.
 
 A lattice is a periodic N x N array of sites s = +1 or -1. Axis 0 runs along **a** (index i),
 axis 1 along **b** (index j).
@@ -19,14 +19,14 @@ from xrlab.crystal.samplers import SAMPLERS, Start
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """A simulated lattice, and what was asked of it.
+    """A simulated lattice with its target.
 
     Parameters
     ----------
     sites : int8 array, shape (N, N)
         +1 or -1 at every site, periodic.
     target : Encoding
-        The correlations asked for.
+        The target correlations.
     realised : Encoding
         The correlations that this finite lattice has, of the target's span.
     """
@@ -65,7 +65,7 @@ def simulate(
     Parameters
     ----------
     encoding : Encoding
-        The target. Not every target is possible; see ``Lattice.realised`` for what came out.
+        The target. Not every target is possible; ``Lattice.realised`` has what the lattice reached.
     size : int
         Sites along each axis, at least twice the span.
     sampler : {"monte_carlo", "gaussian", "growth"}

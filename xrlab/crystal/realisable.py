@@ -120,7 +120,7 @@ def _field_ranges(rho: Floats, start: Ranges | None) -> tuple[Floats, Floats]:
         value = (held[todo] * multipliers[todo]).sum(axis=1) - np.log(inverse[todo]) @ points
         done = decrement < DECREMENT
         reached[todo[done]] = reached_now[done]
-        # Of a maximum the value is -PUSH - <ln 1/S> or more; below it falls for ever.
+        # If a maximum exists, the value stays above -PUSH - <ln 1/S>; below that it is unbounded.
         go_on = ~done & (value > -PUSH - 50)
         todo, value, decrement = todo[go_on], value[go_on], decrement[go_on]
         if len(todo) == 0:

@@ -1,6 +1,6 @@
 """The three ways to make a disordered lattice, one signature each.
 
-A sampler takes the wanted encoding, the number of sites along each axis, a random generator and
+A sampler takes the target encoding, the number of sites along each axis, a random generator and
 the concentration, and returns the sites. `monte_carlo` is the reference, `gaussian` the fast one,
 `growth` the one whose correlations are known exactly at every distance.
 """
@@ -29,8 +29,8 @@ GAIN = 0.5
 # test cannot tell apart (tests/test_samplers.py).
 WARM_SAVES = 8
 
-# Order in a cold run has grown over about one site in this many cycles when the run ends; a warm
-# start has no right to more.
+# A cold run builds up order at about one site per this many cycles; a warm start is cut off at the
+# same range.
 CYCLES_PER_SITE = 16
 
 # Decimals of the couplings of a warm start. Libraries of linear algebra differ by 1e-15, which can

@@ -135,7 +135,7 @@ def log_contrast(images: ArrayLike) -> Reals:
 
 
 def lots_floor(lattice: Lattice, lot_size: int = 25, lots: int = 8) -> Floats:
-    """Error that the choice of lots alone gives a perfect inversion: what chance leaves.
+    """Compute the standard error of a perfect inversion that only the draw of the lots causes.
 
     An image shows the pairs inside its lots, the label counts all pairs of the lattice. For lots
     at independent random places, the Delta-PDF c' of their noiseless image has the realised c as

@@ -32,7 +32,7 @@ class DataSet:
     encodings : float32 array, shape (samples, span^2 - 1)
         The realised encodings: the labels.
     targets : float32 array, shape (samples, span^2 - 1)
-        What the simulation was asked for.
+        The target encodings.
     setting : Setting
         How they were made.
     """

@@ -39,13 +39,13 @@ from xrlab.datasets.parallel import in_parallel
 CHUNK = 128
 
 # Seconds without a finished chunk after which a Dask cluster is given up. Joblib 1.6 does not hear
-# of a task that Dask gives up because worker after worker died of it, and would wait for ever.
+# of a task that Dask gives up because worker after worker died of it, and would wait without end.
 PATIENCE = 3600
 STANDARD_SETTING = Setting()
 
 
 class NotEnoughSpaceError(OSError):
-    """The disk cannot hold the data set that was asked for."""
+    """The disk cannot hold the data set."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class StoredDataSet:
-    """A data set on disk, or a part of one: a slice of it is layout.read when it is asked for.
+    """A data set on disk, or a part of one: a slice is read when it is needed.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def describe(figure: go.Figure, text: str) -> go.Figure:
 
 
 def description(figure: go.Figure) -> str:
-    """Return the text alternative of a figure: what `describe` was told, or what its titles say.
+    """Return the text alternative of a figure: that given to `describe`, or its titles.
 
     Examples
     --------

@@ -32,7 +32,7 @@ def delta_pdf(
     ----------
     image : array, shape ``grid.shape``
         Intensities on any scale, NaN where unmeasured. A smooth background, Bragg peaks or a form
-        factor must be taken out before: this inversion knows none of them.
+        factor must be taken out before: this inversion models none of them.
     span : int
         2 or more.
     grid : ReciprocalGrid

@@ -232,7 +232,7 @@ def bad_pixels(
     dead: float = 0.001,
     brightness: float = 50.0,
 ) -> Image:
-    """Spoil single pixels: dead ones read 0, hot ones too much, and nobody has flagged them.
+    """Spoil single pixels: dead ones read 0, hot ones too much, and no mask marks them.
 
     Parameters
     ----------

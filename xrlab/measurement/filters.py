@@ -299,10 +299,10 @@ def noise_level(image: Image) -> float:
 
 
 def bridged(image: Image, work: Callable[[Image], Image], *, clip: bool = True) -> Image:
-    """Let a function that knows no NaN work on an image of mean 1, its gaps bridged.
+    """Apply a function that takes no NaN to an image of mean 1 with its gaps bridged.
 
     Unmeasured pixels take the value of the nearest measured one meanwhile and are NaN again in the
-    end; no pixel comes out below 0 nor, with `clip`, beyond the values that there were.
+    end; no result is below 0 nor, with `clip`, outside the range of the input.
     """
     unmeasured, mean = np.isnan(image), np.nanmean(image)
     whole = image / mean

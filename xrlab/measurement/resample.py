@@ -25,7 +25,7 @@ def area_average(
 
     The mean is sum w x / sum w and its variance sum w^2 v / (sum w)^2 over the measured pixels,
     where w is the part of an old pixel's area inside the new one. Old pixels that two new ones
-    share make their errors correlated; this is not told.
+    share make their errors correlated; these correlations are not returned.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an interpretation is proved on: measurements of known encoding, images that have none.
+"""Validation images: measurements with known encodings, and images that no encoding explains.
 
 ``python -m xrlab.trials.strangers`` prints what `xrlab.interpret` makes of them.
 """

@@ -119,7 +119,7 @@ class PipelineBuilder(Panel):
     Parameters
     ----------
     section : array, optional
-        A measured image to choose besides the simulated ones; nobody knows its truth.
+        A measured image to choose besides the simulated ones; its truth is unknown.
     """
 
     def __init__(self, section: ArrayLike | None = None) -> None:
@@ -240,7 +240,7 @@ class PipelineBuilder(Panel):
     def _words(result: Corrected) -> str:
         if result.truth is None:
             return (
-                "Nobody knows the encoding of a measured crystal, and this section is on another "
+                "The encoding of a measured crystal is unknown, and this section is on another "
                 "grid: judge by eye."
             )
         before = result.error("before")

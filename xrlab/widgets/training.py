@@ -317,7 +317,7 @@ def verdict(trained: Trained) -> str:
 
 
 def table_html(trainings: Sequence[Trained]) -> str:
-    """Write trainings as a table: what was chosen, what came out on unseen images."""
+    """Write trainings as a table: the choices and the R² on unseen images."""
     heads = ("network", "span", "images", "epochs", "learning rate", "kept", "R²", "R² of ΔPDF")
     rows = [
         (
