@@ -34,13 +34,14 @@ def make(path, n_samples=N, span=2, seed=SEED, setting=QUICK, **options):
 
 def pause_after(n, path):
     """Let this process wait for ever once more than n chunks are written."""
+    make_chunk = store._make_chunk
 
     def make_or_wait(*arguments):
         while n_written(path) > n:
             time.sleep(0.01)
-        return make_sample(*arguments)
+        return make_chunk(*arguments)
 
-    store.make_sample = make_or_wait
+    store._make_chunk = make_or_wait
 
 
 def tree(path):
