@@ -1,16 +1,10 @@
 """Tests of the auto-encoder, its rivals and what is read off both."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.stats import gamma, norm
 
 from xrlab.course.autoencoder import image_autoencoder, principal_components, read, speckle_deviance
-from xrlab.networks.backend import import_keras
 
 LOTS, LOT_SIZE = 8, 5
 
@@ -178,24 +172,3 @@ def test_deviance_of_speckles_is_known():
     assert (speckle_deviance(images, wrong) > 0.15).all()
     with pytest.raises(ValueError, match="one shape"):
         speckle_deviance(images, s[0])
-
-
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-def test_it_trains_on_jax():
-    """Nothing in it belongs to one backend."""
-    if import_keras().backend.backend() == "jax":
-        pytest.skip("the tests above ran on JAX")
-    code = (
-        "import numpy as np; from xrlab.course.autoencoder import image_autoencoder as make;"
-        "images = np.random.default_rng(0).gamma(8, size=(20, 8, 8));"
-        "made = make(2, shape=(8, 8)); losses = made.fit(images, epochs=1);"
-        "print(np.isfinite([*losses, *made.information(images)]).all(), made.draw([[0, 0]]).shape)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.strip() == "True (1, 8, 8)", done.stderr

@@ -9,16 +9,15 @@ import errno
 import io
 import json
 import os
-import re
 import shutil
 import signal
-import subprocess
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import run_notebooks
 
 from tests.faults import (
     DIE_IN_WRITE,
@@ -433,40 +432,35 @@ def test_a_cache_that_cannot_be_written_is_gone_round(no_network, local_data, mo
 # The notebook series
 
 
-def series(folder, *sources):
-    """Write notebooks of one cell each; the command that runs them into build/, and its folder."""
-    notebooks, out = folder / "notebooks", folder / "build"
-    notebooks.mkdir()
-    for number, source in enumerate(sources):
-        write_notebook(notebooks / f"{number:02d}_made.ipynb", f"Number {number}", source)
-    command = [str(ROOT / "tools" / "run_notebooks.py"), "--notebooks", str(notebooks)]
-    arguments = [*command, "--out", str(out)]
-    run = (
-        f"import runpy, sys\nsys.argv = {arguments}\nrunpy.run_path(sys.argv[0], {{}}, '__main__')"
-    )
-    return run, out
+@pytest.fixture
+def series(monkeypatch):
+    """A function that writes notebooks of one cell each; it returns the options of their run."""
+    monkeypatch.setenv("PLOTLY_RENDERER", "")  # the run sets it
 
+    def write_series(folder, *sources):
+        (folder / "notebooks").mkdir()
+        for number, source in enumerate(sources):
+            file = folder / "notebooks" / f"{number:02d}_made.ipynb"
+            write_notebook(file, f"Number {number}", source)
+        return ["--notebooks", str(folder / "notebooks"), "--out", str(folder / "build")]
 
-def outcome(run):
-    """Exit code and standard error of a program."""
-    with python(run, stderr=subprocess.PIPE) as process:
-        _, said = process.communicate()
-    return process.returncode, said
+    return write_series
 
 
 @pytest.mark.notebook
 @needs_sigkill
-def test_a_killed_run_of_the_series_leaves_no_kernel_and_begins_anew(tmp_path):
+def test_a_killed_run_of_the_series_leaves_no_kernel_and_begins_anew(series, tmp_path, capsys):
     """A second run meanwhile is told; what was finished is there; the same command runs it all."""
-    mark = tmp_path / "second"
+    mark, out = tmp_path / "second", tmp_path / "build"
     wait = f"import os, time\nwhile not os.path.exists({str(mark)!r}): time.sleep(0.1)"
-    run, out = series(tmp_path, "1 + 1", wait)
-    with python(run) as first:
+    options = series(tmp_path, "1 + 1", wait)
+    program = f"import sys\nsys.path.append('tools')\nimport run_notebooks as r\nr.main({options})"
+    with python(program, cwd=ROOT) as first:
         me = psutil.Process(first.pid)
         try:
             assert wait_for(lambda: (out / "01_made.ipynb").exists() and me.children(), first)
-            code, said = outcome(run)
-            assert code == 1
+            assert run_notebooks.main(options) == 1
+            said = capsys.readouterr().err
             assert f"another run (process {first.pid}) is at work in {out}: wait" in said
             assert first.poll() is None
             kernels = me.children(recursive=True)
@@ -477,45 +471,30 @@ def test_a_killed_run_of_the_series_leaves_no_kernel_and_begins_anew(tmp_path):
     _, alive = psutil.wait_procs(kernels, timeout=600)
     assert not alive
     mark.touch()
-    assert outcome(run)[0] == 0
+    assert run_notebooks.main(options) == 0
     runs = json.loads((out / "summary.json").read_text())
     assert [(run["name"], run["error"]) for run in runs] == [("00_made", ""), ("01_made", "")]
     assert "Unfinished" not in (out / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.notebook
-@needs_sigkill
-def test_a_kernel_killed_for_memory_is_told(tmp_path):
-    """Linux ends the process that takes too much by SIGKILL; the next notebook runs."""
-    run, out = series(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "1 + 1")
-    assert outcome(run)[0] == 1
-    first, second = json.loads((out / "summary.json").read_text())
-    assert re.search(
-        r"cell 3 of 3 \(import os.*: the kernel died at about \d+ MB.*memory", first["error"]
-    )
-    assert second["error"] == ""
-
-
-@pytest.mark.notebook
-def test_a_series_without_room_for_its_results_is_told(disk):
+def test_a_series_without_room_for_its_results_is_told(series, disk, capsys):
     """One line, exit code 1; with room again, the same command begins anew."""
-    run, out = series(disk, "1 + 1")  # plotly.js alone has 5 MB
-    code, said = outcome(run)
-    assert code == 1
-    assert f"the results cannot be written to {out}" in said
+    assert run_notebooks.main(series(disk, "1 + 1")) == 1  # plotly.js alone has 5 MB
+    said = capsys.readouterr().err
+    assert f"the results cannot be written to {disk / 'build'}" in said
     assert "No space left" in said
-    assert "Traceback" not in said
 
 
 @pytest.mark.notebook
-def test_a_series_in_a_read_only_folder_is_told(read_only_folder):
+def test_a_series_in_a_read_only_folder_is_told(series, read_only_folder, capsys):
     """The same."""
-    run, out = series(read_only_folder, "1 + 1")
+    options = series(read_only_folder, "1 + 1")
     with read_only(read_only_folder):
-        code, said = outcome(run)
-    assert code == 1
-    assert f"the results cannot be written to {out}" in said
-    assert "Traceback" not in said
+        assert run_notebooks.main(options) == 1
+    assert (
+        f"the results cannot be written to {read_only_folder / 'build'}" in capsys.readouterr().err
+    )
 
 
 def _raise(error):

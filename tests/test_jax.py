@@ -19,17 +19,23 @@ pytestmark = pytest.mark.skipif(
 CODE = """
 import json
 import numpy as np
-from xrlab import load_model, medium_cnn, small_cnn
+from xrlab import ReciprocalGrid, load_model, medium_cnn, small_cnn
+from xrlab.course.autoencoder import image_autoencoder
 from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import generate
 from xrlab.networks.backend import import_keras, run_model
 from xrlab.training.fit import fit
 
-setting = Setting(size=20, lot_size=10, lots=4)
+setting = Setting(size=20, lot_size=6, lots=4, grid=ReciprocalGrid(shape=(16, 16)))
 train, validation = generate(2, 60, 1, setting, n_jobs=1, progress=False).split(40, 20)
 losses = []
 for build in (small_cnn, medium_cnn):
-    losses += fit(build(3), train, validation, epochs=1, checkpoint=f"{build.__name__}.npz").loss
+    model = build(3, (16, 16))
+    losses += fit(model, train, validation, epochs=1, checkpoint=f"{build.__name__}.npz").loss
+made = image_autoencoder(2, shape=(8, 8))
+noise = np.random.default_rng(0).gamma(8, size=(20, 8, 8))
+losses += [*made.fit(noise, epochs=1), *made.information(noise)]
+assert made.draw([[0, 0]]).shape == (1, 8, 8)
 images = np.random.default_rng(0).gamma(8, size=(5, 64, 64)).astype("f4")
 answers = run_model(load_model("cfs2"), images).tolist()
 print(json.dumps([import_keras().backend.backend(), losses, answers]))
@@ -37,7 +43,7 @@ print(json.dumps([import_keras().backend.backend(), losses, answers]))
 
 
 def test_models_train_and_answer_on_jax(tmp_path):
-    """Small and medium CNN train with checkpoints; shipped weights answer as on TensorFlow."""
+    """CNNs and the auto-encoder train; the shipped weights answer as on TensorFlow."""
     done = subprocess.run(
         [sys.executable, "-c", CODE],
         env=os.environ | {"KERAS_BACKEND": "jax"},

@@ -25,11 +25,14 @@ from xrlab.drawing.plots import describe
 FIGURE = """\
 import numpy as np
 import plotly.graph_objects as go
-go.Figure(go.Pie(values=[1, 2])).show()
-figure = go.Figure(go.Heatmap(z=np.arange(4).reshape(2, 2), colorscale="Viridis"))
+go.Figure(go.Pie(values=[1, 2]), {"title": "shares"}).show()
+titles = {"title": "two panels", "xaxis": {"title": "k"}, "yaxis": {"title": "h"}}
+figure = go.Figure(go.Heatmap(z=np.arange(4).reshape(2, 2), colorscale="Viridis"), titles)
 figure.add_scatter(x=np.arange(3), y=np.arange(3.0), xaxis="x2", yaxis="y2")
 figure"""
 WIDGET = "import ipywidgets\nipywidgets.IntSlider()"
+H = {"title": {"text": "h (r.l.u.)"}}
+TITLED = {"title": {"text": "Grain"}, "xaxis": H, "yaxis": H}
 
 
 class Outcome(NamedTuple):
@@ -82,7 +85,8 @@ def test_exit_code_tells_of_a_failure(series: Outcome) -> None:
     "message",
     [
         "cell 4 of 5 (one / 0): ZeroDivisionError: division by zero",
-        "cell 3 of 4 (import os): the kernel died",
+        "cell 3 of 4 (import os): the kernel died at about",
+        "ran out of memory: close other programs",
         "02_unreadable",
     ],
 )
@@ -187,6 +191,25 @@ def test_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[
     """A folder without notebooks is an error that names the folder, not an empty success."""
     assert run_notebooks.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "build")]) == 1
     assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ({"text/html": "<svg aria-label='' >"}, ["cell 2: a picture without a text alternative"]),
+        ({"text/html": '<img alt="a lattice">'}, []),
+        ({"PLOTLY": TITLED}, []),
+        ({"PLOTLY": {"annotations": [{"text": "lattice"}], "xaxis": H, "yaxis2": {}}}, ["y"]),
+        ({"PLOTLY": {"xaxis": {}, "yaxis": H}}, ["title, x"]),
+    ],
+)
+def test_outputs_without_words_are_faults(output: dict, expected: list[str]) -> None:
+    """Figures have a title or panels with one, a name on an axis of each direction."""
+    if "PLOTLY" in output:
+        output = {run_notebooks.PLOTLY: {"data": [], "layout": output["PLOTLY"]}}
+        expected = [f"cell 2: a figure without a title of: {parts}" for parts in expected]
+    shown = new_code_cell("figure", outputs=[new_output("display_data", output)])
+    assert run_notebooks.faults(new_notebook(cells=[new_markdown_cell("# 1"), shown])) == expected
 
 
 # The pages

@@ -1,14 +1,13 @@
 """Training: it learns, keeps its best epoch, and does the same again for the same seed."""
 
 import json
-import os
+import signal
 import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
+from tests.faults import DIE_IN_WRITE, needs_sigkill, python
 from xrlab import Encoding, ReciprocalGrid, delta_pdf, diffraction_image, simulate, small_cnn
 from xrlab.crystal.setting import STUDY, Setting
 from xrlab.datasets.dataset import Simulated, generate
@@ -20,7 +19,12 @@ from xrlab.training.fit import fit, fit_incremental
 from xrlab.training.last_layer import refit_last_layer
 from xrlab.training.train_clean import main, train_and_save
 
-QUICK = Setting(size=20, lot_size=10, lots=4)
+QUICK = Setting(size=20, lot_size=6, lots=4, grid=ReciprocalGrid(shape=(16, 16)))
+
+
+def cnn():
+    """A small CNN for images of 16 x 16, which trains 16 times as fast as for 64 x 64."""
+    return small_cnn(3, QUICK.grid.shape)
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +37,11 @@ def test_training_learns_and_keeps_the_best_epoch(parts):
     """Unseen images are read better than by their mean; the kept weights are the best epoch's."""
     train, validation, test = parts
     import_keras().utils.set_random_seed(0)
-    model = small_cnn(3)
-    history = fit(model, train, validation, epochs=15, batch_size=8, seed=0)
+    model = cnn()
+    history = fit(model, train, validation, epochs=8, batch_size=8, seed=0)
     kept = mean_squared_error(validation.encodings, run_model(model, validation.images))
     assert kept == pytest.approx(min(history.validation_loss), rel=1e-3)
-    assert len(history.loss) == 15
+    assert len(history.loss) == 8
     error = mean_squared_error(test.encodings, run_model(model, test.images))
     assert error < 0.5 * test.encodings.var(axis=0).mean()
 
@@ -47,7 +51,7 @@ def test_same_seed_same_training(parts):
     histories = []
     for _ in range(2):
         import_keras().utils.set_random_seed(5)
-        histories.append(fit(small_cnn(3), *parts[:2], epochs=1, seed=5))
+        histories.append(fit(cnn(), *parts[:2], epochs=1, seed=5))
     assert histories[0].loss == pytest.approx(histories[1].loss, rel=1e-3)
 
 
@@ -136,12 +140,12 @@ def test_incremental_training_does_not_forget(parts):
     train, validation, test = parts
     first, second = train.split(120, 80)
     import_keras().utils.set_random_seed(0)
-    model = small_cnn(3)
+    model = cnn()
     history = fit_incremental(model, [first, second], validation, epochs=6, batch_size=8)
     assert history.stages == [0, 6]
     assert len(history.loss) == len(history.validation_loss) == 12
     assert history.best_epoch > 6
-    assert history.loss[6] < 0.5 * history.loss[0]
+    assert history.loss[6] < 0.7 * history.loss[0]
     assert min(history.validation_loss[6:]) < min(history.validation_loss[:6])
     for seen in (first, test):
         error = mean_squared_error(seen.encodings, run_model(model, seen.images))
@@ -153,9 +157,9 @@ def test_parts_of_one_kind_only(parts):
     train, validation, _ = parts
     other = generate(2, 4, setting=Setting(), n_jobs=1, progress=False)
     with pytest.raises(ValueError, match="one span and setting"):
-        fit_incremental(small_cnn(3), [train, other], validation, epochs=1)
+        fit_incremental(cnn(), [train, other], validation, epochs=1)
     with pytest.raises(ValueError, match="no data set"):
-        fit_incremental(small_cnn(3), [], validation)
+        fit_incremental(cnn(), [], validation)
 
 
 def test_simulated_images_are_new_in_every_epoch(parts):
@@ -170,7 +174,7 @@ def test_simulated_images_are_new_in_every_epoch(parts):
     wanted = generate(2, 24, 8, QUICK, progress=False).images
     order = [int((wanted == image).all(axis=(1, 2)).argmax()) for image in images]
     assert (sorted(order[:12]), sorted(order[12:])) == (list(range(12)), list(range(12, 24)))
-    assert len(fit(small_cnn(3), data, parts[1], epochs=2).loss) == 2
+    assert len(fit(cnn(), data, parts[1], epochs=2).loss) == 2
 
 
 # Checkpoints
@@ -184,7 +188,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(parts, tmp_p
 
     def start():
         import_keras().utils.set_random_seed(0)
-        return small_cnn(3)
+        return cnn()
 
     whole = start()
     expected = fit_incremental(whole, stages, validation, **options)
@@ -200,65 +204,54 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(parts, tmp_p
         patch.setattr(Checkpoint, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             fit_incremental(start(), stages, validation, checkpoint=path, **options)
-    resumed = small_cnn(3)  # with other weights
+    resumed = cnn()  # with other weights
     history = fit_incremental(resumed, stages, validation, checkpoint=path, **options)
     assert history.stages == expected.stages
     assert history.loss == pytest.approx(expected.loss, rel=1e-4)
     assert history.validation_loss == pytest.approx(expected.validation_loss, rel=1e-4)
     images = validation.images[:5]
     np.testing.assert_allclose(run_model(resumed, images), run_model(whole, images), atol=1e-4)
-    finished = fit_incremental(small_cnn(3), stages, validation, checkpoint=path, **options)
+    finished = fit_incremental(cnn(), stages, validation, checkpoint=path, **options)
     assert finished == history
 
 
+@needs_sigkill
 def test_a_killed_training_goes_on(tmp_path):
-    """SIGKILL in the middle of a run of the command; the same command again finishes it."""
-    command = [
-        sys.executable,
-        "-m",
-        "xrlab.training.train_clean",
-        "--span",
-        "2",
-        "--samples",
-        "32",
-        "9",
-        "9",
+    """SIGKILL in the second epoch of the command; the same command again finishes it."""
+    command = "--span 2 --samples 32 9 9 --architecture medium --epochs 3 --card-only"
+    options = [
+        *command.split(),
+        "--checkpoint",
+        str(tmp_path / "state.npz"),
+        "--out",
+        str(tmp_path),
     ]
-    command += ["--architecture", "medium", "--epochs", "30", "--card-only"]
-    command += ["--checkpoint", "state.npz", "--out", str(tmp_path)]
-    path = tmp_path / "state.npz"
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as running:
-        for _ in range(600):
-            if path.exists() or running.poll() is not None:
-                break
-            time.sleep(0.1)
-        running.kill()
-    assert running.returncode == -9 or os.name == "nt"
-    with np.load(path) as file:
-        record = json.loads(file["record"].tobytes())
-    before = record["history"]["loss"]
-    assert 1 <= len(before) < 30
-    subprocess.run(command, cwd=tmp_path, stderr=subprocess.DEVNULL, check=True)
+    program = f"from xrlab.training.train_clean import main\nmain({options})"
+    with python(DIE_IN_WRITE.format(n=2) + program, stderr=subprocess.DEVNULL) as killed:
+        assert killed.wait() == -signal.SIGKILL
+    with np.load(tmp_path / "state.npz") as file:
+        (before,) = json.loads(file["record"].tobytes())["history"]["loss"]
+    with python(program, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as again:
+        assert again.wait() == 0
     card = json.loads((tmp_path / "cfs2-medium.json").read_text())
-    assert len(card["loss"]) == 30
-    # the epochs before the kill were not trained again
-    assert card["loss"][: len(before)] == [round(loss, 6) for loss in before]
+    assert len(card["loss"]) == 3
+    assert card["loss"][0] == round(before, 6)  # not trained again
 
 
 def test_damaged_and_foreign_checkpoints_are_refused(parts, tmp_path):
     """The error names the file and says what to do; nothing pickled is ever read."""
     train, validation = parts[0][:20], parts[1]
     path = tmp_path / "state.npz"
-    fit(small_cnn(3), train, validation, epochs=1, checkpoint=path)
+    fit(cnn(), train, validation, epochs=1, checkpoint=path)
     whole = path.read_bytes()
     with pytest.raises(ValueError, match=r"state\.npz .* another .* seed 0, here 1"):
-        fit(small_cnn(3), train, validation, epochs=1, seed=1, checkpoint=path)
+        fit(cnn(), train, validation, epochs=1, seed=1, checkpoint=path)
     np.savez(tmp_path / "object.npz", record=np.array([object()]))
     pickled = (tmp_path / "object.npz").read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", b"no checkpoint", pickled):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"state\.npz is damaged .* delete it"):
-            fit(small_cnn(3), train, validation, epochs=1, checkpoint=path)
+            fit(cnn(), train, validation, epochs=1, checkpoint=path)
 
 
 def test_history_is_saved(tmp_path):
@@ -277,14 +270,14 @@ def test_best_epoch_counts_from_one():
 def test_bad_arguments_are_refused(parts, arguments):
     """At least one epoch, at least one image per batch."""
     with pytest.raises(ValueError, match="1 or more"):
-        fit(small_cnn(3), *parts[:2], **arguments)
+        fit(cnn(), *parts[:2], **arguments)
 
 
 def test_refitted_layer_is_the_ridge_regression_of_its_inputs():
     """On images of 16 x 16, where 256 inputs are few: weights, and never a worse validation."""
     setting = Setting(size=12, lot_size=6, lots=4, grid=ReciprocalGrid(shape=(16, 16)))
     train, validation = generate(2, 300, 5, setting, progress=False).split(200, 100)
-    model = small_cnn(3, (16, 16))
+    model = cnn()
     fit(model, train, validation, epochs=1)
 
     def loss():

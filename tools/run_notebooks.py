@@ -169,7 +169,9 @@ def run_notebook(source: Path, out: Path, profile: str, cell_timeout: int) -> Ru
     seconds = time.perf_counter() - start
     try:
         if target.exists():
-            write_page(nbformat.read(target, as_version=4), out / source.stem)
+            executed = nbformat.read(target, as_version=4)
+            error = error or "; ".join(faults(executed))
+            write_page(executed, out / source.stem)
     except Exception as failure:
         error = error or f"its page: {type(failure).__name__}: {failure}"
     run = Run(source.stem, title, seconds, watch.peak_mb, error)
@@ -215,6 +217,37 @@ def progress_bar(output: nbformat.NotebookNode) -> bool:
     """Return whether an output is a progress bar of tqdm, useless once the cell has run."""
     data = output.get("data", {})
     return WIDGET in data and "%|" in data.get("text/plain", "")
+
+
+def unnamed(layout: dict) -> list[str]:
+    """Parts of a figure without a title: "title", or "x", "y" if no axis of that direction has one.
+
+    >>> unnamed({"title": {"text": "Grain"}, "xaxis": {"title": {"text": "N"}}, "yaxis": {}})
+    ['y']
+    """
+    missing = []
+    panels = [each for each in layout.get("annotations", []) if each.get("text")]
+    if not layout.get("title", {}).get("text") and not panels:
+        missing.append("title")
+    for direction in "xy":
+        axes = [axis for name, axis in layout.items() if re.fullmatch(f"{direction}axis\\d*", name)]
+        if axes and not any(axis.get("title", {}).get("text") for axis in axes):
+            missing.append(direction)
+    return missing
+
+
+def faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """Describe outputs without words: figures and axes without a title, pictures without a text."""
+    found = []
+    for number, cell in enumerate(notebook.cells, start=1):
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            page = "".join(data.get("text/html", ""))
+            if re.search(r"<(?:img|svg)(?![^>]*(?:alt|aria-label)=\"[^\"]+\")[^>]*>", page):
+                found.append(f"cell {number}: a picture without a text alternative")
+            if missing := unnamed(data.get(PLOTLY, {}).get("layout", {"title": {"text": "none"}})):
+                found.append(f"cell {number}: a figure without a title of: {', '.join(missing)}")
+    return found
 
 
 def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
