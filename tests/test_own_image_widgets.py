@@ -16,7 +16,7 @@ import tifffile
 from test_report import interpretation
 
 from xrlab import cli, interpret
-from xrlab.course import checks, own_image
+from xrlab.course import own_image
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.interpretation.findings import Finding
 from xrlab.io.fetch import simulated_measurement
@@ -245,16 +245,6 @@ def test_the_command_reads_the_same_window(tmp_path):
     np.testing.assert_array_equal(image, upload.section.window((0, 2), (1, 3)).image)
     assert window == told["window"]
     assert cli._read_pipeline(chosen.pipeline) == RECOMMENDED["box"]
-
-
-def test_check_of_the_exercise():
-    """Right, close and wrong answers, each with its own words; never an error."""
-    values, errors = np.array([0.5, -0.4, 0.15, 0.01]), np.full(4, 0.1)
-    assert checks.check_seen(2, values, errors).startswith("Right")
-    assert "positive" in checks.check_seen(1, values, errors)
-    assert "one standard error" in checks.check_seen(3, values, errors)
-    assert checks.check_seen(..., values, errors).startswith("Not yet")
-    assert checks.check_seen("many", values, errors).startswith("Not yet")
 
 
 def test_a_name_is_never_an_option_of_the_command():
