@@ -1,6 +1,6 @@
 """Time xrlab beside rivals that do the same work in the same run; write RESULTS.md.
 
-Run by ``make bench``. Before it is timed, what xrlab computes is compared with the rival's.
+Run by ``make bench``. Every result is compared with the rival's before it is timed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Result = TypeVar("Result", Row, Finding, Curve)
 
 
 def run(*parts: Iterable[Result]) -> list[Result]:
-    """Take the results one after the other, and show each when it is there."""
+    """Collect the results one after the other, and print each as soon as it is known."""
     results = []
     for result in itertools.chain(*parts):
         print(result, flush=True)
@@ -91,20 +91,20 @@ said otherwise.
 |---|---|---|---|---|
 {lines(map(str, rows))}
 
-## Asked and measured
+## Requirements and measurements
 
 Targets are random realisable encodings, seeds begin at 0, and a data set is that of
 `xrlab.generate` with the default sampler, warm-started Monte Carlo, unless another is named. R² is
 the mean over components, of the ΔPDF with known lots against the realised encodings.
 
-| what | asked | measured | |
+| what | required | measured | |
 |---|---|---|---|
 {lines(map(str, findings))}
 
 ## Growth
 
-Times against the size of the task; "plain" is the rival. The exponent p is that of the law
-time ~ size^p that fits best. A dash: not waited for.
+Times against the size of the task; "plain" is the rival. The exponent p of
+time ~ size^p is a least-squares fit to the logarithms. A dash: too slow to measure.
 
 {(2 * chr(10)).join(map(str, growth))}
 """
@@ -114,7 +114,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--quick", action="store_true", help="few repeats, print only: to see that it works"
+        "--quick", action="store_true", help="few repeats, print only: a test of the scripts"
     )
     quick = parser.parse_args().quick
     load, _, _ = psutil.getloadavg()

@@ -97,15 +97,15 @@ def lattices(repeats: int, spans: Sequence[int]) -> Iterator[Row]:
             unit="swaps",
             at_least=10e6 if span == 4 else None,
         )
-    wanted = targets(4, repeats)
+    encodings = targets(4, repeats)
     # xrlab rounds its couplings (`xrlab.crystal.samplers.COUPLING_DIGITS`) and the rival does not,
     # so their lattices differ, and only the means agree: one lattice spreads by 0.06, a difference
     # of two means of 20 by 0.018.
     means = [
         np.mean([realised_correlations(make(seed), 4).vector for seed in range(20)], axis=0)
         for make in (
-            lambda seed: xrlab.simulate(wanted[0], seed=seed).sites,
-            lambda seed: plain_warm(wanted[0], seed=seed),
+            lambda seed: xrlab.simulate(encodings[0], seed=seed).sites,
+            lambda seed: plain_warm(encodings[0], seed=seed),
         )
     ]
     check(*means, tolerance=0.06)
@@ -119,7 +119,7 @@ def lattices(repeats: int, spans: Sequence[int]) -> Iterator[Row]:
             xrlab.simulate,
             rival_is,
             rival,
-            wanted,
+            encodings,
             few=3 if rival is plain_warm else None,
             tolerance=None,
         )
@@ -128,7 +128,7 @@ def lattices(repeats: int, spans: Sequence[int]) -> Iterator[Row]:
         lambda target: xrlab.simulate(target, sampler="gaussian").sites,
         "plain NumPy, which solves once and leaves the bias in",
         plain_gaussian,
-        wanted,
+        encodings,
         tolerance=None,
     )
     product = xrlab.Encoding.product(0.6, -0.4, 4)
@@ -145,16 +145,16 @@ def lattices(repeats: int, spans: Sequence[int]) -> Iterator[Row]:
             lambda rho: maximum_entropy(rho, size, fixed_mean=True).values,  # noqa: B023
             "Newton steps in plain NumPy",
             partial(plain.spectrum, size=size, fixed_mean=True),
-            [field(each) for each in wanted],
+            [field(each) for each in encodings],
             tolerance=1e-4,
         )
 
 
 def images(repeats: int) -> Iterator[Row]:
     """One image, of a lattice or of an encoding."""
-    wanted = targets(4, 10 * repeats)
+    encodings = targets(4, 10 * repeats)
     for size, lot_size, lots in ((SIZE, LOT_SIZE, LOTS), (96, 48, 64)):
-        sites = xrlab.simulate(wanted[0], size).sites
+        sites = xrlab.simulate(encodings[0], size).sites
         yield compare(
             f"one image {size}/{lot_size}/{lots}",
             partial(xrlab.diffraction_image, sites, STANDARD_GRID, lot_size, lots),
@@ -168,7 +168,7 @@ def images(repeats: int) -> Iterator[Row]:
         xrlab.expected_image,
         "Newton steps and a sum over all distances in plain NumPy",
         lambda target: plain.expected_image(target.matrix, LOT_SIZE),
-        wanted,
+        encodings,
         few=repeats,
         tolerance=1e-3,
         at_most=10e-3,
@@ -178,7 +178,7 @@ def images(repeats: int) -> Iterator[Row]:
         partial(correlation_image, lot_size=LOT_SIZE),
         "a sum over all distances in plain NumPy",
         partial(plain.distance_sum, lot_size=LOT_SIZE),
-        [extend(each.matrix, LOT_SIZE - 1, size=SIZE) for each in wanted],
+        [extend(each.matrix, LOT_SIZE - 1, size=SIZE) for each in encodings],
         few=repeats,
         tolerance=1e-6,
         at_most=3e-3,
@@ -201,7 +201,7 @@ def explored(target: xrlab.Encoding) -> np.ndarray:
 def samples(repeats: int) -> Iterator[Row]:
     """One lattice and its image."""
     yield compare(
-        "one lattice and its image 50/25/8, cold Monte Carlo, span 4 (published: about 1 s)",
+        "one lattice and its image 50/25/8, cold Monte Carlo, span 4",
         lambda index: make_sample(4, 0, index, STUDY)[0],
         "plain NumPy and Python",
         partial(plain_sample, STUDY, plain_cold),
@@ -211,8 +211,8 @@ def samples(repeats: int) -> Iterator[Row]:
         at_most=0.1,
     )
     any_targets = [xrlab.Encoding.random(4, seed) for seed in range(repeats)]
-    for name, wanted, plain_lattice in (
-        ("any targets (hardly one can be had: cold)", any_targets, plain_cold),
+    for name, encodings, plain_lattice in (
+        ("any targets (hardly one is realisable: cold)", any_targets, plain_cold),
         ("realisable targets (warm)", targets(4, repeats), plain_warm),
     ):
         yield compare(
@@ -220,7 +220,7 @@ def samples(repeats: int) -> Iterator[Row]:
             explored,
             "plain NumPy and Python",
             lambda target: plain.image(plain_lattice(target), LOT_SIZE, LOTS, 0),  # noqa: B023
-            wanted,
+            encodings,
             few=3,
             tolerance=None,  # the explorer's targets are hundredths
             at_most=0.1,
@@ -230,7 +230,7 @@ def samples(repeats: int) -> Iterator[Row]:
         picture,
         "a plotly figure of it, as JSON",
         lambda image: images_figure({"image": image}).to_json(),
-        [explored(wanted[0])] * 10 * repeats,
+        [explored(encodings[0])] * 10 * repeats,
         few=repeats,
         tolerance=None,
     )
@@ -241,13 +241,8 @@ def data_sets(repeats: int, number: int) -> Iterator[Row]:
     gaussian, large = Setting(sampler="gaussian"), Setting(96, 48, 64, "gaussian")
     for what, setting, plain_lattice, bar in (
         ("warm Monte Carlo", Setting(), plain_warm, {"at_most": 45}),
-        (
-            "Gaussian (published for 5000: 4800 to 6500 s)",
-            gaussian,
-            plain_gaussian,
-            {"at_most": 15},
-        ),
-        ("cold Monte Carlo, any targets, as published", STUDY, plain_cold, {"at_most": 300}),
+        ("Gaussian", gaussian, plain_gaussian, {"at_most": 15}),
+        ("cold Monte Carlo, any targets, as in the study", STUDY, plain_cold, {"at_most": 300}),
         ("Gaussian", large, plain_gaussian, {"at_least": 60}),
     ):
         made = number // 10 if setting in (STUDY, large) else number
