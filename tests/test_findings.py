@@ -33,6 +33,7 @@ NAMES = [
     "unmeasured",
     "network and fit",
     "outside the training",
+    "intensity scale",
 ]
 ERROR = np.array([0.03, 0.04, 0.05])
 MEAN = np.array([0.3, 0.2, 0.1])
@@ -67,7 +68,7 @@ def examined(image=10 + 50 * PERIODIC, mean=MEAN, turned=None, **changes):
 
 
 def test_a_perfect_answer_passes_everything():
-    """Eight tests in a fixed order, all passed."""
+    """Nine tests in a fixed order, all passed."""
     found = examined()
     assert list(found) == NAMES
     assert all(finding.ok for finding in found.values())

@@ -13,6 +13,7 @@ from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
 from xrlab.inference.physical_fit import PhysicalFit
+from xrlab.measurement.intensity_scale import counts_behind
 
 Status = Literal["explained", "in part", "not explained"]
 
@@ -25,6 +26,8 @@ SKILL = 0.2  # 1: S predicts unseen blocks perfectly; 0: no better than without 
 STRUCTURE, PARTLY = 0.19, 0.08  # share of the structure of the image that unseen blocks miss
 
 DETAIL = 0.3  # correlation of the detail with that of another cell, or at -q
+
+WHOLE = 0.5  # share of pixels that are whole numbers on another scale
 
 UNMEASURED = 0.5
 BELOW = 0.01
@@ -175,7 +178,23 @@ def examine(
             f"images like those of its training it hardly moves.",
         ),
     ]
+    findings.append(scale(image))
     return [finding for finding in findings if np.isfinite(finding.value)]
+
+
+def scale(image: Image) -> Finding:
+    """Check that an image holds intensities, not the logarithm or the square root of counts."""
+    name, share = counts_behind(image)
+    return Finding(
+        "intensity scale",
+        share,
+        WHOLE,
+        "≤",
+        f"{share:.0%} of the pixels are whole numbers once the {name} is undone: the image was "
+        f"exported on that scale. Give the counts themselves."
+        if share > WHOLE
+        else "No logarithm or root of whole numbers.",
+    )
 
 
 def precision(error: Floats) -> Finding:
