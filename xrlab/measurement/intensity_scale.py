@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from xrlab.crystal.arrays import Image
+from xrlab.crystal.arrays import Floats, Image
 
 # What viewers export instead of counts, and how the counts come back.
-INVERSES = {
+INVERSES: dict[str, Callable[[Floats], Floats]] = {
     "decimal logarithm": lambda y: 10.0**y,
     "natural logarithm": np.exp,
     "binary logarithm": np.exp2,
