@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 
+import mistune
 import nbformat
 import numpy as np
 import papermill
@@ -32,7 +33,7 @@ from papermill.exceptions import PapermillExecutionError
 from PIL import Image, ImageDraw, ImageOps
 from plotly.offline import get_plotlyjs
 
-from xrlab.course.glossary import cheat_sheet_html, glossary_html
+from xrlab.course.glossary import cheat_sheet_markdown, glossary_markdown
 from xrlab.drawing.plots import description
 from xrlab.drawing.png import COLOURS, INTENSITY, picture
 from xrlab.io.files import InUseError, alone, write
@@ -412,6 +413,11 @@ def _numbers(values: object) -> np.ndarray:
         return np.arange(len(values), dtype=float)
 
 
+def as_page(markdown: str) -> str:
+    """Turn a page of the documentation into HTML, its links to those beside this one."""
+    return re.sub(r'href="(\w+)\.md', r'href="\1.html', str(mistune.html(markdown)))
+
+
 def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None:
     """Write index.html with the glossary beside it, and summary.json.
 
@@ -438,8 +444,8 @@ def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None
         summary += f" <b>Unfinished: {left} more to run.</b>"
     pages = {
         "index": ("the executed notebooks", INDEX.format(summary=summary, rows="\n".join(rows))),
-        "glossary": ("glossary", f"{BACK}\n{glossary_html()}"),
-        "cheat_sheet": ("cheat sheet", f"{BACK}\n{cheat_sheet_html()}"),
+        "glossary": ("glossary", f"{BACK}\n{as_page(glossary_markdown())}"),
+        "cheat_sheet": ("cheat sheet", f"{BACK}\n{as_page(cheat_sheet_markdown())}"),
     }
     for name, (title, body) in pages.items():
         page = PAGE.format(title=title, body=body)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from html import escape
 from importlib.resources import files
 
 import yaml
@@ -275,48 +274,6 @@ def cheat_sheet_markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def glossary_html() -> str:
-    """Write the whole glossary as a piece of HTML, a list of definitions for each group."""
-    parts = []
-    for group, members in _groups():
-        parts.append(f"<h2>{escape(group)}</h2><dl>")
-        for term in members:
-            facts = "".join(
-                f"<br/><i>{word}</i>: {escape(text)}"
-                if word != "in the package"
-                else f"<br/><i>{word}</i>: <code>{escape(text)}</code>"
-                for word, text in term.facts()
-            )
-            see = ", ".join(
-                f'<a href="#{each}">{escape(_by_id(each).term)}</a>' for each in term.see
-            )
-            parts.append(
-                f'<dt id="{term.id}"><b>{escape(term.heading)}</b></dt>'
-                f"<dd>{_to_html(term.definition)}{facts}"
-                f"{f'<br/><i>see</i>: {see}' if see else ''}</dd>"
-            )
-        parts.append("</dl>")
-    return f"<section><h1>Glossary</h1>{''.join(parts)}</section>"
-
-
-def cheat_sheet_html(glossary: str = "glossary.html") -> str:
-    """Write the cheat sheet as a piece of HTML, its terms linked to `glossary`."""
-    parts = []
-    for group, members in _groups(sheet=True):
-        rows = "".join(
-            f'<tr><th scope="row"><a href="{escape(glossary)}#{term.id}">{escape(term.term)}</a>'
-            f"</th><td>{escape(term.symbol)}</td><td>{escape(_formula_and_unit(term))}</td></tr>"
-            for term in members
-        )
-        parts.append(f"<table><caption>{escape(group)}</caption><tbody>{rows}</tbody></table>")
-    rows = "".join(
-        f'<tr><th scope="row"><code>{escape(command)}</code></th><td>{escape(what)}</td></tr>'
-        for command, what in COMMANDS.items()
-    )
-    parts.append(f"<table><caption>Commands</caption><tbody>{rows}</tbody></table>")
-    return f"<section><h1>Cheat sheet</h1>{''.join(parts)}</section>"
-
-
 def _groups(sheet: bool = False) -> Iterator[tuple[str, list[Term]]]:
     """Yield the groups with their terms, or with those on the cheat sheet."""
     members: dict[str, list[Term]] = {}
@@ -348,9 +305,3 @@ def _plain(text: str) -> str:
 
 def _cell(text: str) -> str:
     return _plain(text).replace("|", "\\|")
-
-
-def _to_html(text: str) -> str:
-    """Turn the **bold** type and `code` of a definition into HTML."""
-    text = re.sub(r"\*\*([^*]+\*?)\*\*", r"<b>\1</b>", escape(text))
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
