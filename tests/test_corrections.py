@@ -267,6 +267,7 @@ def test_every_correction_is_registered():
     from xrlab.measurement import cleaning
 
     helpers = {"area_average", "moving_median", "noise_level", "bridged", "equivalents"}
+    helpers |= {"grid_of", "filled"}
     public = {
         name
         for module in (filters, cleaning, filling)

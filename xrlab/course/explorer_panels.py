@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrlab.course.explorer import REACH, Exploration, feeds
+from xrlab.crystal.encoding import values_text
 from xrlab.drawing.png import INTENSITY, SIGNED, SITES
-from xrlab.drawing.tables import values_text
 
 PALETTES = {"intensity": INTENSITY, "signed": SIGNED, "sites": SITES}
 

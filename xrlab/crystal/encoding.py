@@ -288,6 +288,19 @@ def component_names(span: int) -> list[str]:
     return [f"c({i}, {j})" for i in range(span) for j in range(span) if i or j]
 
 
+def values_text(encoding: Encoding, standard_error: ArrayLike | None = None) -> str:
+    """Write out an encoding, for those who cannot see its matrix."""
+    errors = [""] * len(encoding.vector)
+    if standard_error is not None:
+        errors = [f" ± {error:.2f}" for error in np.asarray(standard_error)]
+    return ", ".join(
+        f"{name} = {value:.2f}{error}"
+        for name, value, error in zip(
+            component_names(encoding.span), encoding.vector, errors, strict=True
+        )
+    )
+
+
 def _words(proof: Floats) -> str:
     """Write the sum p_00 + 2 sum p_ij c(i, j)."""
     terms = [

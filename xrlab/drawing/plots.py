@@ -15,10 +15,9 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
-from xrlab.crystal.encoding import Encoding
+from xrlab.crystal.encoding import Encoding, values_text
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.drawing.png import COLOURS, INTENSITY, LINES, MARKERS, SIGNED, SITES, Colours
-from xrlab.drawing.tables import values_text
 
 if TYPE_CHECKING:
     from xrlab.crystal.lattice import Lattice

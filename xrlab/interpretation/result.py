@@ -10,11 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from xrlab.crystal.arrays import Floats, Image, Singles
-from xrlab.crystal.encoding import Encoding, component_names
+from xrlab.crystal.encoding import Encoding, component_names, values_text
 from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.crystal.lattice import Lattice
 from xrlab.drawing.plots import add_encoding, add_image, add_lattice, describe, panels
-from xrlab.drawing.tables import values_text
 from xrlab.inference.metrics import image_r2
 from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation.evidence import Evidence

@@ -29,13 +29,12 @@ from xrlab.course.explorer import (
 )
 from xrlab.course.explorer_panels import PALETTES, feeds_table, panels
 from xrlab.crystal.arrays import Floats
-from xrlab.crystal.encoding import Encoding
+from xrlab.crystal.encoding import Encoding, values_text
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.patterns import PATTERNS, nearest, pattern, respan
 from xrlab.crystal.realisable import Ranges, ranges
 from xrlab.crystal.samplers import SAMPLERS
 from xrlab.drawing.png import palette
-from xrlab.drawing.tables import values_text
 from xrlab.widgets.panel import WRAP, Panel, choice
 
 OWN = "your own"
