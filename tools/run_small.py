@@ -1,10 +1,10 @@
 """Run the notebook series as Binder would: on one processor, within 2 GB of memory.
 
-The processes are bound to one processor where the system can do that (Linux, Windows), and get the
-settings of binder/start. A hard cap on the memory of a tree of processes needs control groups and
-the right to make them, and an address-space limit (ulimit -v) stops TensorFlow long before the
-memory is used. So the memory is looked at twenty times a second, and a kernel that takes too much
-is ended, as on Binder; the table then says so, and the next notebook goes on.
+The processes are bound to one processor where the system supports it (Linux, Windows), with the
+settings of binder/start. A hard limit on the memory of a process tree needs control groups and the
+permission to create them, and an address-space limit (ulimit -v) stops TensorFlow long before the
+memory is used. So the memory is sampled twenty times a second, and a kernel above the limit is
+killed, as on Binder; the table reports it, and the series continues with the next notebook.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ TABLE = """\
 |---|---|---|---|---|
 {rows}
 
-Memory is the largest sum of the resident memory of the kernel and its workers. Against the limit
-counts the process that runs the series, too: on Binder the Jupyter server takes its place.
+Memory is the largest resident memory of the kernel and its workers together. The process that runs
+the series counts against the limit, too: on Binder the Jupyter server takes its place.
 """
 
 
@@ -50,7 +50,7 @@ class Small:
     error: str = ""
 
     def verdict(self) -> str:
-        """Say in some words whether it keeps within the limits."""
+        """Return in words which limits it exceeds, if any."""
         if self.error:
             return f"**FAILED**: {self.error}"
         slow, large = self.seconds > SECONDS_BAR, self.peak_mb > MEMORY_BAR
@@ -59,7 +59,7 @@ class Small:
 
 @dataclass
 class Guard:
-    """Watch the children of a process, and end the largest when they take too much together."""
+    """Sample the memory of the children of a process; kill the largest above the limit."""
 
     parent: psutil.Process
     limit_mb: float
@@ -67,20 +67,20 @@ class Guard:
     _processor: dict[int, float] = field(default_factory=dict)
 
     def begin(self, name: str) -> Small:
-        """Count for another notebook from now on."""
+        """Start recording another notebook."""
         self._processor.clear()
         self.current = Small(name)
         return self.current
 
     def look(self) -> None:
-        """Look once."""
+        """Sample once."""
         sizes: dict[psutil.Process, float] = {}
         try:
             total = self.parent.memory_info().rss / MB
             for child in self.parent.children(recursive=True):
                 sizes[child] = child.memory_info().rss / MB
                 self._processor[child.pid] = sum(child.cpu_times()[:2])
-        except psutil.Error:  # one of them ended meanwhile: there is another look soon
+        except psutil.Error:  # one of them ended meanwhile: the next sample is soon
             return
         run, kernels = self.current, sum(sizes.values())
         if run is None or not sizes:
@@ -101,7 +101,7 @@ def binder_settings() -> dict[str, str]:
 
 
 def bind(process: psutil.Process) -> str:
-    """Bind a process, and so those it will start, to one processor; say what was done."""
+    """Bind a process and its future children to one processor; describe the result."""
     if not hasattr(process, "cpu_affinity"):  # macOS
         return "Threads limited to one; this system cannot bind processes to a processor."
     last = process.cpu_affinity()[-1]
@@ -110,14 +110,14 @@ def bind(process: psutil.Process) -> str:
 
 
 def run(command: list[str], limit_mb: float) -> tuple[list[Small], str]:
-    """Run tools/run_notebooks.py under guard, and pass on its output as it comes.
+    """Run tools/run_notebooks.py under the memory limit and print its output as it comes.
 
     Returns
     -------
     runs : list of Small
-        One for each notebook that was begun; their `seconds` are not known here.
+        One for each notebook that was started; their `seconds` are not known here.
     where : str
-        What it ran on.
+        Description of the machine.
     """
     series = subprocess.Popen(
         command, env=os.environ | binder_settings(), stdout=subprocess.PIPE, text=True
@@ -159,11 +159,11 @@ def main(arguments: list[str] | None = None) -> int:
     summary.unlink(missing_ok=True)  # of an earlier run
     command = [sys.executable, script, *folders, "--cell-timeout", str(chosen.cell_timeout)]
     runs, where = run(command, chosen.memory)
-    if not summary.exists():  # it has said why
+    if not summary.exists():  # the reason is printed already
         return 1
-    for each, told in zip(runs, json.loads(summary.read_text(encoding="utf-8")), strict=True):
-        each.seconds = told["seconds"]
-        each.error = each.error or told["error"]
+    for small, entry in zip(runs, json.loads(summary.read_text(encoding="utf-8")), strict=True):
+        small.seconds = entry["seconds"]
+        small.error = small.error or entry["error"]
     rows = [
         f"| {each.name} | {each.seconds:.0f} | {each.processor_seconds:.0f} | {each.peak_mb:.0f} "
         f"| {each.verdict()} |"

@@ -47,11 +47,11 @@ class Plan:
     noticed : float
         Share of the wrong answers that are noticed.
     false_alarm : float
-        Share of the right answers that are taken for wrong.
+        Share of the right answers that are held back as wrong.
     claim : float
         Dollars for a wrong answer that was delivered.
     demand : float
-        Answers that somebody buys per year.
+        Answers that are bought per year.
 
     Raises
     ------
@@ -127,7 +127,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Story:
-    """Two plans to compare, and in words why the second one earns more.
+    """Two plans to compare, and the reason in words why the second one earns more.
 
     Parameters
     ----------
@@ -141,11 +141,11 @@ class Story:
 
     @property
     def advantage(self) -> float:
-        """What the network adds to the net income."""
+        """Increase of the net income by the network."""
         return self.network.net_income - self.today.net_income
 
     def both(self, **changes: float) -> Story:
-        """Return the story with something changed in both plans.
+        """Return the story with the same changes in both plans.
 
         >>> limited = STORIES["more units"].both(demand=20_000)
         >>> f"{limited.advantage:,.0f}"
@@ -199,8 +199,8 @@ def count_ways(total: int, max_units: int = 100_000, max_fixed: int = 5_000_000)
 def random_ways(total: int, n: int = 200, seed: int | np.random.Generator = 0) -> NDArray[np.int64]:
     """Draw sets of whole numbers with units x margin - fixed costs = total.
 
-    Units are drawn from 10 to 1 000 000, evenly in their logarithm; the margin is the least that
-    pays fixed costs of 100 000 dollars; what is over is added to the fixed costs.
+    Units are drawn from 10 to 1 000 000, uniformly in their logarithm; the margin is the smallest
+    that pays fixed costs of 100 000 dollars; the remainder is added to the fixed costs.
 
     Returns
     -------
@@ -218,13 +218,13 @@ def random_ways(total: int, n: int = 200, seed: int | np.random.Generator = 0) -
 
 @dataclass(frozen=True)
 class Swing:
-    """What one input does to an outcome.
+    """Effect of one input on an outcome.
 
     Parameters
     ----------
     name : str
     low, high : float
-        Outcome with the input made smaller and larger.
+        Outcome with a smaller and a larger input.
     """
 
     name: str
@@ -242,10 +242,10 @@ def tornado(
     change: float = 0.2,
     outcome: Callable[[Story], float] = lambda story: story.network.net_income,
 ) -> list[Swing]:
-    """Change every input by the same share, one at a time, and see what the outcome does.
+    """Change every input by the same share, one at a time, and compute the outcome.
 
-    An input that is the same in both plans changes in both; others change in one. Inputs that do
-    not touch the outcome are left out.
+    An input that is the same in both plans changes in both; others change in one. Inputs without
+    effect on the outcome are left out.
 
     Parameters
     ----------
@@ -286,10 +286,10 @@ def tornado(
 
 
 def bridge(story: Story) -> dict[str, float]:
-    """Split the advantage: turn today's inputs into the network's, one after the other.
+    """Split the advantage: replace today's inputs by the network's, one after the other.
 
     The order is that of the fields of a `Plan`, and the parts depend on it: of two inputs that
-    multiply each other the later one gets what they win together.
+    multiply each other, the product of both changes is attributed to the later one.
 
     >>> {name: f"{step:,.0f}" for name, step in bridge(STORIES["more units"]).items()}
     {'units': '100,000,000', 'analysis': '2,400,000', 'fixed': '-299,998'}
@@ -359,8 +359,8 @@ def standard_error_from_r2(r2: ArrayLike, spread: ArrayLike) -> Floats:
 def error_probability(standard_error: ArrayLike, tolerance: float) -> float:
     """Probability that an answer has at least one component off by more than the tolerance.
 
-    For independent normal errors of mean 0: 1 - product of erf(tolerance / (sqrt(2) sigma)). Errors
-    of components that go together make it smaller.
+    For independent normal errors of mean 0: 1 - product of erf(tolerance / (sqrt(2) sigma)).
+    Correlated errors make it smaller.
 
     Parameters
     ----------
@@ -400,7 +400,7 @@ def screen(
     tolerance: float,
     threshold: float,
 ) -> dict[str, float]:
-    """Let the error bars decide which answers to deliver, and count how well they do.
+    """Deliver or hold back answers by their error bars, and count the result.
 
     An answer is held back where `error_probability` of its own standard errors is above the
     threshold.
