@@ -18,7 +18,7 @@ def test_the_best_reply_counts(tmp_path):
     assert read(tmp_path) == {"coverage": Entry("right", 4), "asymmetry": Entry("close", 1)}
     lines = summary(tmp_path).splitlines()
     assert [line for line in lines if "✓" in line] == [
-        "| 6 | do the error bars keep their promise? | ✓ right (4 tries) |"
+        "| 6 | are the error bars calibrated? | ✓ right (4 tries) |"
     ]
     assert "close (1 try)" in summary(tmp_path)
     assert lines[-1] == "1 of 11 are right. The next open one: notebook 0."

@@ -25,7 +25,7 @@ EXERCISES = {
     "large_enough_lattice": (3, "a lattice large enough for 64 lots"),
     "check_shrinkage": (4, "what a blur does to two correlations"),
     "error_per_component": (5, "the error of each correlation"),
-    "coverage": (6, "do the error bars keep their promise?"),
+    "coverage": (6, "are the error bars calibrated?"),
     "asymmetry": (7, "how far the image is from symmetric"),
     "check_seen": (8, "count the correlations that were seen"),
     "check_break_even": (9, "the break-even of wrong answers"),

@@ -149,7 +149,7 @@ def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
     figure.update_xaxes(title="true values within the 90 % interval", tickformat=".0%")
     figure.update_yaxes(title="images", autorange="reversed")
     height = 150 + 50 * len(scores)
-    title = "Do the error bars keep their promise?"
+    title = "Are the error bars calibrated?"
     return figure.update_layout(title=title, legend=BELOW, width=900, height=height)
 
 
