@@ -32,14 +32,17 @@ html_js_files = [("plotly.min.js", {"priority": 100})]
 html_show_sourcelink = False
 
 
-def escape_bars(app, what, name, thing, options, lines):
-    """Escape "|", a substitution in reStructuredText, outside of ``code`` and examples."""
+def prepare_docstring(app, what, name, thing, options, lines):
+    """Escape "|", a substitution in reStructuredText, outside of ``code`` and examples.
+
+    Napoleon takes the first line of a property, up to a colon, for its type: give it a comment.
+    """
     kept = re.compile(r"(^ *>>>.*?(?:\n *\n|\Z)|``.*?``)", re.DOTALL | re.MULTILINE)
     parts = kept.split("\n".join(lines))
     parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
-    lines[:] = "".join(parts).split("\n")
+    lines[:] = (["..", ""] if what == "property" else []) + "".join(parts).split("\n")
 
 
 def setup(app):
-    """Register the change of docstrings; Sphinx calls this."""
-    app.connect("autodoc-process-docstring", escape_bars)
+    """Register the change of docstrings, before Napoleon's; Sphinx calls this."""
+    app.connect("autodoc-process-docstring", prepare_docstring, priority=400)
