@@ -99,12 +99,12 @@ def test_without_a_place_for_compiled_code_it_is_compiled_anew(tmp_path):
     code = (
         "import numba.core.caching as c\n"
         "c.CacheImpl._locator_classes = []\n"
-        "import xrlab, numpy\n"
-        "print(xrlab.simulate(xrlab.Encoding.from_vector([0.3, 0.2, 0.1]), 20).sites.sum())"
+        "from xrlab.crystal.kernels import compiled\n"
+        "print(compiled()(lambda x: x + 1)(1))"
     )
     done = run("-c", code, NUMBA_CACHE_DIR=None)
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.strip() == b"0"
+    assert done.stdout.strip() == b"2"
 
 
 # Paths and files

@@ -1,6 +1,6 @@
 """Damage valid image files of every format at random, and see that the readers only ever refuse.
 
-    python tools/fuzz_readers.py 20000           so many examples, in a process beside
+    python tools/fuzz_readers.py 20000           so many examples
     python tools/fuzz_readers.py 20000 5000      the first has the number 5000
     python tools/fuzz_readers.py guided 300      five minutes, towards lines not yet reached
 
@@ -12,18 +12,15 @@ any. An example hangs when it has not ended for ten minutes: on a busy machine, 
 from __future__ import annotations
 
 import bz2
-import contextlib
 import faulthandler
 import gzip
 import io
-import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections import Counter
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -195,10 +192,12 @@ def _by_fabio(kind: type, pixels: np.ndarray, name: str) -> bytes:
         return path.read_bytes()
 
 
-def _work(numbers: range, answers: Connection) -> None:
+def main(count: int, first: int = 0) -> int:
+    """Read so many damaged files and report."""
     from xrlab.io.read import read_image_bytes
 
-    files, foreign = corpus(), []
+    files, results, failures, foreign = corpus(), Counter[str](), [], []
+    longest = (0.0, -1, "")
 
     def hear(event: str, arguments: tuple) -> None:
         if event == "open" and isinstance(arguments[0], str):
@@ -206,52 +205,31 @@ def _work(numbers: range, answers: Connection) -> None:
             foreign.extend([path] * (not path.startswith(ALLOWED)))
 
     sys.addaudithook(hear)
-    for number in numbers:
+    for number in range(first, first + count):
+        if number % 1000 == 0:  # after a crash, this and the traceback say where to look
+            print(f"from {number} on", flush=True)
         name, content = example(number, files)
-        answers.send((number, "began", name, 0.0, 0.0, 0.0))
         faulthandler.dump_traceback_later(HANGS, exit=True)
-        begun, used = time.perf_counter(), sum(os.times()[:4])
         foreign.clear()
+        used = sum(os.times()[:4])
         try:
             read_image_bytes(content, name)
             result = "read"
         except (ValueError, OSError):
             result = "refused"
-        except BaseException as error:
+        except Exception as error:
             result = f"{type(error).__name__}: {error}"
         result = f"opened {foreign}" if foreign else result
-        seconds, used = time.perf_counter() - begun, sum(os.times()[:4]) - used
-        peak = max(resource.getrusage(who).ru_maxrss
-                   for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # fmt: skip
-        answers.send((number, result, name, seconds, used, peak / 1024))
-
-
-def main(count: int, first: int = 0) -> int:
-    """Read so many damaged files and report."""
-    results: Counter[str] = Counter()
-    longest, most, peak, failures, following = (0.0, -1, ""), 0.0, 0.0, [], first
-    context = multiprocessing.get_context("spawn")
-    while following < first + count:
-        here, there = context.Pipe(duplex=False)
-        worker = context.Process(target=_work, args=(range(following, first + count), there))
-        worker.start()
-        there.close()
-        number, name, result = following, "", "began"
-        with contextlib.suppress(EOFError):
-            while True:
-                number, result, name, seconds, used, memory = here.recv()
-                if result != "began":
-                    results[result if result in ("read", "refused") else "failed"] += 1
-                    longest, peak = max(longest, (seconds, number, name)), max(peak, memory)
-                    most = max(most, used)
-                    if result not in ("read", "refused") or used > SLOW:
-                        failures.append(f"{number} ({name}): {result} after {used:.1f} s")
-        worker.join()
-        if result == "began":
-            failures.append(f"{number} ({name}): crashed or hung, exit {worker.exitcode}")
-        following = number + 1
-    print(f"{dict(results)} of {count}; most memory {peak:.0f} MB")
-    print(f"longest {longest[0]:.2f} s (example {longest[1]}, {longest[2]}), CPU {most:.2f} s")
+        used = sum(os.times()[:4]) - used
+        longest = max(longest, (used, number, name))
+        results[result if result in ("read", "refused") else "failed"] += 1
+        if result not in ("read", "refused") or used > SLOW:
+            failures.append(f"{number} ({name}): {result} after {used:.1f} s")
+    faulthandler.cancel_dump_traceback_later()
+    peak = max(resource.getrusage(who).ru_maxrss
+               for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # fmt: skip
+    print(f"{dict(results)} of {count}; most memory {peak / 1024:.0f} MB")
+    print(f"longest computing {longest[0]:.2f} s (example {longest[1]}, {longest[2]})")
     print("\n".join(failures) or "no failures")
     return bool(failures)
 
@@ -305,4 +283,5 @@ def guided(seconds: float) -> int:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["guided"]:
         raise SystemExit(guided(float((sys.argv[2:] or ["300"])[0])))
+    faulthandler.enable()
     raise SystemExit(main(*map(int, sys.argv[1:] or ["1000"])))
