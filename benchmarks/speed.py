@@ -307,8 +307,11 @@ def reading(repeats: int) -> Iterator[Row]:
 def asked_plainly(model: Any, image: np.ndarray) -> np.ndarray:
     """Return what `xrlab.predict` does, by Keras alone."""
     pixels = with_mask(image[None])
+    nothing_known = np.array([[0, 0, 1]], np.float32)
     one, other = (
-        model.predict(each, verbose=0)["answer"][0, : len(EXCHANGED)]
+        model.predict({"pixels": each, "background": nothing_known}, verbose=0)["answer"][
+            0, : len(EXCHANGED)
+        ]
         for each in (pixels, pixels.swapaxes(1, 2))
     )
     return np.clip((one + other[EXCHANGED]) / 2, -1, 1)

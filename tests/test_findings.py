@@ -14,8 +14,10 @@ from xrlab.interpretation.findings import (
     STRUCTURE,
     UNMEASURED,
     Finding,
+    counting_noise,
     examine,
     examine_clean,
+    knowledge,
     missed_structure,
     precision,
     repeats,
@@ -33,6 +35,7 @@ NAMES = [
     "unmeasured",
     "network and fit",
     "outside the training",
+    "counting noise",
     "intensity scale",
 ]
 ERROR = np.array([0.03, 0.04, 0.05])
@@ -68,7 +71,7 @@ def examined(image=10 + 50 * PERIODIC, mean=MEAN, turned=None, **changes):
 
 
 def test_a_perfect_answer_passes_everything():
-    """Nine tests in a fixed order, all passed."""
+    """Ten tests in a fixed order, all passed."""
     found = examined()
     assert list(found) == NAMES
     assert all(finding.ok for finding in found.values())
@@ -289,3 +292,26 @@ def test_checks_of_a_clean_image():
     assert "12.5%" in gaps.sentence
     assert not beyond.ok
     assert "estimate of c(1, 0) was" in beyond.sentence
+
+
+def test_logarithms_of_counts_are_noticed():
+    """Counts have the exponent 1; their square roots 0 and their logarithms -1."""
+    level = np.exp(np.linspace(3, 6, 64))[:, None] * np.ones(64)
+    counts = np.random.default_rng(0).poisson(level).astype(float)
+    assert counting_noise(counts, STANDARD_GRID).value == pytest.approx(1, abs=0.25)
+    for mistake in (np.sqrt, np.log):
+        finding = counting_noise(mistake(counts), STANDARD_GRID)
+        assert not finding.ok
+        assert "logarithms or square roots" in finding.sentence
+    few = np.full((64, 64), np.nan)
+    few[:5] = 1.0
+    assert np.isnan(counting_noise(few, STANDARD_GRID).value)
+
+
+def test_knowledge_that_moves_the_answer_too_far_is_noticed():
+    """Within the errors that hold without it knowledge passes."""
+    alone, error = np.zeros(3), np.full(3, 0.1)
+    assert knowledge(alone, error, np.full(3, 0.1)).ok
+    finding = knowledge(alone, error, np.full(3, 0.5))
+    assert finding.value == pytest.approx(5)
+    assert "contradicts the image" in finding.sentence

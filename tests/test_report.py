@@ -61,7 +61,7 @@ def interpretation(kind="measured", **changes):
     simulated = kind == "simulated"
     fields = {
         "encoding": Encoding.from_vector([0.512345678901, -0.4, 0.02]),
-        "standard_error": np.array([0.01, 0.02, 0.03]),
+        "covariance": np.diag([0.01, 0.02, 0.03]) ** 2,
         "network_error": np.array([0.01, 0.02, 0.03]),
         "measured": 7.0 * first if simulated else measured,
         "corrected": first.astype(float),
@@ -400,14 +400,14 @@ def test_evidence_figure_shows_the_evidence(kind):
         ["network", "physical fit", "ΔPDF"] if result.fit else ["network", "ΔPDF"]
     )
     np.testing.assert_array_equal(traces["network"].y, result.encoding.vector)
-    np.testing.assert_array_equal(traces["network"].error_y.array, result.standard_error)
+    np.testing.assert_allclose(traces["network"].error_y.array, result.standard_error)
     np.testing.assert_allclose(figure.data[0].z, result.evidence.residual, rtol=1e-5)
 
 
 def test_an_error_made_wider_is_shown_beside_the_networks_own():
     """In the table and the figure; how far the methods are apart is told by the network's own."""
     own = np.array([0.01, 0.02, 0.03])
-    result = interpretation(network_error=own, standard_error=np.array([0.5, 0.02, 0.6]))
+    result = interpretation(network_error=own, covariance=np.diag([0.5, 0.02, 0.6]) ** 2)
     rows = result.evidence.comparisons
     fit = result.fit
     np.testing.assert_allclose(

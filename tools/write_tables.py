@@ -73,7 +73,7 @@ def trials() -> str:
 def commands() -> str:
     """Return the commands that made the networks, from their cards."""
     lines = ["| card | weights shipped | command |", "|---|---|---|"]
-    names = dict.fromkeys([*(row.card for row in ROWS), "measured"])
+    names = dict.fromkeys([*(row.card for row in ROWS), "measured", "measured-grain"])
     for name, card in ((name, read_card(name)) for name in names):
         if card:
             stages = [stage for stage in card.get("stages", []) if isinstance(stage, dict)]

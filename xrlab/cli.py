@@ -159,6 +159,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="corrections first: a YAML file, or a name that xrlab pipelines lists",
     )
+    one.add_argument(
+        "--background",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="lowest and highest share of the intensity between Bragg peaks that is background; "
+        "0 0 if it was subtracted; default: unknown",
+    )
+    one.add_argument(
+        "--form-factor",
+        type=Path,
+        metavar="FILE",
+        help="the known squared form-factor difference at the pixels, an image of the same shape",
+    )
     one.add_argument("--report", type=Path, metavar="OUT.html", help="one page to look at")
     one.add_argument("--json", metavar="OUT", help="all numbers; - for standard output")
     one.add_argument("--csv", metavar="OUT", help="one row for each value; - likewise")
@@ -220,13 +234,21 @@ def _interpret(chosen: argparse.Namespace) -> int:
     if pipeline is not None:
         _say(f"correcting: {pipeline}")
         image = pipeline(image)
+    known = None if chosen.form_factor is None else _read_factor(chosen.form_factor)
     _say("interpreting: network, lattice and image from its answer (some seconds)")
     from xrlab.interpretation import report
     from xrlab.interpretation.interpret import interpret
     from xrlab.interpretation.provenance import provenance
     from xrlab.io import files
 
-    result = interpret(image, chosen.span, kind=chosen.kind, seed=chosen.seed)
+    result = interpret(
+        image,
+        chosen.span,
+        kind=chosen.kind,
+        background=chosen.background,
+        form_factor=known,
+        seed=chosen.seed,
+    )
     for warning in result.warnings:
         _say(f"warning: {warning}")
     origin = provenance(chosen.file, pipeline, chosen.seed, chosen.command) | {"window": window}
@@ -318,6 +340,12 @@ def _read_pipeline(name: str | None) -> Pipeline | None:
         known = f"; there is {', '.join(RECOMMENDED)}" if RECOMMENDED else ""
         raise FileNotFoundError(f"there is no pipeline or file named {name!r}{known}")
     return Pipeline.from_yaml(Path(name))
+
+
+def _read_factor(path: Path) -> NDArray[np.float64]:
+    from xrlab.io.read import read_image
+
+    return read_image(path)
 
 
 def _simulate(chosen: argparse.Namespace) -> int:

@@ -12,14 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from xrlab.crystal.arrays import Floats
 from xrlab.crystal.diffraction import correlation_image
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.spectrum import lattice_correlation
-
-Floats = NDArray[np.float64]
 
 # Sites along each axis of the periodic lattice that stands for an endless one.
 SIZE = 128

@@ -13,10 +13,17 @@ from xrlab.crystal.lattice import Lattice, simulate
 from xrlab.crystal.samplers import cut_field
 from xrlab.crystal.setting import Setting
 from xrlab.inference.physical_fit import PhysicalFit, fit_pixels
-from xrlab.interpretation.findings import IGNORANCE, examine, examine_clean, precision, status_of
+from xrlab.interpretation.findings import (
+    IGNORANCE,
+    examine,
+    examine_clean,
+    knowledge,
+    precision,
+    status_of,
+)
 from xrlab.interpretation.result import Interpretation
 from xrlab.networks import measured as measured_kind
-from xrlab.networks.predict import Kind, check_kind, prepared, read_simulated
+from xrlab.networks.predict import Kind, check_kind, check_knowledge, prepared, read_simulated
 
 # The larger of the two standard settings: its 64 lots give an image with little grain.
 RESIMULATION = Setting(size=96, lot_size=48, lots=64)
@@ -31,6 +38,8 @@ def interpret(
     grid: ReciprocalGrid = STANDARD_GRID,
     kind: Kind = "measured",
     *,
+    background: ArrayLike | None = None,
+    form_factor: ArrayLike | None = None,
     seed: int = 0,
 ) -> Interpretation:
     """Estimate the encoding of one image and simulate the image anew from the answer.
@@ -44,6 +53,13 @@ def interpret(
         Where the image was taken; the shipped networks take the standard grid only.
     kind : {"measured", "simulated"}
         See `predict`.
+    background : (low, high), optional
+        Of a measured image: lowest and highest possible share of the mean intensity between the
+        Bragg peaks that is background; (0, 0) if it was subtracted. Unknown if not given: then the
+        common scale of the correlations is hardly known where the form factor is flat.
+    form_factor : array, shape (64, 64), optional
+        Of a measured image: the known |Delta F|^2 at its pixels, on any scale, NaN where unknown.
+        Background and form factor enter the network; the fit does not use them.
     seed : int
         Of the lattice that is simulated from the answer.
 
@@ -66,8 +82,9 @@ def interpret(
         )
     check_kind(kind)
     pixels = as_image(image, grid.shape)
+    check_knowledge(kind, background, form_factor)
     if kind == "measured":
-        return _interpret_measured(pixels, span, grid, seed)
+        return _interpret_measured(pixels, span, grid, seed, background, form_factor)
     return _interpret_simulated(pixels, span, grid, seed)
 
 
@@ -82,7 +99,7 @@ def _interpret_simulated(
     lots = RESIMULATION.lot_size, RESIMULATION.lots
     return Interpretation(
         encoding=encoding,
-        standard_error=error,
+        covariance=np.diag(error**2),
         measured=image,
         corrected=corrected[0],
         lattice=lattice,
@@ -95,25 +112,44 @@ def _interpret_simulated(
     )
 
 
-def _interpret_measured(image: Image, span: int, grid: ReciprocalGrid, seed: int) -> Interpretation:
+def _interpret_measured(
+    image: Image,
+    span: int,
+    grid: ReciprocalGrid,
+    seed: int,
+    background: ArrayLike | None,
+    form_factor: ArrayLike | None,
+) -> Interpretation:
     """Apply network and fit, check their answers, and simulate the crystal of the fit."""
-    views = np.stack([image, image[::-1, ::-1], image.T, image.T[::-1, ::-1]])
-    reading = measured_kind.read(views, span)
+
+    def views(x: Image) -> Image:
+        return np.stack([x, x[::-1, ::-1], x.T, x.T[::-1, ::-1]])
+
+    known = measured_kind.known_factor(form_factor, image[None])
+    factor = None if known is None else views(known[0])
+    reading = measured_kind.read(views(image), span, background, factor)
     exchanged = np.arange(span**2).reshape(span, span).T.ravel()[1:] - 1
     mean, error = reading.mean[0], reading.standard_error[0]
     turned = np.stack([reading.mean[1], *reading.mean[2:, exchanged]])
     fit = fit_pixels(image, span, grid)
     findings = examine(image, grid, fit, mean, error, turned)
-    widened = {
-        "explained": error,
-        "in part": np.hypot(error, mean - fit.encoding.vector),
-        "not explained": np.maximum(error, IGNORANCE),
-    }[status_of(findings)]
+    if background is not None or known is not None:
+        alone = measured_kind.read(image[None], span)
+        findings.append(knowledge(alone.mean[0], alone.standard_error[0], mean))
+    apart = mean - fit.encoding.vector
+    widened = (
+        reading.covariance[0]
+        + {
+            "explained": np.zeros((len(mean), len(mean))),
+            "in part": np.outer(apart, apart),
+            "not explained": np.diag(np.maximum(IGNORANCE**2 - error**2, 0)),
+        }[status_of(findings)]
+    )
     lattice = _lattice_with(fit, np.random.default_rng(seed))
     pattern = diffraction_image(lattice, grid, CRYSTAL.lot_size, CRYSTAL.lots, seed)
     return Interpretation(
         encoding=Encoding.from_vector(mean),
-        standard_error=widened,
+        covariance=widened,
         measured=image,
         corrected=measured_kind.unfold(reading.cells[0], grid.h_values),
         lattice=lattice,
@@ -123,7 +159,8 @@ def _interpret_measured(image: Image, span: int, grid: ReciprocalGrid, seed: int
         seed=seed,
         network_error=error,
         fit=fit,
-        findings=(*findings, precision(widened)),
+        findings=(*findings, precision(np.sqrt(np.diagonal(widened)))),
+        freedom=reading.freedom,
     )
 
 

@@ -29,9 +29,11 @@ class Interpretation:
     ----------
     encoding : Encoding
         The network's estimate of the correlations.
-    standard_error : float array, shape (span^2 - 1,)
-        Of each value of ``encoding.vector``. Made wider where network and fit differ in an image
-        that is explained in part only, and at least 0.3 where it is not explained.
+    covariance : float array, shape (span^2 - 1, span^2 - 1)
+        Of ``encoding.vector``: what is well known, such as ratios, and what is not, such as the
+        common scale where the background is unknown. Made wider along the difference of network and
+        fit in an image that is explained in part only, and to errors of at least 0.3 where it is
+        not explained.
     measured : float array
         The given image, NaN where unmeasured.
     corrected : float array
@@ -54,10 +56,13 @@ class Interpretation:
         For kind "measured": a second answer, without any training.
     findings : tuple of Finding
         Every check, passed or not; `status` and `warnings` follow from them.
+    freedom : float
+        Degrees of freedom of the distribution of the correlations, a multivariate Student's t;
+        infinite for a normal one.
     """
 
     encoding: Encoding
-    standard_error: Floats
+    covariance: Floats
     measured: Image
     corrected: Image
     lattice: Lattice
@@ -68,6 +73,7 @@ class Interpretation:
     network_error: Floats
     fit: PhysicalFit | None = None
     findings: tuple[Finding, ...] = ()
+    freedom: float = np.inf
 
     @property
     def status(self) -> Status:
@@ -90,12 +96,15 @@ class Interpretation:
         return image_r2(self.measured, self.simulated, self.evidence.counts)
 
     @property
-    def covariance(self) -> Floats:
-        """Covariance of ``encoding.vector``, shape (span^2 - 1, span^2 - 1); diagonal so far."""
-        return np.diag(self.standard_error**2)
+    def standard_error(self) -> Floats:
+        """Standard deviation of each value of ``encoding.vector``, shape (span^2 - 1,)."""
+        return np.sqrt(np.diagonal(self.covariance))
 
     def sample(self, n: int, seed: int | np.random.Generator = 0) -> Floats:
-        """Draw vectors from the normal distribution of mean ``encoding.vector`` and `covariance`.
+        """Draw vectors from the joint distribution of mean ``encoding.vector`` and `covariance`.
+
+        The standard deviation of a function of the draws is the error of that function: of S at a
+        point, a difference, a ratio.
 
         Parameters
         ----------
@@ -108,7 +117,11 @@ class Interpretation:
             Not cut at -1 and 1.
         """
         rng = np.random.default_rng(seed)
-        return rng.multivariate_normal(self.encoding.vector, self.covariance, n)
+        normal = rng.multivariate_normal(np.zeros(len(self.covariance)), self.covariance, n)
+        if self.freedom < np.inf:
+            spread = rng.chisquare(self.freedom, (n, 1)) / (self.freedom - 2)
+            normal /= np.sqrt(spread)
+        return self.encoding.vector + normal
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -132,6 +145,7 @@ class Interpretation:
             "image_r2": self.image_r2,
             "network_error": self.network_error.tolist(),
             "covariance": self.covariance.tolist(),
+            "freedom": self.freedom if self.freedom < np.inf else None,
             "delta_pdf": self.evidence.delta_pdf,
             "fit": self.fit.to_dict() if self.fit else None,
             "findings": [finding.to_dict() for finding in self.findings],

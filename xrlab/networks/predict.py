@@ -29,7 +29,12 @@ LOTS = {setting.lot_size: setting.lots for setting in (STUDY, SETTING)}
 
 
 def predict(
-    images: ArrayLike, span: int = 4, kind: Kind = "measured", lot_size: int | None = None
+    images: ArrayLike,
+    span: int = 4,
+    kind: Kind = "measured",
+    lot_size: int | None = None,
+    background: ArrayLike | None = None,
+    form_factor: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
     """Estimate the encodings of a stack of images with a shipped network.
 
@@ -46,6 +51,11 @@ def predict(
         `delta_pdf` everything else: ``python -m xrlab.trials.clean`` compares the two.
     lot_size : int, optional
         Of simulated images: sites along each side of a coherent part; None stands for 25.
+    background : (low, high) or array of shape (n, 2), optional
+        Of measured images: lowest and highest possible share of the mean intensity between the
+        Bragg peaks that is background; (0, 0) if it was subtracted. Unknown if not given.
+    form_factor : array, shape (64, 64) or (n, 64, 64), optional
+        Of measured images: the known |Delta F|^2 at the pixels, on any scale.
 
     Returns
     -------
@@ -75,9 +85,10 @@ def predict(
             f"this has shape {stack.shape}. For one image, give image[None]"
         )
     check_kind(kind, lot_size)
+    check_knowledge(kind, background, form_factor)
     stack = np.stack([as_image(image, STANDARD_GRID.shape) for image in stack])
     if kind == "measured":
-        reading = measured_kind.read(stack, span)
+        reading = measured_kind.read(stack, span, background, form_factor)
         return reading.mean, reading.standard_error
     return read_simulated(prepared(stack), span, STUDY.lot_size if lot_size is None else lot_size)
 
@@ -88,6 +99,13 @@ def check_kind(kind: str, lot_size: int | None = None) -> None:
         raise ValueError(f"the kind of an image is 'measured' or 'simulated'; got {kind!r}")
     if lot_size is not None and kind == "measured":
         raise ValueError(f"lot_size is for kind='simulated'; leave lot_size={lot_size} out")
+
+
+def check_knowledge(kind: str, background: ArrayLike | None, form_factor: ArrayLike | None) -> None:
+    """Raise ValueError if background or form factor are given for clean simulated images."""
+    for name, value in (("background", background), ("form_factor", form_factor)):
+        if value is not None and kind == "simulated":
+            raise ValueError(f"{name} is for kind='measured'; clean images have none, leave it out")
 
 
 def prepared(images: Floats) -> Floats:

@@ -8,17 +8,19 @@ the kinds of `TESTS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import isqrt
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from scipy import fft, stats
 from threadpoolctl import threadpool_limits
 
+from xrlab.crystal.arrays import Floats, Reals, Sites
 from xrlab.crystal.diffraction import correlation_image, expected_image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID
@@ -40,7 +42,7 @@ KEPT_OUT = {
 
 def maximum_entropy_crystal(
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Draw correlations and continue them by the field of maximum entropy.
 
     Realisable targets of span 2 to 5, half of them weakened, concentrations of 0.25 to 0.75, seen
@@ -62,7 +64,7 @@ def maximum_entropy_crystal(
         return image.astype(np.float64), wide[SPAN - 1 :, SPAN - 1 :].ravel()[1:]
 
 
-def _with_thermal(image: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _with_thermal(image: Floats, rng: np.random.Generator) -> Floats:
     """Measure with thermal diffuse scattering that is 60 % of the diffuse intensity."""
     q2 = STANDARD_GRID.h_values[:, None] ** 2 + STANDARD_GRID.k_values**2
     level = (0.3 + q2) / (STANDARD_GRID.distance_to_bragg() + 0.1)
@@ -99,8 +101,8 @@ class KnownTrial(Trial):
     form_factors : float array, shape (n, 64, 64)
     """
 
-    shares: NDArray[np.floating]
-    form_factors: NDArray[np.floating]
+    shares: Reals
+    form_factors: Reals
 
 
 def calibration_crystals(n_samples: int, seed: int, *, n_jobs: int = 1) -> KnownTrial:
@@ -110,7 +112,7 @@ def calibration_crystals(n_samples: int, seed: int, *, n_jobs: int = 1) -> Known
     """
     between = STANDARD_GRID.distance_to_bragg() >= BRAGG_RADIUS
 
-    def make(index: int) -> tuple[NDArray[np.float64], NDArray[np.float64], float, Any]:
+    def make(index: int) -> tuple[Floats, Floats, float, Any]:
         rng = np.random.default_rng([seed, index])
         clean, vector = maximum_entropy_crystal(rng)
         instrument = list(INSTRUMENTS.values())[index % len(INSTRUMENTS)]
@@ -131,8 +133,8 @@ LARGE, COHERENCE = 768, 8.0
 
 
 def lattice_crystal(
-    sites: NDArray[np.int8],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    sites: Sites,
+) -> tuple[Floats, Floats]:
     """Image of a large periodic lattice at a resolution so low that little grain is left.
 
     c(i, j), from all pairs of sites, is multiplied by exp(-(i^2 + j^2) / (2 COHERENCE^2)).
@@ -150,12 +152,12 @@ def lattice_crystal(
     return np.maximum(image, 0), c[:SPAN, :SPAN].ravel()[1:]
 
 
-def thermal_crystal(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ising lattices with random couplings in equilibrium: kept out."""
-    return lattice_crystal(thermal_lattice(rng, LARGE, sweeps=60))
+def thermal_crystal(rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Simulate an Ising lattice with random couplings near equilibrium: kept out."""
+    return lattice_crystal(thermal_lattice(rng, 512, sweeps=40))
 
 
-def dimer_crystal(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def dimer_crystal(rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Pairs of neighbours along one axis, dropped at random where they fit: kept out.
 
     Dimers of +1 fall on a lattice of -1 (random sequential adsorption) until a part of the sites,
@@ -186,7 +188,7 @@ def _drop_dimers(sites, along, number, rng):  # type: ignore[no-untyped-def]
                 return
 
 
-def domain_crystal(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def domain_crystal(rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Anti-phase domains: order with c(1, 1), c(1, 0) or c(0, 1) = -1, and grown walls in it.
 
     A wall lies between 2 to 25 % of all neighbours along each axis.
@@ -198,19 +200,19 @@ def domain_crystal(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArr
     return lattice_crystal((pattern * walls).astype(np.int8))
 
 
-CrystalMaker = Callable[[np.random.Generator], tuple[NDArray[np.float64], NDArray[np.float64]]]
-Measure = Callable[[NDArray[np.float64], np.random.Generator], NDArray[np.float64]]
+CrystalMaker = Callable[[np.random.Generator], tuple[Floats, Floats]]
+Measure = Callable[[Floats, np.random.Generator], Floats]
 
 
 def _through(instrument: Instrument) -> Measure:
     return lambda image, rng: instrument.measure(image, seed=rng).image
 
 
-def _unchanged(image: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _unchanged(image: Floats, rng: np.random.Generator) -> Floats:
     return image
 
 
-def _stretched(image: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _stretched(image: Floats, rng: np.random.Generator) -> Floats:
     """Measure with both axes taken 1 % too long, so that all maxima lie too far out."""
     measured = preset("laboratory").measure(image, seed=rng).image
     rows, columns = np.indices(image.shape)
@@ -223,10 +225,10 @@ _LABORATORY = preset("laboratory")
 # Name of a test, how its crystals are made, and how they are measured.
 TESTS: dict[str, tuple[CrystalMaker, Measure]] = {
     "no instrument": (maximum_entropy_crystal, _unchanged),
-    "laboratory": (maximum_entropy_crystal, _through(_LABORATORY)),
-    "synchrotron": (maximum_entropy_crystal, _through(preset("synchrotron"))),
-    "bad day": (maximum_entropy_crystal, _through(preset("bad day"))),
-    "unseen instrument": (maximum_entropy_crystal, unseen_measurement),
+    "crystal, laboratory": (maximum_entropy_crystal, _through(_LABORATORY)),
+    "crystal, synchrotron": (maximum_entropy_crystal, _through(preset("synchrotron"))),
+    "crystal, bad day": (maximum_entropy_crystal, _through(preset("bad day"))),
+    "crystal, unseen instrument": (maximum_entropy_crystal, unseen_measurement),
     "anti-phase domains": (domain_crystal, unseen_measurement),
     "dimers": (dimer_crystal, unseen_measurement),
     "thermal": (thermal_crystal, unseen_measurement),
@@ -253,7 +255,7 @@ def crystal_trial(name: str, n_samples: int, seed: int, *, n_jobs: int = 1) -> T
         raise ValueError(f"there is no test {name!r}; take one of {', '.join(TESTS)}")
     crystal, measure = TESTS[name]
 
-    def make(index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def make(index: int) -> tuple[Floats, Floats]:
         rng = np.random.default_rng([seed, list(TESTS).index(name), index])
         clean, vector = crystal(rng)
         return measure(clean, rng), vector
@@ -294,7 +296,7 @@ class JointScore:
     log_score: float
 
 
-JointReader = Callable[..., tuple[NDArray[np.float64], NDArray[np.float64], float]]
+JointReader = Callable[..., tuple[Floats, Floats, float]]
 
 
 def joint_score(trial: Trial, read: JointReader) -> JointScore:
@@ -333,7 +335,7 @@ def joint_score(trial: Trial, read: JointReader) -> JointScore:
     )
 
 
-def _waves(span: int) -> NDArray[np.float64]:
+def _waves(span: int) -> Floats:
     """Weights of the correlations in the sum at 6 x 6 points of the cell, shape (36, n)."""
     q = np.arange(6) / 6
     i, j = np.divmod(np.arange(1, span**2), span)
@@ -341,9 +343,43 @@ def _waves(span: int) -> NDArray[np.float64]:
     return (2 * np.cos(2 * np.pi * phase)).reshape(36, -1)
 
 
-def crystal_trials(n_samples: int, seed: int) -> Iterator[tuple[str, Trial]]:
-    """Make all `TESTS`, then the earlier trials of grainy lattices (`xrlab.trials.trial`)."""
-    for name in TESTS:
-        yield name, crystal_trial(name, n_samples, seed)
-    for trial in trials(n_samples, seed):
-        yield f"{trial.name}, 64 lots", trial
+def table(scores: dict[str, JointScore]) -> str:
+    """Write scores as a Markdown table."""
+    lines = [
+        "| images | R² | rms error | 50 % | 90 % | 99 % | 90 % ellipsoid | S(q): error over stated "
+        "| log score |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {s.r2:.3f} | {s.rms_error:.3f} | {s.coverage50:.1%} | {s.coverage90:.1%} | "
+        f"{s.coverage99:.1%} | {s.ellipsoid90:.1%} | {s.spectrum_ratio:.2f} | {s.log_score:.2f} |"
+        for name, s in scores.items()
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table of the shipped network, grainy images (`xrlab.trials.trial`) at its end."""
+    from xrlab.networks.measured import read
+
+    parser = argparse.ArgumentParser(prog="python -m xrlab.trials.crystals", description=__doc__)
+    parser.add_argument("--images", type=int, default=100, help="per trial; default: 100")
+    parser.add_argument("--seed", type=int, default=4711, help="default: 4711")
+    chosen = parser.parse_args(arguments)
+
+    def reader(
+        images: Reals, background: tuple[float, float] | None = None
+    ) -> tuple[Floats, Floats, float]:
+        reading = read(images, SPAN, background)
+        return reading.mean, reading.covariance, reading.freedom
+
+    made = chain(
+        (crystal_trial(name, chosen.images, chosen.seed) for name in TESTS),
+        trials(chosen.images, chosen.seed),
+    )
+    names = {trial.name: joint_score(trial, reader) for trial in made}
+    print(table(names))
+
+
+if __name__ == "__main__":
+    main()
