@@ -71,7 +71,7 @@ check: develop
 	$(BIN)/lint-imports
 
 pytest: develop
-	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist worksteal
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile
 
 nbval: develop
 	$(ONE_THREAD) $(BIN)/pytest -o addopts= -n 2 --dist loadfile --nbval-lax --nbval-current-env \

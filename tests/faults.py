@@ -31,7 +31,7 @@ os.fsync = die
 
 def python(program: str, **options: object) -> subprocess.Popen:
     """Start a program that can import xrlab and the tests."""
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tools"), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.Popen([sys.executable, "-c", program], text=True, env=environment, **options)
 

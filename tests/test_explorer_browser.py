@@ -80,6 +80,8 @@ def test_click_tells_what_feeds_a_point(page):
 
 def test_code_comes_and_goes(page):
     """Reset, then the code of before: the picture of before."""
+    with browser.changes(picture(page, "lattice")):
+        slider(page, "c(0, 1)").press("ArrowLeft")
     field = page.get_by_role("textbox", name="code")
     code, before = field.input_value(), browser.pixels(picture(page, "lattice"))
     assert code.startswith("XR1-")

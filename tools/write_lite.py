@@ -31,7 +31,16 @@ OUT = ROOT / "build" / "lite"
 NOTEBOOKS = ("01_from_encoding_to_diffraction", "03_simulation_noise")
 
 # What the notebooks in the site need, of all that xrlab can use. The first come with Pyodide.
-IN_PYODIDE = ("joblib", "lazy-loader", "numpy", "pillow", "scipy", "threadpoolctl", "tqdm")
+IN_PYODIDE = (
+    "joblib",
+    "lazy-loader",
+    "numpy",
+    "pillow",
+    "pyyaml",
+    "scipy",
+    "threadpoolctl",
+    "tqdm",
+)
 IN_SITE = ("anywidget", "ipywidgets", "plotly", "pooch")
 # ... and what those need and Pyodide has not got. All are pure Python.
 WITH_THEM = ("comm", "jupyterlab-widgets", "psygnal")
@@ -48,8 +57,9 @@ NOTE = """\
 NO_NETWORK = ", samples are fewer, and the network does not answer: its figures are *nan*"
 
 # Keras is not to be had: predictions become "no answer".
-PREDICT = re.compile(r'xrlab\.predict\((\w+)\.images, span=(\d), kind="simulated"\)')
-NO_ANSWER = r"(np.full((len(\1.images), \2**2 - 1), np.nan), None)"
+PREDICT = re.compile(r"backend\.run_model\(network, (\w+)\.images\)")
+NO_ANSWER = r"np.full((len(\1.images), network**2 - 1), np.nan)"
+NETWORK = re.compile(r'xrlab\.load_model\("cfs(\d)"\)')  # its span stands instead
 
 # Sizes of notebook 03 of which a browser would make the reader wait: fewer samples there.
 SIZES = ('"fast": (150, 20, 64)', '"fast": (24, 3, 16)')
@@ -101,7 +111,8 @@ def for_browser(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     note = NOTE.format(network=NO_NETWORK if PREDICT.search(text) else "")
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.source = PREDICT.sub(NO_ANSWER, cell.source).replace(*SIZES)
+            source = NETWORK.sub(r"\1", cell.source)
+            cell.source = PREDICT.sub(NO_ANSWER, source).replace(*SIZES)
             cell.outputs = []
     extra = [
         nbformat.v4.new_markdown_cell(note, id="in-the-browser"),

@@ -130,6 +130,7 @@ def read_image(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
     >>> with TemporaryDirectory() as folder:
     ...     np.savetxt(f"{folder}/image.txt", [[1, 2], [np.nan, 4]])
     ...     read_image(f"{folder}/image.txt")
