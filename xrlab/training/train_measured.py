@@ -181,9 +181,9 @@ def known_shares(shares: Reals, rng: np.random.Generator) -> Singles:
 
 
 def warm_start(model: keras.Model, path: Path) -> None:
-    """Take over the convolutions of a trained network, also of one without known facts as inputs.
+    """Take over the weights of a network of the same form, or the convolutions of an earlier one.
 
-    Channels that the other network lacks start without influence.
+    Channels that the other network lacks, such as what is known, start without influence.
     """
     keras = import_keras()
 
@@ -192,6 +192,9 @@ def warm_start(model: keras.Model, path: Path) -> None:
         return [layer for layer in network.layers if isinstance(layer, kinds)]
 
     other = keras.saving.load_model(path, compile=False)
+    if [w.shape for w in other.weights] == [w.shape for w in model.weights]:
+        model.set_weights(other.get_weights())
+        return
     for layer, from_layer in zip(cores(model), cores(other), strict=True):
         weights = []
         for new, old in zip(layer.get_weights(), from_layer.get_weights(), strict=True):
@@ -229,8 +232,7 @@ def train(
         Where the weights are written after every round, ending in ``.weights.h5``; those of the
         lowest validation score so far in a file with ``.best`` before that ending.
     start : Path, optional
-        Weights to begin with, in a file ending in ``.weights.h5`` or ``.keras``; the convolutions
-        alone are taken from the latter.
+        Weights to begin with, in a file ending in ``.weights.h5`` or ``.keras``, see `warm_start`.
     learning_rate : float
         Highest rate of the optimiser (AdamW).
     checkpoint : Path, optional
