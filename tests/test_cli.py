@@ -84,6 +84,17 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"xrlab {xrlab.__version__}\n"
 
 
+def test_what_is_known_is_passed_on(box, calls, tmp_path):
+    """The range of the background, and the image that holds the form factor."""
+    factor = np.linspace(1, 2, 64 * 64).reshape(64, 64)
+    np.save(tmp_path / "factor.npy", factor)
+    known = ["--background", "0.1", "0.4", "--form-factor", str(tmp_path / "factor.npy")]
+    assert cli.main(["interpret", str(box), "--span", "2", *known]) == 0
+    ((_, _, asked),) = calls
+    assert asked["background"] == [0.1, 0.4]
+    np.testing.assert_array_equal(asked["form_factor"], factor)
+
+
 def test_interpret_prints_a_table_and_writes_all_three(box, calls, tmp_path, capsys):
     """Numbers on standard output, progress on standard error, whole files."""
     out = [tmp_path / name for name in ("r.html", "r.json", "r.csv")]
@@ -96,7 +107,8 @@ def test_interpret_prints_a_table_and_writes_all_three(box, calls, tmp_path, cap
     assert "xrlab:" not in said.out
     ((image, span, asked),) = calls
     np.testing.assert_array_equal(image, tifffile.imread(box))
-    assert (span, asked) == (2, {"kind": "measured", "seed": 5})
+    unknown = {"background": None, "form_factor": None}
+    assert (span, asked) == (2, {"kind": "measured", "seed": 5} | unknown)
     document = json.loads(out[1].read_text())
     origin = document["provenance"]
     assert origin["command"].startswith("xrlab interpret ")
