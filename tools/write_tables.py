@@ -10,6 +10,7 @@ import numpy as np
 
 from xrlab.course.study import ROWS, read_card, study_table
 from xrlab.networks.backend import shipped_models
+from xrlab.trials import crystals
 from xrlab.trials.trial import Score, table
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +44,11 @@ def summary() -> str:
             f"| {card['samples']['test']} simulated, span {row.span} | {card['test']['r2']:.3f} | "
             f"{card['test_delta_pdf']['r2']:.3f} | {row.published:.3f} |"
         )
+    crystal = measured["joint"]["crystal, laboratory"]["r2"]
+    lines.append(
+        f"| {measured['tested_on']['images']} measurements of crystals without grain, laboratory | "
+        f"{crystal:.3f} | – | – |"
+    )
     for name, words in TRIALS.items():
         test = measured["test"][name]
         lines.append(
@@ -70,6 +76,13 @@ def trials() -> str:
     )
 
 
+def joint() -> str:
+    """Return the table of `python -m xrlab.trials.crystals` from the card of the network."""
+    return crystals.table(
+        {name: crystals.JointScore(**x) for name, x in read_card("measured")["joint"].items()}
+    )
+
+
 def commands() -> str:
     """Return the commands that made the networks, from their cards."""
     lines = ["| card | weights shipped | command |", "|---|---|---|"]
@@ -87,6 +100,7 @@ TABLES = {
     "summary": summary,
     "study": study_table,
     "trials": trials,
+    "joint": joint,
     "commands": commands,
 }
 
