@@ -22,8 +22,6 @@ SHIPPED = (3, 4)
 LEAST_R2 = {3: 0.989, 4: 0.979}
 # Seed of images that neither trained nor chose anything.
 UNSEEN = 7
-# Chance of so few images.
-TOLERANCE = 1.005
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +50,13 @@ def test_figures_of_the_shipped_weights(span):
 )
 @pytest.mark.parametrize("span", SHIPPED)
 def test_predictions_for_unseen_images(span, setting, images):
-    """On images of another seed: not worse than Delta-PDF, whatever the targets; true errors."""
+    """On images of another seed: no worse than Delta-PDF beyond chance, and true errors."""
     data = generate(span, images, UNSEEN, setting, progress=False)
     mean, error = predict(data.images, span, "simulated", setting.lot_size)
-    inverted = evaluate(data.encodings, delta_pdf_vectors(data))
-    assert evaluate(data.encodings, mean)["mse"] <= TOLERANCE * inverted["mse"]
+    estimates = mean, delta_pdf_vectors(data)
+    network, inverted = (((x - data.encodings) ** 2).mean(axis=1) for x in estimates)
+    worse = network - inverted  # image by image
+    assert worse.mean() <= 2 * worse.std() / np.sqrt(images)
     within = np.mean(np.abs(mean - data.encodings) < NINETY * error)
     assert 0.85 < within < 0.99
 

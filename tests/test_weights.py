@@ -11,6 +11,8 @@ from xrlab.networks.measured import measured_cnn
 from xrlab.training import train_clean, train_corrected
 
 CARDS = sorted(path.stem for path in WEIGHTS.glob("*.json"))
+# The network that read the grain is kept as it was, for comparison; no builder makes it any more.
+BUILT = [name for name in shipped_models() if name != "measured-grain"]
 COMMANDS = {"train_clean": train_clean, "train_corrected": train_corrected}
 
 
@@ -47,7 +49,7 @@ def built(name):
     return ARCHITECTURES[card["architecture"].removesuffix("_cnn")](n_values)
 
 
-@pytest.mark.parametrize("name", shipped_models())
+@pytest.mark.parametrize("name", BUILT)
 def test_layers_are_those_of_the_builder(name):
     """Types, order, settings and shapes; the card counts the same parameters."""
     shipped, made = load_model(name), built(name)
@@ -65,7 +67,7 @@ def test_another_network_is_noticed():
     assert described(small(3, shape)) == described(small(3)) != described(small(3, (64, 60)))
 
 
-@pytest.mark.parametrize("name", [name for name in CARDS if name != "measured"])
+@pytest.mark.parametrize("name", [name for name in CARDS if not name.startswith("measured")])
 def test_the_command_of_a_card_asks_for_what_the_card_says(name, monkeypatch, tmp_path, capsys):
     """Its module takes these arguments; seed, sizes, epochs and name are those of the card."""
     card = json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
