@@ -9,17 +9,14 @@ from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.crystal.lattice import realised_correlations
 from xrlab.networks.backend import WEIGHTS, import_keras, model_card
+from xrlab.networks.folding import cosines, fold_clean, fold_matrix, unfold
 from xrlab.networks.measured import (
     answer_all,
     answering,
     calibrated,
-    cosines,
-    fold_clean,
-    fold_matrix,
     measured_cnn,
     read,
     sizes,
-    unfold,
     with_mask,
 )
 from xrlab.training.measured_images import (

@@ -349,6 +349,8 @@ def _read_factor(path: Path) -> NDArray[np.float64]:
 
 
 def _simulate(chosen: argparse.Namespace) -> int:
+    from xrlab.io.encode import WRITERS, npy
+
     _refuse_unwritable([chosen.out, chosen.lattice])
     if chosen.out.suffix.lower() not in WRITERS:
         raise ValueError(f"--out ends in {', '.join(WRITERS)}; got {chosen.out.name!r}")
@@ -371,7 +373,7 @@ def _simulate(chosen: argparse.Namespace) -> int:
     image = diffraction_image(lattice, lot_size=chosen.lot_size, lots=chosen.lots, seed=chosen.seed)
     write(chosen.out, WRITERS[chosen.out.suffix.lower()](image))
     if chosen.lattice:
-        write(chosen.lattice, _npy(lattice.sites))
+        write(chosen.lattice, npy(lattice.sites))
     print(f"{'':8}  target  realised")
     names = component_names(target.span)
     for name, value, realised in zip(names, target.vector, lattice.realised.vector, strict=True):
@@ -410,35 +412,6 @@ def _pipelines(chosen: argparse.Namespace) -> int:
     if not RECOMMENDED:
         _say("there is no recommended pipeline: the network for measured images needs none")
     return FINE
-
-
-def _npy(array: NDArray[np.generic]) -> bytes:
-    from io import BytesIO
-
-    import numpy as np
-
-    file = BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-def _tif(image: NDArray[np.generic]) -> bytes:
-    from io import BytesIO
-
-    import tifffile
-
-    file = BytesIO()
-    tifffile.imwrite(file, image)
-    return file.getvalue()
-
-
-def _png(image: NDArray[np.generic]) -> bytes:
-    from xrlab.drawing.png import picture
-
-    return picture(image, pixels=512)
-
-
-WRITERS = {".npy": _npy, ".tif": _tif, ".tiff": _tif, ".png": _png}
 
 
 def _refuse_unwritable(paths: Iterable[Path | str | None]) -> None:

@@ -23,6 +23,8 @@ from xrlab.interpretation.findings import (
 )
 from xrlab.interpretation.result import Interpretation
 from xrlab.networks import measured as measured_kind
+from xrlab.networks.folding import unfold
+from xrlab.networks.knowledge import known_factor
 from xrlab.networks.predict import Kind, check_kind, check_knowledge, prepared, read_simulated
 
 # The larger of the two standard settings: its 64 lots give an image with little grain.
@@ -125,7 +127,7 @@ def _interpret_measured(
     def views(x: Image) -> Image:
         return np.stack([x, x[::-1, ::-1], x.T, x.T[::-1, ::-1]])
 
-    known = measured_kind.known_factor(form_factor, image[None])
+    known = known_factor(form_factor, image[None])
     factor = None if known is None else views(known[0])
     reading = measured_kind.read(views(image), span, background, factor)
     exchanged = np.arange(span**2).reshape(span, span).T.ravel()[1:] - 1
@@ -151,7 +153,7 @@ def _interpret_measured(
         encoding=Encoding.from_vector(mean),
         covariance=widened,
         measured=image,
-        corrected=measured_kind.unfold(reading.cells[0], grid.h_values),
+        corrected=unfold(reading.cells[0], grid.h_values),
         lattice=lattice,
         simulated=(fit.envelope * pattern + fit.background).astype(np.float32),
         grid=grid,

@@ -21,16 +21,11 @@ from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.encoding import vector_length
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.networks.backend import BATCH, import_keras, load_model, model_card
+from xrlab.networks.folding import CELL, SPAN, cosines, fold_matrix, places
+from xrlab.networks.knowledge import known_background, known_factor
 
 if TYPE_CHECKING:
     import keras
-
-# Points along each axis of the folded cell, at q = (m + 1/2) / CELL: turning the cell half round
-# is then a flip.
-CELL = 32
-
-# Span of the answer. Encodings of smaller spans are part of it.
-SPAN = 4
 
 # Where each of the 15 correlations is found when h and k, and so i and j, are exchanged.
 EXCHANGED = np.arange(SPAN**2).reshape(SPAN, SPAN).T.ravel()[1:] - 1
@@ -123,48 +118,6 @@ def read(
         freedom=freedom,
         cells=cells,
     )
-
-
-def known_background(background: ArrayLike | None, images: Reals) -> Floats | None:
-    """Check the shares of the background and return them for every image, shape (n, 2)."""
-    if background is None:
-        return None
-    shares = np.asarray(background, np.float64)
-    if shares.shape not in ((2,), (len(images), 2)):
-        raise ValueError(
-            f"the background is its lowest and highest share, such as (0.1, 0.4); "
-            f"this has shape {shares.shape}"
-        )
-    low, high = shares[..., 0], shares[..., 1]
-    if not ((low >= 0) & (low <= high) & (high <= 1)).all():
-        raise ValueError(
-            f"the share of the background lies between 0 and 1, the lower number first; "
-            f"got {shares.tolist()}"
-        )
-    return np.broadcast_to(shares, (len(images), 2))
-
-
-def known_factor(form_factor: ArrayLike | None, images: Reals) -> Floats | None:
-    """Check a squared form factor and return it for every image; its mean where it is unknown."""
-    if form_factor is None:
-        return None
-    values = np.asarray(form_factor, np.float64)
-    if values.shape not in (images.shape, images.shape[1:]):
-        raise ValueError(
-            f"the squared form factor has the shape of the image, {images.shape[1:]}; "
-            f"this one has shape {values.shape}"
-        )
-    values = np.broadcast_to(values, images.shape)
-    known = ~np.isnan(values)
-    if not (np.where(known, values, 0) >= 0).all() or np.isinf(values).any():
-        raise ValueError(
-            f"a squared form factor is finite and never negative; this one runs from "
-            f"{np.nanmin(values):g} to {np.nanmax(values):g}"
-        )
-    total = np.where(known, values, 0).sum(axis=(1, 2), keepdims=True)
-    if not (total > 0).all():
-        raise ValueError("the squared form factor is 0 or NaN everywhere: leave it out")
-    return np.where(known, values, total / known.sum(axis=(1, 2), keepdims=True))
 
 
 def answer_all(
@@ -383,11 +336,11 @@ def _folded(pixels: Any, background: Any) -> Any:
         return ops.reshape(ops.transpose(x, (0, 2, 4, 1, 3, 5)), (-1, CELL, CELL, 4 * n))
 
     measured, factor = cells(measured, 3), cells(factor, 1)
-    places = ops.zeros_like(measured[..., :4]) + _places()
+    place = ops.zeros_like(measured[..., :4]) + places()
     facts = ops.concatenate([ops.reshape(background, (-1, 1, 1, 3)), known], axis=-1)
     facts = ops.zeros_like(measured[..., :4]) + facts
     return ops.concatenate(
-        [measured, ops.flip(measured, (1, 2)), places, factor, ops.flip(factor, (1, 2)), facts],
+        [measured, ops.flip(measured, (1, 2)), place, factor, ops.flip(factor, (1, 2)), facts],
         axis=-1,
     )
 
@@ -459,58 +412,3 @@ def _scale_matrix(answer: Any, ops: Any) -> Any:
     error = ops.expand_dims(ops.exp(answer[:, n : 2 * n]), -1)
     wide = ops.reshape(answer[:, 2 * n :], (-1, n, RANK)) * error
     return ops.matmul(wide, ops.transpose(wide, (0, 2, 1))) + error**2 * np.eye(n, dtype=np.float32)
-
-
-def fold_matrix(q: Reals) -> Singles:
-    """Matrix that interpolates values at the points q linearly at those of the two cells.
-
-    Parameters
-    ----------
-    q : array, shape (n,)
-        Points along the axis, r.l.u., evenly spaced over two cells from a whole number on.
-
-    Returns
-    -------
-    float32 array, shape (64, n)
-
-    Examples
-    --------
-    >>> q = np.linspace(0, 2, 64)
-    >>> bool(np.allclose(fold_matrix(q) @ q, (np.arange(64) + 0.5) / 32))
-    True
-    """
-    points = q[0] + (np.arange(2 * CELL) + 0.5) / CELL
-    return np.stack([np.interp(points, q, unit) for unit in np.eye(len(q))], axis=1).astype("f4")
-
-
-def cosines() -> Singles:
-    """Cos 2 pi (h i + k j) at the points of the cell, shape (1024, 15)."""
-    q = (np.arange(CELL) + 0.5) / CELL
-    i, j = np.divmod(np.arange(1, SPAN**2), SPAN)
-    phase = q[:, None, None] * i + q[:, None] * j
-    return np.cos(2 * np.pi * phase).reshape(CELL**2, -1).astype(np.float32)
-
-
-def fold_clean(images: Reals) -> Singles:
-    """Fold clean images, shape (n, 64, 64), to their mean cell, (n, 32, 32), of sum 1."""
-    rows, columns = fold_matrix(STANDARD_GRID.h_values), fold_matrix(STANDARD_GRID.k_values)
-    cells = (rows @ images.astype(np.float32) @ columns.T).reshape(-1, 2, CELL, 2, CELL)
-    cell = cells.sum(axis=(1, 3))
-    return cell / cell.sum(axis=(1, 2), keepdims=True)
-
-
-def unfold(cell: Reals, q: Reals) -> Floats:
-    """Repeat a cell, shape (32, 32), at the points q of both axes: the image that it stands for."""
-    points = (np.arange(CELL) + 0.5) / CELL
-    along = np.stack([np.interp(q, points, unit, period=1) for unit in np.eye(CELL)], axis=1)
-    return along @ cell @ along.T
-
-
-def _places() -> Singles:
-    """Where in the cell a point is, as convolutions that wrap round cannot tell: (32, 32, 4)."""
-    q = (np.arange(CELL) + 0.5) / CELL
-    along = np.stack([2 * q - 1, np.cos(2 * np.pi * q)], axis=-1)
-    shape = (CELL, CELL, 2)
-    rows = np.broadcast_to(along[:, None], shape)
-    columns = np.broadcast_to(along[None], shape)
-    return np.concatenate([rows, columns], axis=-1).astype(np.float32)

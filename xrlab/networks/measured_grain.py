@@ -12,7 +12,8 @@ import numpy as np
 from xrlab.crystal.arrays import Floats, Reals
 from xrlab.crystal.encoding import vector_length
 from xrlab.networks.backend import BATCH, load_model, model_card
-from xrlab.networks.measured import EXCHANGED, SPAN, with_mask
+from xrlab.networks.folding import SPAN
+from xrlab.networks.measured import EXCHANGED, with_mask
 
 
 def read_grain(

@@ -37,7 +37,7 @@ from xrlab.measurement.effects import (
     gaps,
     saturation,
 )
-from xrlab.networks.measured import fold_clean
+from xrlab.networks.folding import fold_clean
 
 # The labels: the network reads c(i, j) up to this span whatever the span of the target was.
 SPAN = 4
@@ -315,7 +315,7 @@ class MeasuredSet:
         See `RandomMeasurement`.
     vectors : float32 array, shape (n, 15)
     cells : float32 array, shape (n, 32, 32)
-        The clean image folded, sum 1: see `xrlab.networks.measured.fold_clean`.
+        The clean image folded, sum 1: see `xrlab.networks.folding.fold_clean`.
     """
 
     images: NDArray[np.float16]

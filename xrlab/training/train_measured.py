@@ -26,11 +26,9 @@ from xrlab.crystal.encoding import component_names
 from xrlab.inference.metrics import r2_score
 from xrlab.io.files import write
 from xrlab.networks.backend import WEIGHTS, import_keras
+from xrlab.networks.folding import SPAN
 from xrlab.networks.measured import (
-    CELL,
     EXCHANGED,
-    RANK,
-    SPAN,
     answer_all,
     answering,
     calibrated,
@@ -39,6 +37,7 @@ from xrlab.networks.measured import (
     with_mask,
 )
 from xrlab.training.checkpoints import Checkpoint
+from xrlab.training.joint_loss import FREEDOM, losses, mean_squared_error
 from xrlab.training.measured_images import MeasuredSet, clean_images, measured_set, smooth_factor
 from xrlab.training.packed import round_to_half, save_packed
 from xrlab.trials.crystals import (
@@ -65,18 +64,12 @@ WARM_UP = 100
 # Images of a round.
 ROUND = 16_384
 
-# Degrees of freedom of Student's t in the likelihood: outliers count for little.
-FREEDOM = 8
-
 # Images of the stopping and the calibration, and those of each test that the card reports. Nothing
 # that is kept out takes part in the former.
 VALIDATION = {"n_samples": 400, "seed": 77}
 CALIBRATION = {"n_samples": 1000, "seed": 31}
-GRAINY: dict[str, Any] = {
-    "n_samples": 250,
-    "seed": 31,
-    "names": ["laboratory", "synchrotron", "bad day"],
-}
+PRESETS = ["laboratory", "synchrotron", "bad day"]
+GRAINY: dict[str, Any] = {"n_samples": 250, "seed": 31, "names": PRESETS}
 TEST = {"n_samples": 100, "seed": 4711}
 
 # Groups of images, from the least to the greatest stated error, that have factors of their own.
@@ -85,45 +78,6 @@ GROUPS = 6
 # Degrees of freedom that the calibration may choose from. With fewer than 5, 90 % intervals are no
 # longer 1.6 standard deviations on each side.
 FREEDOMS = (5, 6, 8, 10, 15, 20, 30, 50, 100)
-
-
-def losses() -> dict[str, Any]:
-    """Loss of each output.
-
-    ``"cell"``: cross-entropy between the folded clean image and the network's, both as
-    distributions over the cell. ``"answer"``: squared error of the correlations, and the negative
-    logarithm of their joint likelihood, Student's t with `FREEDOM` degrees of freedom and the scale
-    matrix D (1 + V V^T) D, the correlations held fixed.
-    """
-    ops = import_keras().ops
-
-    def cell_loss(true: Any, logits: Any) -> Any:
-        points = CELL * CELL
-        chance = ops.log_softmax(ops.reshape(logits, (-1, points)))
-        return -ops.sum(ops.reshape(true, (-1, points)) * chance, axis=-1)
-
-    def answer_loss(true: Any, answer: Any) -> Any:
-        n = true.shape[-1]
-        deviation = answer[:, :n] - true
-        log_error = answer[:, n : 2 * n]
-        directions = ops.reshape(answer[:, 2 * n :], (-1, n, RANK))
-        scaled = ops.stop_gradient(deviation) * ops.exp(-log_error)
-        # The determinant and the inverse of 1 + V V^T from those of 1 + V^T V (Woodbury).
-        across = ops.transpose(directions, (0, 2, 1))
-        lower = ops.cholesky(ops.matmul(across, directions) + np.eye(RANK, dtype=np.float32))
-        along = ops.matmul(across, ops.expand_dims(scaled, -1))
-        along = ops.solve_triangular(lower, along, lower=True)
-        distance = ops.sum(scaled**2, axis=-1) - ops.sum(along**2, axis=(1, 2))
-        diagonal = ops.diagonal(lower, axis1=1, axis2=2)
-        likelihood = ops.sum(log_error, axis=-1) + ops.sum(ops.log(diagonal), axis=-1)
-        likelihood += (FREEDOM + n) / 2 * ops.log(1 + ops.maximum(distance, 0) / FREEDOM)
-        return 10 * ops.mean(deviation**2, axis=-1) + 0.1 * likelihood / n
-
-    return {"cell": cell_loss, "answer": answer_loss}
-
-
-def _mse(true: Any, answer: Any) -> Any:
-    return import_keras().ops.mean((answer[:, : true.shape[-1]] - true) ** 2, axis=-1)
 
 
 def batches(made: MeasuredSet, seed: int) -> keras.utils.PyDataset:
@@ -262,7 +216,7 @@ def train(
         optimizer,
         loss=losses(),
         loss_weights={"cell": 0.3, "answer": 1.0},
-        metrics={"answer": _mse},
+        metrics={"answer": mean_squared_error},
     )
     model.optimizer.build(model.trainable_variables)
     kept.restore(model)

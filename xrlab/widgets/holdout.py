@@ -20,6 +20,7 @@ from xrlab.datasets.dataset import make_sample
 from xrlab.drawing.plots import add_curve
 from xrlab.drawing.png import picture
 from xrlab.networks import measured
+from xrlab.networks.folding import unfold
 from xrlab.trials.degradation import degradation
 from xrlab.trials.repeats import rms
 from xrlab.trials.rivals import cut_delta_pdf
@@ -79,7 +80,7 @@ def compute(t: float = 0.0, crystal: int = 0, day: int = 0) -> Spoiled:
     return Spoiled(
         clean=clean,
         image=image,
-        cleaned=measured.unfold(reading.cells[0], STANDARD_GRID.h_values),
+        cleaned=unfold(reading.cells[0], STANDARD_GRID.h_values),
         true=true,
         mean=reading.mean[0],
         standard_error=reading.standard_error[0],
