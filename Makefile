@@ -25,7 +25,7 @@ export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 # Tests run in two processes of one thread each: on two cores more threads only wait.
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
-.PHONY: install develop run test check pytest nbval lab page small book lite nightly fuzz bench lock weights clean
+.PHONY: install develop run test check pytest nbval lab page small book nightly fuzz bench lock weights clean
 
 # What the course needs; tests and the book need the rest of the lock. pip would compile bytecode one
 # file after the other: tools/prepare.py does it on every core, and compiles the kernels.
@@ -82,15 +82,6 @@ small: install
 
 book: develop
 	$(BIN)/python tools/write_book.py $(BUILDS)
-
-# A site that needs no server: notebooks 1 and 3 and the explorer, Python in the browser.
-lite: develop
-ifdef UV
-	$(UV) pip install --quiet --python $(BIN)/python pip jupyterlite-core==0.8.6 jupyterlite-pyodide-kernel==0.8.6
-else
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check jupyterlite-core==0.8.6 jupyterlite-pyodide-kernel==0.8.6
-endif
-	$(BIN)/python tools/write_lite.py
 
 nightly:
 	$(MAKE) run

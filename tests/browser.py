@@ -54,9 +54,8 @@ NEEDED = [
 # Templates ask for icons and fonts from there, which the pages do not need.
 ELSEWHERE = re.compile(r"^https?://(?!127\.0\.0\.1)")
 
-# What others complain of: an extension that was made for JupyterLite and that Voila loads where it
-# is installed, and Voila's template where it cannot fetch MathJax.
-FOREIGN = re.compile(r"@jupyterlite/|MathJax is not defined")
+# Voila's template writes it where it cannot fetch MathJax.
+FOREIGN = re.compile(r"MathJax is not defined")
 
 # No question about news, no welcome page.
 QUIET = {

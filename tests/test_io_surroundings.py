@@ -100,7 +100,7 @@ def test_without_a_place_for_compiled_code_it_is_compiled_anew(tmp_path):
         "import numba.core.caching as c\n"
         "c.CacheImpl._locator_classes = []\n"
         "from xrlab.crystal.kernels import compiled\n"
-        "print(compiled()(lambda x: x + 1)(1))"
+        "print(compiled(lambda x: x + 1)(1))"
     )
     done = run("-c", code, NUMBA_CACHE_DIR=None)
     assert done.returncode == 0, done.stderr.decode()

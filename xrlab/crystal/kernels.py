@@ -1,167 +1,29 @@
-"""Inner loops, compiled by numba; where there is no numba, as NumPy and Python run them.
-
-A browser, for instance, has no compiler. Random numbers are drawn and rounding errors made in the
-same order either way, so the same seed gives the same lattice. A function ``plain_x`` is the twin
-of the compiled ``x``: the same arguments, results and random numbers.
-"""
+"""Inner loops, compiled by numba and kept in its cache."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from math import exp
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from xrlab.crystal.arrays import Floats, Sites, Waves
+from numba import njit
 
 # Newton's steps double the digits at the end; far fewer than these are ever used.
 MAX_STEPS = 200
 
 # 1/S where S is to be 0; its logarithm stays finite.
 NO_SPECTRUM = 1e300
-Kernel = Callable[..., Any]
 
 
-try:
-    from numba import njit
-except ImportError as error:  # not installed, or not for this NumPy or Python
-    njit = None  # type: ignore[assignment]
-    warnings.warn(
-        f"simulating without numba ({error}): the same results, but Monte Carlo takes some 40 "
-        "times as long; sampler='gaussian' is quick. Where there is one, `pip install numba`",
-        stacklevel=2,
-    )
+def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile the decorated function at its first call, or load it from numba's cache."""
+    try:
+        return njit(cache=True, nogil=True)(kernel)
+    except RuntimeError:  # no folder for the cache can be written: compiled in every process
+        return njit(nogil=True)(kernel)
 
 
-def compiled(plain: Kernel | None = None) -> Callable[[Kernel], Kernel]:
-    """Compile the decorated function; without numba take its twin `plain`, or leave it as it is.
-
-    Parameters
-    ----------
-    plain : function, optional
-        Does the same in NumPy or plain Python, written for speed there.
-    """
-
-    def choose(kernel: Kernel) -> Kernel:
-        if njit is None:
-            return plain or kernel
-        try:
-            return njit(cache=True, nogil=True)(kernel)
-        except RuntimeError:  # no folder for the cache can be written: compiled in every process
-            return njit(nogil=True)(kernel)
-
-    return choose
-
-
-def plain_grow(block: Floats, uniform: Floats) -> Sites:
-    """Sites of a lattice from a uniform random number for each and the odds of 2 x 2 blocks."""
-    size = len(uniform)
-    after_a, after_b = block.sum(axis=0).sum(axis=1).tolist(), block.sum(axis=(0, 1)).tolist()
-    one, odds = block.sum(axis=(0, 1, 2)).tolist(), block.tolist()
-    chance, sites = uniform.tolist(), [[0] * size for _ in range(size)]
-    for x, row in enumerate(sites):
-        above = sites[x - 1]
-        for y in range(size):
-            if x and y:
-                minus, plus = odds[above[y - 1]][above[y]][row[y - 1]]
-            elif x:
-                minus, plus = after_a[above[y]]
-            else:
-                minus, plus = after_b[row[y - 1]] if y else one
-            row[y] = int(chance[x][y] * (minus + plus) < plus)
-    return 2 * np.array(sites, np.int8) - 1
-
-
-def plain_swap_cycles(
-    sites: Sites,
-    coupling: Floats,
-    target: Floats,
-    cycles: int,
-    gain: float,
-    rng: np.random.Generator,
-) -> None:
-    """Run Monte Carlo cycles; `sites` and `coupling` change in place."""
-    size, span = len(sites), len(target)
-    square_mean = sites.mean() ** 2
-    pairs = [(i, j) for i in range(span) for j in range(span) if i or j]
-    near = _neighbours(size, pairs).tolist()
-    x, y = (each.ravel().tolist() for each in np.indices((size, size)))
-    plus, minus = (np.flatnonzero(each).tolist() for each in (sites > 0, sites < 0))
-    n_plus, n_minus, random = len(plus), len(minus), rng.random
-    for _ in range(cycles):
-        local = np.zeros((size, size))
-        between = np.zeros((size, size))  # coupling of two sites that far apart, either way
-        for i, j in pairs:
-            ahead, behind = (np.roll(sites, (d * i, d * j), (0, 1)) for d in (-1, 1))
-            local += coupling[i, j] * (ahead + behind)
-            between[i, j] = between[-i, -j] = coupling[i, j]
-        field, bond = local.ravel().tolist(), between.tolist()
-        change = [2.0 * coupling[pair].item() for pair in pairs for _ in range(2)]
-        for _ in range(size * size):
-            p, m = int(random() * n_plus), int(random() * n_minus)
-            a, b = plus[p], minus[m]
-            cost = 2 * (field[a] - field[b])
-            cost += 4 * bond[x[b] - x[a]][y[b] - y[a]]
-            if cost <= 0 or random() < exp(-cost):
-                plus[p], minus[m] = b, a
-                for n, step in zip(near[a], change, strict=True):
-                    field[n] -= step
-                for n, step in zip(near[b], change, strict=True):
-                    field[n] += step
-        sites[:] = -1
-        sites.flat[plus] = 1
-        realised = (plain_pair_means(sites, span) - square_mean) / (1 - square_mean)
-        coupling += gain * (target - realised)
-
-
-def plain_pair_means(sites: Sites, span: int) -> Floats:
-    """Mean of s(x, y) s(x+i, y+j) over the lattice, for 0 <= i, j < span."""
-    means = np.empty((span, span))
-    for i, j in np.ndindex(span, span):
-        means[i, j] = (sites * np.roll(sites, (-i, -j), (0, 1))).sum() / sites.size
-    return means
-
-
-def plain_inverse_spectrum(lam: Floats, turn: Waves, fixed_mean: bool) -> Floats:
-    """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
-    n = round(np.sqrt(len(lam)))
-    waves = _waves(turn, range(n))
-    factors = 2 * lam.reshape(n, n)
-    factors[0, 0] = lam[0]
-    inverse = (waves.T @ (factors @ waves)).real
-    if fixed_mean:
-        inverse[0, 0] = NO_SPECTRUM
-    return inverse
-
-
-def plain_moments(inverse: Floats, n: int, turn: Waves) -> tuple[Floats, Floats]:
-    """Cosine moments of S for 0 <= i, j < n, and of S^2 for 0 <= i <= 2n - 2, 1 - n <= j <= 2n - 2.
-
-    The second has its j = 0 at column n - 1.
-    """
-    spectrum = 1 / inverse
-    near, far = _waves(turn, range(n)), _waves(turn, range(1 - n, 2 * n - 1))
-    first = (near @ spectrum @ near.T).real / spectrum.size
-    second = (far[n - 1 :] @ spectrum**2 @ far.T).real / spectrum.size
-    return first, second
-
-
-def _neighbours(size: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
-    """Places of the two neighbours (i, j) and (-i, -j) of every site, pair by pair."""
-    place = np.arange(size * size).reshape(size, size)
-    shifted = [np.roll(place, (d * i, d * j), (0, 1)) for i, j in pairs for d in (-1, 1)]
-    return np.stack([each.ravel() for each in shifted], axis=1)
-
-
-def _waves(turn: Waves, distances: range) -> Waves:
-    """Return exp 2 pi i h d at every h of the grid, one row for each distance d."""
-    return turn[np.outer(distances, np.arange(len(turn))) % len(turn)]
-
-
-@compiled(plain_grow)
+@compiled
 def grow(block, uniform):  # type: ignore[no-untyped-def]
     """Sites of a lattice from a uniform random number for each and the odds of 2 x 2 blocks."""
     size = len(uniform)
@@ -183,7 +45,7 @@ def grow(block, uniform):  # type: ignore[no-untyped-def]
     return 2 * sites - 1
 
 
-@compiled()
+@compiled
 def pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
     """Couplings J_ij, and a field that is not returned, under which the sites are likeliest.
 
@@ -212,7 +74,7 @@ def pseudo_likelihood(sites, span):  # type: ignore[no-untyped-def]
     return coupling.reshape(span, span)
 
 
-@compiled(plain_swap_cycles)
+@compiled
 def swap_cycles(sites, coupling, target, cycles, gain, rng):  # type: ignore[no-untyped-def]
     """Run Monte Carlo cycles; `sites` and `coupling` change in place."""
     size, span = len(sites), len(target)
@@ -236,7 +98,7 @@ def swap_cycles(sites, coupling, target, cycles, gain, rng):  # type: ignore[no-
         coupling += gain * (target - realised)
 
 
-@compiled()
+@compiled
 def _wrapped(sites, margin):  # type: ignore[no-untyped-def]
     """Copy the lattice with `margin` sites of its periodic surroundings on every side."""
     size = len(sites)
@@ -249,7 +111,7 @@ def _wrapped(sites, margin):  # type: ignore[no-untyped-def]
     return wide
 
 
-@compiled(plain_pair_means)
+@compiled
 def pair_means(sites, span):  # type: ignore[no-untyped-def]
     """Mean of s(x, y) s(x+i, y+j) over the lattice, for 0 <= i, j < span."""
     size = len(sites)
@@ -269,7 +131,7 @@ def pair_means(sites, span):  # type: ignore[no-untyped-def]
     return means
 
 
-@compiled()
+@compiled
 def _local_field(sites, coupling):  # type: ignore[no-untyped-def]
     """Sum of J_ij (s(x+i, y+j) + s(x-i, y-j)) at every site, c(0, 0) left out."""
     size, span = len(sites), len(coupling)
@@ -287,7 +149,7 @@ def _local_field(sites, coupling):  # type: ignore[no-untyped-def]
     return local
 
 
-@compiled()
+@compiled
 def _add_to_field(local, coupling, x, y, change):  # type: ignore[no-untyped-def]
     """Add what a change of the spin at (x, y) does to the fields of its neighbours."""
     size, span = len(local), len(coupling)
@@ -302,7 +164,7 @@ def _add_to_field(local, coupling, x, y, change):  # type: ignore[no-untyped-def
                 local[down, left] += change * coupling[i, j]
 
 
-@compiled()
+@compiled
 def _pair_coupling(coupling, i, j, size):  # type: ignore[no-untyped-def]
     """J between two sites (i, j) apart, 0 where they are not coupled."""
     span = len(coupling)
@@ -315,7 +177,7 @@ def _pair_coupling(coupling, i, j, size):  # type: ignore[no-untyped-def]
     return 0.0
 
 
-@compiled()
+@compiled
 def newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[no-untyped-def]
     """Minimise the dual; return multipliers, spectrum, steps, and whether there is a solution.
 
@@ -375,13 +237,13 @@ def newton(rho, start, size, fixed_mean, softness, tolerance):  # type: ignore[n
     return lam.reshape(n, n), 1 / inverse, MAX_STEPS, False
 
 
-@compiled()
+@compiled
 def unit_waves(size):  # type: ignore[no-untyped-def]
     """Waves of the grid: exp 2 pi i h at h = 0, 1/N, ..., (N - 1)/N."""
     return np.exp(2j * np.pi * np.arange(size) / size)
 
 
-@compiled(plain_inverse_spectrum)
+@compiled
 def inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
     """lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on the whole grid."""
     size, n = len(turn), round(np.sqrt(len(lam)))
@@ -405,7 +267,7 @@ def inverse_spectrum(lam, turn, fixed_mean):  # type: ignore[no-untyped-def]
     return inverse
 
 
-@compiled(plain_moments)
+@compiled
 def moments(inverse, n, turn):  # type: ignore[no-untyped-def]
     """Cosine moments of S for 0 <= i, j < n, and of S^2 for 0 <= i <= 2n - 2, 1 - n <= j <= 2n - 2.
 

@@ -35,7 +35,7 @@ CYCLES_PER_SITE = 16
 
 # Decimals of the couplings of a warm start. Libraries of linear algebra differ by 1e-15, which can
 # turn a swap that costs nothing into one that costs 1e-16 and draws a random number more: without
-# rounding, the same seed would give another lattice on another machine, or without numba.
+# rounding, the same seed would give another lattice on another machine.
 COUPLING_DIGITS = 9
 
 

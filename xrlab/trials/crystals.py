@@ -171,7 +171,7 @@ def dimer_crystal(rng: np.random.Generator) -> tuple[Floats, Floats]:
     return lattice_crystal(sites)
 
 
-@compiled()
+@compiled
 def _drop_dimers(sites, along, number, rng):  # type: ignore[no-untyped-def]
     size, dropped = len(sites), 0
     for _ in range(40 * size * size):

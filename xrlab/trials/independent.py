@@ -55,7 +55,7 @@ def thermal_lattice(
         coupling *= 0.8
 
 
-@compiled()
+@compiled
 def _heat_bath(sites, vectors, coupling, sweeps, rng):  # type: ignore[no-untyped-def]
     size = len(sites)
     total = sites.sum()
