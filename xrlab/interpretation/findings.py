@@ -83,19 +83,19 @@ class Finding:
 def examine(
     image: Image,
     grid: ReciprocalGrid,
-    fit: PhysicalFit,
+    fit: PhysicalFit | None,
     mean: Floats,
     error: Floats,
     turned: Floats,
 ) -> list[Finding]:
-    """Check a measured image and the two answers to it.
+    """Check a measured image and the answers to it; without a fit, all that needs none.
 
     Parameters
     ----------
     image : float64 array
         NaN where unmeasured.
     grid : ReciprocalGrid
-    fit : PhysicalFit
+    fit : PhysicalFit or None
     mean, error : float64 arrays, shape (n,)
         The network's answer.
     turned : float64 array, shape (3, n)
@@ -107,15 +107,45 @@ def examine(
     list of Finding
         One for each check; those for which too few pixels were measured are left out.
     """
+    moved = float(np.sqrt(np.mean((turned - mean) ** 2 / error**2)))
+    unmeasured = float(np.isnan(image).mean())
+    findings = [
+        Finding(
+            "unmeasured",
+            unmeasured,
+            UNMEASURED,
+            "≤",
+            f"{unmeasured:.0%} of the image is unmeasured; the network was trained with 70 % at "
+            f"most, and rarely with more than {UNMEASURED:.0%}.",
+        ),
+        Finding(
+            "outside the training",
+            moved,
+            MOVED,
+            "≤",
+            f"The network's answer moves by {moved:.1f} of its standard errors when the image is "
+            f"turned half round or its axes exchanged, which changes nothing in the crystal. On "
+            f"images like those of its training it hardly moves.",
+        ),
+        counting_noise(image, grid),
+        scale(image),
+    ]
+    if fit:
+        findings = examine_fit(image, grid, fit, mean, error) + findings
+    return [finding for finding in findings if np.isfinite(finding.value)]
+
+
+def examine_fit(
+    image: Image, grid: ReciprocalGrid, fit: PhysicalFit, mean: Floats, error: Floats
+) -> list[Finding]:
+    """Do the part of `examine` that needs the physical fit."""
     missed = missed_structure(image, fit.unseen, grid)
     symmetry, periodicity = repeats(image, fit, grid)
-    unmeasured = float(np.isnan(image).mean())
     below = _below_background(image, fit)
     apart = float(
         np.sqrt(np.mean((mean - fit.encoding.vector) ** 2 / (error**2 + fit.standard_error**2)))
     )
-    moved = float(np.sqrt(np.mean((turned - mean) ** 2 / error**2)))
-    findings = [
+    return [
         Finding(
             "periodic structure",
             fit.skill,
@@ -159,14 +189,6 @@ def examine(
             f"standard deviations, where S would be negative.",
         ),
         Finding(
-            "unmeasured",
-            unmeasured,
-            UNMEASURED,
-            "≤",
-            f"{unmeasured:.0%} of the image is unmeasured; the network was trained with 70 % at "
-            f"most, and rarely with more than {UNMEASURED:.0%}.",
-        ),
-        Finding(
             "network and fit",
             apart,
             APART,
@@ -174,19 +196,7 @@ def examine(
             f"The network and the physical fit differ by {apart:.1f} combined standard errors "
             f"(root mean square over the correlations).",
         ),
-        Finding(
-            "outside the training",
-            moved,
-            MOVED,
-            "≤",
-            f"The network's answer moves by {moved:.1f} of its standard errors when the image is "
-            f"turned half round or its axes exchanged, which changes nothing in the crystal. On "
-            f"images like those of its training it hardly moves.",
-        ),
-        counting_noise(image, grid),
     ]
-    findings.append(scale(image))
-    return [finding for finding in findings if np.isfinite(finding.value)]
 
 
 def scale(image: Image) -> Finding:
