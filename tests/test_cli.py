@@ -95,6 +95,13 @@ def test_what_is_known_is_passed_on(box, calls, tmp_path):
     np.testing.assert_array_equal(asked["form_factor"], factor)
 
 
+def test_quick_asks_for_no_fit(box, calls, capsys):
+    """The fit is left out, and the table has no column for it."""
+    assert cli.main(["interpret", str(box), "--span", "2", "--quick"]) == 0
+    ((_, _, asked),) = calls
+    assert asked["fit"] is False
+
+
 def test_interpret_prints_a_table_and_writes_all_three(box, calls, tmp_path, capsys):
     """Numbers on standard output, progress on standard error, whole files."""
     out = [tmp_path / name for name in ("r.html", "r.json", "r.csv")]
@@ -107,7 +114,7 @@ def test_interpret_prints_a_table_and_writes_all_three(box, calls, tmp_path, cap
     assert "xrlab:" not in said.out
     ((image, span, asked),) = calls
     np.testing.assert_array_equal(image, tifffile.imread(box))
-    unknown = {"background": None, "form_factor": None}
+    unknown = {"background": None, "form_factor": None, "fit": True}
     assert (span, asked) == (2, {"kind": "measured", "seed": 5} | unknown)
     document = json.loads(out[1].read_text())
     origin = document["provenance"]

@@ -78,6 +78,13 @@ def test_a_perfect_answer_passes_everything():
     assert found["residual structure"].value == found["outside the training"].value == 0
 
 
+def test_without_a_fit_the_checks_of_the_image_remain():
+    """They are the last four, with the same numbers."""
+    image = 10 + 50 * PERIODIC
+    alone = examine(image, STANDARD_GRID, None, MEAN, ERROR, np.tile(MEAN, (3, 1)))
+    assert alone == list(examined(image).values())[-4:]
+
+
 @pytest.mark.parametrize(
     ("name", "passes", "fails"),
     [

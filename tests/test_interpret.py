@@ -143,6 +143,29 @@ def test_measured_boxes_have_errors_and_a_cleaned_pattern(box):
     np.testing.assert_allclose(result.corrected[0], result.corrected[-1], rtol=1e-3)
 
 
+def test_the_quick_answer_is_that_of_the_network(box):
+    """Same values and cleaned pattern; no fit, nothing simulated, and the status says so."""
+    image, full = box
+    quick = interpret(image, fit=False)
+    np.testing.assert_array_equal(quick.encoding.vector, full.encoding.vector)
+    np.testing.assert_array_equal(quick.network_error, full.network_error)
+    np.testing.assert_array_equal(quick.corrected, full.corrected)
+    assert quick.fit is quick.lattice is quick.simulated is quick.image_r2 is None
+    assert quick.status == "not tested"
+    assert {f.key for f in quick.findings} < {f.key for f in full.findings}
+    json.dumps(quick.to_dict(), allow_nan=False)
+    assert len(quick.figure().data) == 3
+    assert quick.evidence.residual is None
+
+
+def test_a_quick_answer_to_a_clean_image_has_no_lattice(image):
+    """The values are those of the full answer."""
+    quick, full = (interpret(image, span=2, kind="simulated", fit=fit) for fit in (False, True))
+    np.testing.assert_array_equal(quick.encoding.vector, full.encoding.vector)
+    assert quick.lattice is quick.simulated is None
+    assert quick.status == full.status
+
+
 def test_an_image_that_says_little_is_warned_of(clusters):
     """Two photons in every hundred pixels, most of the image missing: wide errors, and said so."""
     image = counting(diffraction_image(clusters, seed=1), exposure=0.02, seed=1)

@@ -199,6 +199,23 @@ def test_the_answer_is_a_sentence_with_errors(vector, words):
     assert words.lower() in sentence.lower()
 
 
+def test_a_quick_report_says_what_it_lacks():
+    """No simulated image and no fit; the verdict is open, and what the full run adds is listed."""
+    quick = interpretation(fit=None, lattice=None, simulated=None)
+    html = report.to_html(quick)
+    page = Page(html)
+    words = " ".join(text for _, text in page.texts)
+    assert "was not tested" in report.answer(quick)
+    assert "Not tested: this is the quick answer" in words
+    assert "R²" not in words
+    assert "structure" not in [text for tag, text in page.texts if tag == "b"]
+    assert json.loads(report.to_json(quick))["status"] == "not tested"
+    (first, *_) = csv.DictReader(StringIO(report.to_csv(quick)))
+    assert first["fit_value"] == first["fit_standard_error"] == ""
+    figure = evidence_figure.evidence_figure(quick)
+    assert "simulated" not in {trace.name for trace in figure.data}
+
+
 def test_what_is_not_explained_is_said_first():
     """A banner before the answer, which is then taken at face value only; none otherwise."""
     failed = (

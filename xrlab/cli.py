@@ -61,6 +61,7 @@ examples:
   xrlab interpret scan.nxs --dataset entry/data --json -
   xrlab interpret hk0.tif --h -6 6 --k -6 6 --window 2 -4 --report part.html
   xrlab interpret box.tif --pipeline mine.yaml --csv box.csv
+  xrlab interpret box.tif --quick                       the network alone, no test of the model
 
 Start with the default, kind "measured": its network was trained with form factors, backgrounds,
 Bragg peaks, gaps and noise, and needs no pipeline. Read the warnings before the numbers.
@@ -173,6 +174,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the known squared form-factor difference at the pixels, an image of the same shape",
     )
+    one.add_argument(
+        "--quick",
+        action="store_true",
+        help="the network's answer alone: no physical fit, no test of the model, no simulation",
+    )
     one.add_argument("--report", type=Path, metavar="OUT.html", help="one page to look at")
     one.add_argument("--json", metavar="OUT", help="all numbers; - for standard output")
     one.add_argument("--csv", metavar="OUT", help="one row for each value; - likewise")
@@ -235,7 +241,8 @@ def _interpret(chosen: argparse.Namespace) -> int:
         _say(f"correcting: {pipeline}")
         image = pipeline(image)
     known = None if chosen.form_factor is None else _read_factor(chosen.form_factor)
-    _say("interpreting: network, lattice and image from its answer (some seconds)")
+    work = "network" if chosen.quick else "network, lattice and image from its answer"
+    _say(f"interpreting: {work} (some seconds)")
     from xrlab.interpretation import report
     from xrlab.interpretation.interpret import interpret
     from xrlab.interpretation.provenance import provenance
@@ -247,6 +254,7 @@ def _interpret(chosen: argparse.Namespace) -> int:
         kind=chosen.kind,
         background=chosen.background,
         form_factor=known,
+        fit=not chosen.quick,
         seed=chosen.seed,
     )
     for warning in result.warnings:

@@ -90,8 +90,10 @@ class Cut:
         Where on the other axis, r.l.u.
     q : float array, shape (n,)
         Points along the axis, r.l.u.
-    measured, error, simulated : float arrays, shape (n,)
+    measured, error : float arrays, shape (n,)
         In units of the mean of the measured image; NaN where unmeasured or near a Bragg peak.
+    simulated : float array, shape (n,), or None
+        Likewise, if the image was simulated anew.
     fitted : float array, shape (n,), or None
         E S + B of the physical fit, without the grain that every single lattice has.
     """
@@ -102,7 +104,7 @@ class Cut:
     q: Floats
     measured: Floats
     error: Floats
-    simulated: Floats
+    simulated: Floats | None
     fitted: Floats | None
 
 
@@ -136,12 +138,14 @@ class Evidence:
         return where
 
     @cached_property
-    def simulated(self) -> Floats:
-        """The re-simulated image in the units of the measured one.
+    def simulated(self) -> Floats | None:
+        """The re-simulated image in the units of the measured one; None without one.
 
         That of a measured image is E S + B and in its units already; one in Laue units is brought
         to the same mean, over the pixels that count.
         """
+        if self.result.simulated is None:
+            return None
         simulated = self.result.simulated.astype(np.float64)
         if self.result.fit:
             return simulated
@@ -149,8 +153,13 @@ class Evidence:
         return simulated * (self.result.measured[where].mean() / simulated[where].mean())
 
     @cached_property
-    def residual(self) -> Floats:
-        """Measured minus simulated, in units of the measured mean; NaN where `counts` is False."""
+    def residual(self) -> Floats | None:
+        """Measured minus simulated, in units of the measured mean; NaN where `counts` is False.
+
+        None without a simulated image.
+        """
+        if self.simulated is None:
+            return None
         difference = self.result.measured - self.simulated
         mean = self.result.measured[self.counts].mean()
         return np.where(self.counts, difference, np.nan) / mean
@@ -200,12 +209,15 @@ class Evidence:
         The errors are those of counting with the image's own `scatter`.
         """
         result, where = self.result, self.counts
-        images = {"measured": result.measured, "simulated": self.simulated}
+        images: dict[str, Floats] = {"measured": result.measured}
+        if self.simulated is not None:
+            images["simulated"] = self.simulated
         if result.fit:
             images["fitted"] = result.fit.model
         scale = result.measured[where].mean()
         images = {name: np.where(where, image, np.nan) / scale for name, image in images.items()}
-        smooth = uniform_filter(np.nan_to_num(images.get("fitted", images["simulated"])), CUT_WIDTH)
+        last = list(images.values())[-1]  # the one with the least noise
+        smooth = uniform_filter(np.nan_to_num(last), CUT_WIDTH)
         row, column = np.unravel_index(np.argmax(smooth), smooth.shape)
         phi = scatter(images["measured"])
         h, k = result.grid.h_values, result.grid.k_values
@@ -259,7 +271,7 @@ def _cut(
     number = np.maximum(np.isfinite(images["measured"][strip]).sum(axis=0), 1)
     error = np.sqrt(phi * means["measured"] / number)
     return Cut(
-        along, across, at, q, means["measured"], error, means["simulated"], means.get("fitted")
+        along, across, at, q, means["measured"], error, means.get("simulated"), means.get("fitted")
     )
 
 

@@ -15,21 +15,33 @@ from xrlab.interpretation.evidence import Cut
 if TYPE_CHECKING:
     from xrlab.interpretation.result import Interpretation
 
+# What the first panel shows, without a simulated image and with one.
+LEFT = {
+    True: "the crystal's own pattern as the network estimates it",
+    False: "what is left of the image when the simulated one is taken away",
+}
+
 
 def evidence_figure(interpretation: Interpretation) -> go.Figure:
     """Draw the evidence for and against an answer: residual | two cuts | values side by side.
+
+    Without a simulated image there is no residual, and its panel shows the corrected image instead.
 
     See `xrlab.interpretation.evidence.Evidence` for what they are.
     """
     evidence = interpretation.evidence
     difference, cuts, rows = evidence.residual, evidence.cuts, evidence.comparisons
-    titles = ["residual / mean", *(f"{c.across} = {c.at:.2f}" for c in cuts), "three methods"]
+    first = "corrected" if difference is None else "residual / mean"
+    titles = [first, *(f"{c.across} = {c.at:.2f}" for c in cuts), "three methods"]
     figure = make_subplots(
         1, 4, subplot_titles=titles, column_widths=[0.22, 0.2, 0.2, 0.38], horizontal_spacing=0.07
     )
-    reach = float(np.nanpercentile(np.abs(difference), 99))
-    add_image(figure, difference, interpretation.grid, column=1)
-    figure.data[0].update(colorscale=SIGNED, zmin=-reach, zmax=reach)
+    if difference is None:
+        add_image(figure, interpretation.corrected, interpretation.grid, column=1)
+    else:
+        reach = float(np.nanpercentile(np.abs(difference), 99))
+        add_image(figure, difference, interpretation.grid, column=1)
+        figure.data[0].update(colorscale=SIGNED, zmin=-reach, zmax=reach)
     for column, cut in enumerate(cuts, start=2):
         _add_cut(figure, cut, column)
     names = [row.name for row in rows]
@@ -78,8 +90,9 @@ def evidence_figure(interpretation: Interpretation) -> go.Figure:
     ]
     return describe(
         figure,
-        "Left, what is left of the image when the simulated one is taken away; then two cuts with "
-        "the measured points and the lines that should pass through them; right, the values "
+        f"Left, {LEFT[difference is None]}; then two cuts with the measured points"
+        f"{'' if difference is None else ' and the lines that should pass through them'}; right, "
+        f"the values "
         f"{', '.join(names)} by each method. {'; '.join(answers)}.",
     )
 

@@ -15,7 +15,10 @@ from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
 from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.measurement.intensity_scale import counts_behind
 
-Status = Literal["explained", "in part", "not explained"]
+Status = Literal["explained", "in part", "not explained", "not tested"]
+
+# Checks that decide whether an encoding explains a measured image; both need the physical fit.
+DECISIVE = ("periodic structure", "residual structure")
 
 # First words of the warning when no encoding explains the image.
 NOT_EXPLAINED = "not explained by this model"
@@ -323,7 +326,7 @@ def reasons(findings: Sequence[Finding]) -> list[Finding]:
     Either of periodic and residual structure alone; symmetry and periodicity only where the
     residual has structure, because noise lowers them too.
     """
-    decisive = ["periodic structure", "residual structure"]
+    decisive = list(DECISIVE)
     if _has_residual(findings):
         decisive += ["inversion symmetry", "periodicity"]
     return [finding for finding in findings if not finding.ok and finding.key in decisive]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -42,6 +44,7 @@ def interpret(
     *,
     background: ArrayLike | None = None,
     form_factor: ArrayLike | None = None,
+    fit: bool = True,
     seed: int = 0,
 ) -> Interpretation:
     """Estimate the encoding of one image and simulate the image anew from the answer.
@@ -62,6 +65,10 @@ def interpret(
     form_factor : array, shape (64, 64), optional
         Of a measured image: the known |Delta F|^2 at its pixels, on any scale, NaN where unknown.
         Background and form factor enter the network; the fit does not use them.
+    fit : bool
+        False gives the network's joint answer and the checks of the image alone, in a fraction of
+        the time: no physical fit, no lattice and no re-simulated image. Whether an encoding
+        explains the image at all is then not tested, and `Interpretation.status` says so.
     seed : int
         Of the lattice that is simulated from the answer.
 
@@ -86,18 +93,19 @@ def interpret(
     pixels = as_image(image, grid.shape)
     check_knowledge(kind, background, form_factor)
     if kind == "measured":
-        return _interpret_measured(pixels, span, grid, seed, background, form_factor)
-    return _interpret_simulated(pixels, span, grid, seed)
+        answer = _answer(pixels, span, grid, background, form_factor, fit)
+        return _resimulated(answer, seed)
+    return _interpret_simulated(pixels, span, grid, seed, resimulate=fit)
 
 
 def _interpret_simulated(
-    image: Image, span: int, grid: ReciprocalGrid, seed: int
+    image: Image, span: int, grid: ReciprocalGrid, seed: int, *, resimulate: bool
 ) -> Interpretation:
     """Apply the network for clean images, and simulate a crystal with its answer."""
     corrected = prepared(image[None])
     (mean,), (error,) = read_simulated(corrected, span)
     encoding = Encoding.from_vector(np.clip(mean, -1, 1))
-    lattice = simulate(encoding, RESIMULATION.size, seed=seed)
+    lattice = simulate(encoding, RESIMULATION.size, seed=seed) if resimulate else None
     lots = RESIMULATION.lot_size, RESIMULATION.lots
     return Interpretation(
         encoding=encoding,
@@ -105,7 +113,7 @@ def _interpret_simulated(
         measured=image,
         corrected=corrected[0],
         lattice=lattice,
-        simulated=diffraction_image(lattice, grid, *lots, seed),
+        simulated=None if lattice is None else diffraction_image(lattice, grid, *lots, seed),
         grid=grid,
         kind="simulated",
         seed=seed,
@@ -114,15 +122,15 @@ def _interpret_simulated(
     )
 
 
-def _interpret_measured(
+def _answer(
     image: Image,
     span: int,
     grid: ReciprocalGrid,
-    seed: int,
     background: ArrayLike | None,
     form_factor: ArrayLike | None,
+    with_fit: bool,
 ) -> Interpretation:
-    """Apply network and fit, check their answers, and simulate the crystal of the fit."""
+    """Apply network and fit to a measured image and check their answers."""
 
     def views(x: Image) -> Image:
         return np.stack([x, x[::-1, ::-1], x.T, x.T[::-1, ::-1]])
@@ -133,37 +141,43 @@ def _interpret_measured(
     exchanged = np.arange(span**2).reshape(span, span).T.ravel()[1:] - 1
     mean, error = reading.mean[0], reading.standard_error[0]
     turned = np.stack([reading.mean[1], *reading.mean[2:, exchanged]])
-    fit = fit_pixels(image, span, grid)
+    fit = fit_pixels(image, span, grid) if with_fit else None
     findings = examine(image, grid, fit, mean, error, turned)
     if background is not None or known is not None:
         alone = measured_kind.read(image[None], span)
         findings.append(knowledge(alone.mean[0], alone.standard_error[0], mean))
-    apart = mean - fit.encoding.vector
-    widened = (
-        reading.covariance[0]
-        + {
-            "explained": np.zeros((len(mean), len(mean))),
-            "in part": np.outer(apart, apart),
-            "not explained": np.diag(np.maximum(IGNORANCE**2 - error**2, 0)),
-        }[status_of(findings)]
-    )
-    lattice = _lattice_with(fit, np.random.default_rng(seed))
-    pattern = diffraction_image(lattice, grid, CRYSTAL.lot_size, CRYSTAL.lots, seed)
+    covariance = reading.covariance[0]
+    status = status_of(findings)
+    if fit is not None and status == "in part":
+        apart = mean - fit.encoding.vector
+        covariance = covariance + np.outer(apart, apart)
+    elif status == "not explained":
+        covariance = covariance + np.diag(np.maximum(IGNORANCE**2 - error**2, 0))
     return Interpretation(
         encoding=Encoding.from_vector(mean),
-        covariance=widened,
+        covariance=covariance,
         measured=image,
         corrected=unfold(reading.cells[0], grid.h_values),
-        lattice=lattice,
-        simulated=(fit.envelope * pattern + fit.background).astype(np.float32),
+        lattice=None,
+        simulated=None,
         grid=grid,
         kind="measured",
-        seed=seed,
+        seed=0,
         network_error=error,
         fit=fit,
-        findings=(*findings, precision(np.sqrt(np.diagonal(widened)))),
+        findings=(*findings, precision(np.sqrt(np.diagonal(covariance)))),
         freedom=reading.freedom,
     )
+
+
+def _resimulated(answer: Interpretation, seed: int) -> Interpretation:
+    """Simulate the crystal of the fit and its image, if there is a fit."""
+    if answer.fit is None:
+        return replace(answer, seed=seed)
+    lattice = _lattice_with(answer.fit, np.random.default_rng(seed))
+    pattern = diffraction_image(lattice, answer.grid, CRYSTAL.lot_size, CRYSTAL.lots, seed)
+    image = (answer.fit.envelope * pattern + answer.fit.background).astype(np.float32)
+    return replace(answer, lattice=lattice, simulated=image, seed=seed)
 
 
 def _lattice_with(fit: PhysicalFit, rng: np.random.Generator) -> Lattice:

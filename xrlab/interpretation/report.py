@@ -64,7 +64,7 @@ def to_html(result: Interpretation, provenance: Mapping[str, Any] | None = None)
             f'<p class="answer">{_bold_axes(escape(answer(result)))}</p>',
             _panels(result),
             "<h2>Does the answer give the image?</h2>",
-            _residual_and_cuts(result),
+            _not_run() if result.simulated is None else _residual_and_cuts(result),
             "<h2>Do other methods agree?</h2>",
             _methods(result),
             "<h2>What was tested</h2>" if result.findings else "",
@@ -117,11 +117,14 @@ def answer(result: Interpretation) -> str:
     """
     span, values = result.encoding.span, result.encoding.vector
     b, a = (_neighbours(n, span, values, result.standard_error) for n in (0, span - 1))
-    words = (
-        f"along a, neighbours {a}; along b, they {b}. The image simulated from all {values.size} "
-        f"correlations has R² = {number(result.image_r2)} with the measured one, Bragg peaks left "
-        f"out."
-    )
+    words = f"along a, neighbours {a}; along b, they {b}."
+    if result.image_r2 is not None:
+        words += (
+            f" The image simulated from all {values.size} correlations has "
+            f"R² = {number(result.image_r2)} with the measured one, Bragg peaks left out."
+        )
+    if result.status == "not tested":
+        words += " Whether such correlations explain the image was not tested."
     return words[0].upper() + words[1:] if result.explained else f"Taken at face value: {words}"
 
 
@@ -159,51 +162,67 @@ def _verdict(result: Interpretation) -> str:
 
 
 def _panels(result: Interpretation) -> str:
-    """Measured | structure | simulated | encoding."""
+    """Measured | structure | simulated | encoding; measured | corrected | encoding without fit."""
     limits = (0.0, float(np.percentile(result.measured[result.evidence.counts], 99)))
-    grid = result.grid
     place: dict[str, Any] = {
-        "x": grid.k,
-        "y": grid.h,
+        "x": result.grid.k,
+        "y": result.grid.h,
         "labels": ("h (r.l.u.)", "k (r.l.u.)"),
-        "limits": limits,
     }
-    sites = result.lattice.sites
-    last = (0.0, float(len(sites) - 1))
     missing = float(np.isnan(result.measured).mean())
-    figures = [
-        _figure(
-            "measured" if result.kind == "measured" else "given",
-            svg.heat_map(result.measured, "The given image: intensity against h and k.", **place),
-            f"{missing:.1%} unmeasured, hatched." if missing else "",
+    measured = _figure(
+        "measured" if result.kind == "measured" else "given",
+        svg.heat_map(
+            result.measured,
+            "The given image: intensity against h and k.",
+            limits=limits,
+            **place,
         ),
-        _figure(
-            "structure",
+        f"{missing:.1%} unmeasured, hatched." if missing else "",
+    )
+    encoding = _figure(
+        "encoding", _matrix(result), "c(i, j) ± standard error; blue alike, red unlike."
+    )
+    if result.simulated is None or result.lattice is None or result.evidence.simulated is None:
+        corrected = _figure(
+            "corrected",
             svg.heat_map(
-                sites,
-                f"A simulated lattice of {len(sites)} by {len(sites)} sites with these "
-                f"correlations; {result.lattice.concentration:.0%} of them dark.",
-                x=last,
-                y=last,
-                labels=("along a (sites)", "along b (sites)"),
-                limits=(-1, 1),
-                colours=SITES,
-                bar=False,
-            ),
-            "One of many with these correlations.",
-        ),
-        _figure(
-            "simulated",
-            svg.heat_map(
-                result.evidence.simulated,
-                f"The image of that lattice; R squared {result.image_r2:.2f} with the measured.",
+                result.corrected,
+                "The crystal's own pattern as the network estimates it.",
+                limits=(0.0, float(result.corrected.max())),
                 **place,
             ),
-            "Same scale and colours as measured.",
+            "Without form factor, background, Bragg peaks and noise; mean 1.",
+        )
+        return f'<div class="panels">{measured}{corrected}{encoding}</div>'
+    sites = result.lattice.sites
+    last = (0.0, float(len(sites) - 1))
+    structure = _figure(
+        "structure",
+        svg.heat_map(
+            sites,
+            f"A simulated lattice of {len(sites)} by {len(sites)} sites with these "
+            f"correlations; {result.lattice.concentration:.0%} of them dark.",
+            x=last,
+            y=last,
+            labels=("along a (sites)", "along b (sites)"),
+            limits=(-1, 1),
+            colours=SITES,
+            bar=False,
         ),
-        _figure("encoding", _matrix(result), "c(i, j) ± standard error; blue alike, red unlike."),
-    ]
-    return f'<div class="panels">{"".join(figures)}</div>'
+        "One of many with these correlations.",
+    )
+    simulated = _figure(
+        "simulated",
+        svg.heat_map(
+            result.evidence.simulated,
+            f"The image of that lattice; R squared {number(result.image_r2)} with the measured.",
+            limits=limits,
+            **place,
+        ),
+        "Same scale and colours as measured.",
+    )
+    return f'<div class="panels">{measured}{structure}{simulated}{encoding}</div>'
 
 
 def _figure(title: str, picture: str, caption: str = "") -> str:
@@ -235,8 +254,21 @@ def _matrix(result: Interpretation) -> str:
     )
 
 
+def _not_run() -> str:
+    """Say what only the full interpretation adds."""
+    return (
+        "<p>Not tested: this is the quick answer, of the network alone. The full one (without "
+        "<code>--quick</code>, or with <code>fit=True</code>) adds a physical fit of E S + B as a "
+        "second answer, the checks of whether any encoding explains the image (periodic and "
+        "residual structure, inversion symmetry, periodicity, positivity, agreement of network "
+        "and fit), wider errors where one does so in part only, a lattice with these "
+        "correlations, and its image to lay beside the measured one.</p>"
+    )
+
+
 def _residual_and_cuts(result: Interpretation) -> str:
     difference = result.evidence.residual
+    assert difference is not None  # there is a simulated image
     reach = float(np.nanpercentile(np.abs(difference), 99)) or 1.0
     spread = float(np.sqrt(np.nanmean(difference**2)))
     figures = [

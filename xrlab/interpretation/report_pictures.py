@@ -32,7 +32,8 @@ def cut_plot(cut: Cut, description: str) -> str:
         if np.isfinite(value):
             parts.append(error_bar(frame, q, value, error, "measured"))
             parts.append(mark(frame, q, value, "measured", 2.4))
-    parts.append(curve(frame, cut.q, cut.simulated, "simulated"))
+    if cut.simulated is not None:
+        parts.append(curve(frame, cut.q, cut.simulated, "simulated"))
     if cut.fitted is not None:
         parts.append(curve(frame, cut.q, cut.fitted, "fitted"))
     parts.append(frame.axes(f"{cut.along} (r.l.u.)", "intensity / mean"))

@@ -17,7 +17,7 @@ from xrlab.drawing.plots import add_encoding, add_image, add_lattice, describe, 
 from xrlab.inference.metrics import image_r2
 from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation.evidence import Evidence
-from xrlab.interpretation.findings import Finding, Status, status_of, warnings_of
+from xrlab.interpretation.findings import DECISIVE, Finding, Status, status_of, warnings_of
 from xrlab.networks.predict import Kind
 
 
@@ -40,12 +40,13 @@ class Interpretation:
         The crystal's own pattern S, mean 1. For kind "simulated" the image with its gaps filled,
         which is the network's input; for "measured" the network's estimate, without form factor,
         background, Bragg peaks and noise.
-    lattice : Lattice
+    lattice : Lattice or None
         For kind "simulated" with the encoding as its target; for "measured" with the spectrum S of
-        the fit, distant correlations and those along (i, -j) included.
-    simulated : float32 array
+        the fit, distant correlations and those along (i, -j) included. None after
+        ``interpret(fit=False)``.
+    simulated : float32 array or None
         The diffraction image of that lattice on the same grid: for kind "simulated" in Laue
-        monotonic units, for "measured" E S + B in the units of the image.
+        monotonic units, for "measured" E S + B in the units of the image. None without a lattice.
     grid : ReciprocalGrid
     kind : {"measured", "simulated"}
     seed : int
@@ -53,7 +54,8 @@ class Interpretation:
     network_error : float array, shape (span^2 - 1,)
         The network's own standard error, before anything made it wider.
     fit : PhysicalFit, optional
-        For kind "measured": a second answer, without any training.
+        For kind "measured": a second answer, without any training. None after
+        ``interpret(fit=False)``.
     findings : tuple of Finding
         Every check, passed or not; `status` and `warnings` follow from them.
     freedom : float
@@ -65,8 +67,8 @@ class Interpretation:
     covariance: Floats
     measured: Image
     corrected: Image
-    lattice: Lattice
-    simulated: Singles
+    lattice: Lattice | None
+    simulated: Singles | None
     grid: ReciprocalGrid
     kind: Kind
     seed: int
@@ -77,8 +79,13 @@ class Interpretation:
 
     @property
     def status(self) -> Status:
-        """Whether an encoding explains the image: "explained", "in part" or "not explained"."""
-        return status_of(self.findings)
+        """Whether an encoding explains the image: "explained", "in part" or "not explained".
+
+        "not tested" for a measured image without the physical fit, on which that test rests.
+        """
+        decided = any(finding.key in DECISIVE for finding in self.findings)
+        tested = decided or self.fit is not None or self.kind != "measured"
+        return status_of(self.findings) if tested else "not tested"
 
     @property
     def warnings(self) -> list[str]:
@@ -87,12 +94,17 @@ class Interpretation:
 
     @property
     def explained(self) -> bool:
-        """Whether some encoding explains the image, or part of it."""
+        """Whether some encoding explains the image, or part of it; True if that was not tested."""
         return self.status != "not explained"
 
     @property
-    def image_r2(self) -> float:
-        """R^2 of `simulated` against `measured`, each scaled to mean 1, away from Bragg peaks."""
+    def image_r2(self) -> float | None:
+        """R^2 of `simulated` against `measured`, each scaled to mean 1, away from Bragg peaks.
+
+        None without a simulated image.
+        """
+        if self.simulated is None:
+            return None
         return image_r2(self.measured, self.simulated, self.evidence.counts)
 
     @property
@@ -135,7 +147,7 @@ class Interpretation:
             "components": component_names(self.encoding.span),
             "encoding": self.encoding.vector.tolist(),
             "standard_error": self.standard_error.tolist(),
-            "realised": self.lattice.realised.vector.tolist(),
+            "realised": self.lattice.realised.vector.tolist() if self.lattice else None,
             "status": self.status,
             "explained": self.explained,
             "warnings": self.warnings,
@@ -156,8 +168,20 @@ class Interpretation:
 
         Where there is a physical fit, measured and simulated are both E S + B in the units of the
         measurement, on one colour scale that leaves the Bragg peaks out; otherwise both are the
-        crystal's own pattern S.
+        crystal's own pattern S. Without a lattice, measured | corrected | encoding.
         """
+        values = values_text(self.encoding, self.standard_error)
+        if self.lattice is None or self.simulated is None:
+            figure = panels("measured", "measured, corrected", "encoding")
+            add_image(figure, self.measured, self.grid, column=1)
+            figure.data[0].zmax = float(np.percentile(self.measured[self.evidence.counts], 99))
+            add_image(figure, self.corrected, self.grid, column=2)
+            add_encoding(figure, self.encoding, self.standard_error, column=3)
+            return describe(
+                figure,
+                f"Left, the image; then the crystal's own pattern, without form factor, "
+                f"background and noise; right, the encoding: {values}.",
+            )
         shown = self.measured if self.fit else self.corrected
         own = self.kind == "measured" and not self.fit
         title = "measured, corrected" if own else "measured"
@@ -170,7 +194,6 @@ class Interpretation:
             top = float(np.percentile(shown[self.evidence.counts], 99))
             for panel in (figure.data[0], figure.data[2]):
                 panel.zmax = top
-        values = values_text(self.encoding, self.standard_error)
         return describe(
             figure,
             f"Left, the image, {title}; then a structure with the estimated correlations, its "
