@@ -3,6 +3,7 @@
 # make lab    set up, then JupyterLab
 # make page   set up, then the interpretation page in a browser
 # make small  set up, then the series as on Binder: one processor, 2 GB
+# make site   the playground, a page that needs no server, in build/site (needs Node 20)
 # make book   the executed notebooks as a site in build/book, after make run
 # make fuzz   damaged image files for five minutes, towards lines not yet reached
 # make nightly   all that the nightly workflow does: run, pytest, nbval, small, fuzz, book
@@ -25,7 +26,7 @@ export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 # Tests run in two processes of one thread each: on two cores more threads only wait.
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
-.PHONY: install develop run test check pytest nbval lab page small book nightly fuzz bench lock weights clean
+.PHONY: install develop run test check pytest nbval lab page small book site nightly fuzz bench lock weights clean
 
 # What the course needs; tests and the book need the rest of the lock. pip would compile bytecode one
 # file after the other: tools/prepare.py does it on every core, and compiles the kernels.
@@ -82,6 +83,9 @@ small: install
 
 book: develop
 	$(BIN)/python tools/write_book.py $(BUILDS)
+
+site: install
+	$(BIN)/python tools/write_site.py
 
 nightly:
 	$(MAKE) run

@@ -1,0 +1,58 @@
+// Bundle the page: node build.mjs DATA MODEL OUT.
+
+import { build } from "esbuild";
+import { createHash } from "node:crypto";
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { constants, gzipSync } from "node:zlib";
+
+const [data, model, out] = process.argv.slice(2);
+const here = dirname(fileURLToPath(import.meta.url));
+const require = createRequire(import.meta.url);
+const packed = (path) => gzipSync(readFileSync(path), { level: constants.Z_BEST_COMPRESSION });
+
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+await build({
+  entryPoints: { main: join(here, "main.js"), worker: join(here, "worker.js") },
+  outdir: out,
+  bundle: true,
+  format: "esm",
+  splitting: true,
+  minify: true,
+  target: "es2022",
+  alias: {
+    "shared.json": join(data, "shared.json"),
+    widgets: join(here, "../xrlab/widgets"),
+  },
+  loader: { ".json": "json" },
+  chunkNames: "part-[hash]",
+  legalComments: "linked",
+  external: ["node:*", "fs", "path", "crypto", "worker_threads"],
+  logLevel: "warning",
+});
+for (const name of ["index.html", "style.css", "icon.svg", "manifest.json"])
+  cpSync(join(here, name), join(out, name));
+const runtime = dirname(require.resolve("onnxruntime-web/wasm"));
+writeFileSync(join(out, "ort.wasm.gz"), packed(join(runtime, "ort-wasm-simd-threaded.wasm")));
+writeFileSync(join(out, "measured.onnx.gz"), packed(model));
+writeFileSync(join(out, "rounds.json.gz"), packed(join(data, "rounds.json")));
+
+// The service worker keeps these files, all of one build.
+const files = readdirSync(out).filter((name) => !name.endsWith(".txt")).sort();
+const hash = createHash("sha256");
+for (const name of files) hash.update(name).update(readFileSync(join(out, name)));
+const list = JSON.stringify(["./", ...files.filter((name) => name !== "index.html")]);
+writeFileSync(
+  join(out, "service-worker.js"),
+  readFileSync(join(here, "service-worker.js"), "utf-8")
+    .replace("BUILD", hash.digest("hex").slice(0, 16))
+    .replace("FILES", list),
+);
+const sent = files.reduce((sum, name) => {
+  const path = join(out, name);
+  return sum + (name.endsWith(".gz") ? statSync(path).size : packed(path).length);
+}, 0);
+console.log(`${files.length + 1} files in ${out}, ${(sent / 1e6).toFixed(2)} MB packed`);

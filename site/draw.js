@@ -1,0 +1,304 @@
+// Paint a lattice and watch its diffraction image, and what can be read off the image.
+
+import { deltaPdf, latticeImage, lotsImage } from "widgets/diffraction.js";
+import {
+  MonteCarlo,
+  packSites,
+  randomFrom,
+  randomSites,
+  realisedCorrelations,
+  unpackSites,
+} from "widgets/lattice.js";
+import { makePainter } from "widgets/painter.js";
+import { corners, grid, lotSize, patterns, size, span } from "./shared.js";
+import { latest, standardErrors } from "./network.js";
+import {
+  button,
+  choice,
+  choices,
+  correlationTable,
+  direct,
+  element,
+  emptyImage,
+  framed,
+  reciprocal,
+  showImage,
+  showSites,
+  slider,
+} from "./ui.js";
+
+const COUPLED = [
+  [0, 1],
+  [1, 0],
+  [1, 1],
+  [0, 2],
+  [2, 0],
+];
+const UNDO = 50;
+
+export function openDraw(place) {
+  let sites = unpackSites(patterns.clusters, size);
+  let tool = 1;
+  let width = 1;
+  let grain = false;
+  let known = true;
+  let run = null;
+  let cycles = 0;
+  let asked = false;
+  const undo = [];
+  const random = randomFrom(Date.now());
+  const perfect = { background: [0, 0], formFactor: [new Float32Array(grid.shape[0] * grid.shape[1]).fill(1)] };
+
+  const lattice = framed("Lattice", "", { axes: direct(size), focusable: true });
+  lattice.canvas.setAttribute("aria-describedby", "draw-keys");
+  const image = framed("Its diffraction image", "", { axes: reciprocal });
+  const table = correlationTable([
+    ["realised", "realised"],
+    ["delta-pdf", "ΔPDF"],
+    ["network", "network"],
+  ]);
+  const status = element("p", { class: "status", role: "status" });
+
+  makePainter({
+    canvas: lattice.canvas,
+    cursor: lattice.cursor,
+    shape: () => [size, size],
+    radius: () => (width - 1) / 2,
+    begin: remember,
+    paint(cells) {
+      for (const [row, column] of cells)
+        sites[((row % size) + size) % size * size + (((column % size) + size) % size)] = tool;
+      refresh();
+    },
+  });
+
+  function remember() {
+    undo.push(packSites(sites));
+    if (undo.length > UNDO) undo.shift();
+  }
+
+  function replace(next) {
+    remember();
+    sites = next;
+    refresh();
+  }
+
+  // One picture for each frame, however often the sites change between.
+  function refresh() {
+    run?.chain && (run.chain = null);
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      redraw();
+    });
+  }
+
+  function redraw() {
+    const start = performance.now();
+    showSites(lattice.canvas, sites, size);
+    const share = sites.reduce((sum, site) => sum + (site > 0), 0) / sites.length;
+    lattice.canvas.setAttribute(
+      "aria-label",
+      `Lattice of ${size} × ${size} sites, ${(100 * share).toFixed(0)} % of them +1`,
+    );
+    lattice.small.textContent = `${size} × ${size} sites, ${(100 * share).toFixed(0)} % are +1 (dark)`;
+    const pattern = grain
+      ? lotsImage(sites, size, grid, lotSize, corners)
+      : latticeImage(sites, size, grid, lotSize);
+    if (!pattern) {
+      emptyImage(image.canvas);
+      for (const key of ["realised", "delta-pdf", "network"]) table.show(key, null);
+      image.canvas.setAttribute("aria-label", "No diffuse scattering");
+      status.textContent = "All sites are alike: a perfect crystal has Bragg peaks, and no diffuse scattering.";
+      return;
+    }
+    showImage(image.canvas, pattern);
+    const realised = realisedCorrelations(sites, size, span).subarray(1);
+    table.show("realised", realised);
+    table.show("delta-pdf", deltaPdf(pattern, span, grid, lotSize));
+    image.canvas.setAttribute(
+      "aria-label",
+      `Diffraction image; c(0, 1) is ${realised[0].toFixed(2)}, c(1, 0) is ${realised[3].toFixed(2)}`,
+    );
+    latest("draw", [pattern], known ? perfect : {})
+      .then((answers) => {
+        if (!answers) return;
+        table.show("network", answers[0].mean, standardErrors(answers[0]));
+        if (status.textContent.startsWith("All") || status.classList.contains("bad")) status.textContent = "";
+        status.classList.remove("bad");
+        place.dataset.took = performance.now() - start;
+        place.dataset.read = Number(place.dataset.read ?? 0) + 1;
+        if (place.dataset.read === "1") performance.mark("first answer");
+      })
+      .catch((error) => {
+        status.textContent = `The network cannot answer: ${error.message}`;
+        status.classList.add("bad");
+      });
+    if (status.textContent.startsWith("All")) status.textContent = "";
+  }
+
+  // Monte Carlo: a few cycles of one attempted swap per site in each frame.
+  const sliders = COUPLED.map(([i, j]) =>
+    slider(`J(${i}, ${j})`, {
+      min: -1,
+      max: 1,
+      step: 0.05,
+      value: i + j === 1 ? 0.3 : 0,
+      help: `above 0, sites ${i} apart along a and ${j} along b like to be alike`,
+      oninput: () => run?.chain?.setCoupling(coupling()),
+    }),
+  );
+  const coupling = () => {
+    const values = new Float64Array(9);
+    COUPLED.forEach(([i, j], n) => (values[3 * i + j] = sliders[n].value));
+    return values;
+  };
+  const said = element("p", { class: "status", role: "status" });
+  function advance(number) {
+    run ??= {};
+    run.chain ??= new MonteCarlo(sites, size, coupling(), random);
+    const accepted = run.chain.run(number * sites.length);
+    cycles += number;
+    said.textContent = `${cycles} cycles; ${((100 * accepted) / number / sites.length).toFixed(0)} % of the swaps were accepted`;
+    redraw();
+  }
+  function frame() {
+    if (!run?.on) return;
+    advance(1);
+    run.timer = requestAnimationFrame(frame);
+  }
+  const go = button("Run", () => {
+    if (run?.on) stop();
+    else {
+      remember();
+      cycles = 0;
+      run = { on: true };
+      go.textContent = "Pause";
+      go.setAttribute("aria-pressed", "true");
+      frame();
+    }
+  }, { class: "main", "aria-pressed": "false" });
+  function stop() {
+    if (run) cancelAnimationFrame(run.timer);
+    run = null;
+    go.textContent = "Run";
+    go.setAttribute("aria-pressed", "false");
+  }
+
+  const fill = choice(
+    "Fill with a pattern",
+    [["", "Fill with …"], ["random", "random"], ...Object.keys(patterns).map((name) => [name, name])],
+    (name) => {
+      if (name) replace(name === "random" ? randomSites(size, random) : unpackSites(patterns[name], size));
+      fill.value = "";
+    },
+  );
+  const undone = button("Undo", () => {
+    if (!undo.length) return;
+    sites = unpackSites(undo.pop(), size);
+    refresh();
+  });
+
+  place.append(
+    element(
+      "section",
+      { class: "intro" },
+      element("h2", {}, "Draw a crystal, watch it scatter"),
+      element(
+        "p",
+        {},
+        "Each square is a site of a disordered crystal, taken by one of two kinds of molecule. Paint: the diffuse scattering follows your hand. Which drawings give streaks, which give spots, which give nothing at all?",
+      ),
+    ),
+    element(
+      "div",
+      { class: "stage" },
+      element(
+        "div",
+        { class: "card" }, lattice.figure),
+      element("div", { class: "card" }, image.figure),
+      element("div", { class: "card tools" },
+          choices("Brush", [["1", "paint"], ["-1", "erase"]], "1", (value) => (tool = Number(value))),
+          choices("Width", [["1", "1"], ["3", "3"], ["7", "7"]], "1", (value) => (width = Number(value))),
+          element(
+            "div",
+            { class: "row" },
+            fill,
+            button("Random", () => replace(randomSites(size, random))),
+            button("Invert", () => replace(sites.map((site) => -site))),
+            button("Clear", () => replace(new Int8Array(sites.length).fill(-1))),
+            undone,
+          ),
+          element(
+            "p",
+            { class: "hint", id: "draw-keys" },
+            "Keyboard: arrows move, space paints, shift with arrows paints a line.",
+          ),
+      ),
+      element(
+          "div",
+          { class: "card tools" },
+          choices(
+            "Seen through",
+            [["all", `all lots of ${lotSize} × ${lotSize} sites`], ["few", `${corners.length} lots, with grain`]],
+            "all",
+            (value) => {
+              grain = value === "few";
+              refresh();
+            },
+          ),
+          choices(
+            "The network",
+            [["known", "is told that there is no background"], ["unknown", "is not"]],
+            "known",
+            (value) => {
+              known = value === "known";
+              refresh();
+            },
+          ),
+          status,
+      ),
+      element(
+        "div",
+        { class: "card table" },
+        element("h3", {}, "Correlations"),
+        element(
+          "p",
+          { class: "hint" },
+          "c(i, j) compares sites i apart along a and j along b: 1 always alike, 0 by chance, −1 never alike.",
+        ),
+        element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Correlations" }, table.table),
+      ),
+      element(
+        "div",
+        { class: "card monte-carlo" },
+        element("h3", {}, "Let physics draw"),
+        element(
+          "p",
+          { class: "hint" },
+          "Monte Carlo swaps sites at random. A coupling J above 0 makes such neighbours alike, below 0 unlike.",
+        ),
+        element("div", { class: "sliders" }, sliders.map((each) => each.label)),
+        element(
+          "div",
+          { class: "row" },
+          go,
+          button("One cycle", () => {
+            if (run?.on) stop();
+            remember();
+            advance(1);
+          }),
+          button("No couplings", () => {
+            for (const each of sliders) each.value = 0;
+            run?.chain?.setCoupling(coupling());
+          }),
+        ),
+        said,
+      ),
+    ),
+  );
+
+  return { enter: refresh, exit: stop };
+}
+

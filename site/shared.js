@@ -1,0 +1,19 @@
+// Constants, names and tables that tools/export_site.py takes from the package.
+
+import shared from "shared.json";
+
+const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+
+export const { grid, span, names, size, corners, patterns, calibration, version } = shared;
+export const lotSize = shared.lot_size;
+export const braggRadius = shared.bragg_radius;
+export const cellSide = shared.cell;
+export const leastMeasured = shared.least_measured;
+export const maxPixels = shared.max_pixels;
+export const limits = shared.findings;
+export const scaleRules = shared.intensity_scale;
+export const storedRules = shared.stored;
+export const palettes = Object.fromEntries(
+  Object.entries(shared.palettes).map(([name, text]) => [name, bytes(text)]),
+);
+export { bytes };

@@ -1,0 +1,121 @@
+"""The playground computes what the package computes; the page itself is tested in a browser."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import write_site
+
+from xrlab.crystal.diffraction import correlation_image, diffraction_image
+from xrlab.crystal.encoding import Encoding
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.kernels import swap_cycles
+from xrlab.crystal.lattice import realised_correlations, simulate
+from xrlab.inference.delta_pdf import delta_pdf, delta_pdf_error
+from xrlab.networks.measured import calibrated
+
+ROOT = Path(__file__).parent.parent
+LOT, LOTS, SIZE, CHAINS, CYCLES = 25, 8, 50, 6, 60
+COUPLING = np.array([[0, 0.3], [-0.2, 0.15]])
+CALIBRATION = json.loads((ROOT / "xrlab/weights/measured.json").read_text("utf-8"))["calibration"]
+
+pytestmark = pytest.mark.skipif(write_site.node() is not None, reason=str(write_site.node()))
+
+
+@pytest.fixture(scope="module")
+def lattice():
+    """A lattice with order along one axis."""
+    return simulate(Encoding.from_vector([0.5, 0.2, 0.1]), SIZE, "gaussian", seed=3)
+
+
+@pytest.fixture(scope="module")
+def scales():
+    """Scale matrices of two sizes, as the network gives them."""
+    wide = np.random.default_rng(0).normal(0, 1, (2, 15, 20))
+    return wide @ wide.transpose(0, 2, 1) * np.array([1e-4, 4e-3])[:, None, None]
+
+
+@pytest.fixture(scope="module")
+def page(lattice, scales):
+    """Answers of the page's modules."""
+    corners = np.random.default_rng(0).integers(SIZE, size=(LOTS, 2, 1))[..., 0]
+    given = {
+        "grid": {"h": STANDARD_GRID.h, "k": STANDARD_GRID.k, "shape": STANDARD_GRID.shape},
+        "lot": LOT,
+        "corners": corners.tolist(),
+        "sites": lattice.sites.ravel().tolist(),
+        "size": SIZE,
+        "coupling": COUPLING.ravel().tolist(),
+        "seeds": list(range(CHAINS)),
+        "cycles": CYCLES,
+        "scales": scales.reshape(len(scales), -1).tolist(),
+        "calibration": CALIBRATION,
+    }
+    done = subprocess.run(
+        ["node", str(ROOT / "tests" / "site_numbers.mjs")],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_lattice(page, lattice):
+    """Realised correlations are the same; sites survive packing; sites all alike have no image."""
+    realised = realised_correlations(lattice.sites, 4).matrix.ravel()
+    assert np.allclose(page["realised"], realised, atol=1e-12)
+    assert page["back"] == lattice.sites.ravel().tolist()
+    assert page["alike"] is None
+
+
+def test_images(page, lattice):
+    """Of the package's own lots, and of all lots: the sum of all correlations of the lattice."""
+    assert np.allclose(page["image"], diffraction_image(lattice).ravel(), atol=1e-5)
+    mean = lattice.sites.mean()
+    c = np.fft.ifft2(np.abs(np.fft.fft2(lattice.sites - mean)) ** 2).real
+    near = np.arange(1 - LOT, LOT) % SIZE
+    whole = correlation_image(c[np.ix_(near, near)] / c[0, 0], lot_size=LOT)
+    assert np.allclose(page["whole"], whole.ravel(), atol=1e-9)
+
+
+def test_delta_pdf(page, lattice):
+    """With and without gaps, and its error."""
+    image = diffraction_image(lattice).astype(float)
+    encoding = delta_pdf(image, 4, lot_size=LOT)
+    assert np.allclose(page["vector"], encoding.vector, atol=1e-6)
+    assert np.allclose(page["error"], delta_pdf_error(image, encoding, lot_size=LOT), atol=1e-6)
+    image.flat[::7] = np.nan
+    assert np.allclose(page["holed"], delta_pdf(image, 4, lot_size=LOT).vector, atol=1e-6)
+
+
+def test_monte_carlo(page):
+    """On average the correlations of the package's own swaps; fields stay those of the sites."""
+    ours = []
+    for seed in range(100, 100 + CHAINS):
+        rng = np.random.default_rng(seed)
+        sites = rng.permutation(np.repeat(np.array([1, -1], np.int8), SIZE**2 // 2))
+        sites = sites.reshape(SIZE, SIZE)
+        swap_cycles(sites, COUPLING.copy(), np.zeros((2, 2)), CYCLES, 0.0, rng)
+        ours.append(realised_correlations(sites, 2).vector)
+    theirs = np.array([chain["correlations"][1:] for chain in page["chains"]])
+    spread = np.sqrt((np.var(ours, axis=0) + np.var(theirs, axis=0)) / (CHAINS - 1))
+    apart = np.abs(np.mean(ours, axis=0) - theirs.mean(axis=0))
+    assert (apart < 5 * spread + 0.005).all()
+    assert np.abs(theirs.mean(axis=0)).max() > 0.2  # far from a random lattice
+    assert max(chain["off"] for chain in page["chains"]) < 1e-9
+
+
+def test_calibration(page, scales):
+    """Covariances are those of the package."""
+    covariance, _ = calibrated(scales, CALIBRATION)
+    assert np.allclose(np.reshape(page["calibrated"], covariance.shape), covariance, rtol=1e-9)
+
+
+def test_game(page):
+    """A level shows all images before one comes again; points fall with the error."""
+    assert page["rounds"] == [0, 1, 2, 3]
+    best, good, worst = page["points"]
+    assert best == 100 > good > worst == 0

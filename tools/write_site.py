@@ -1,0 +1,171 @@
+"""Build the playground: one static page that draws, guesses and reads in the browser.
+
+``python tools/write_site.py`` writes build/site, a folder that any web server shows. What page and
+package share is exported from the package first, so that no rule is written twice: ``shared.json``
+(grid, names, colours, limits, the calibration of the network, patterns as lattices) and
+``rounds.json`` (images of the guessing game with their true correlations). Then Node installs what
+site/package-lock.json pins and bundles the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import xrlab
+from xrlab.crystal.encoding import component_names
+from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID
+from xrlab.crystal.lattice import simulate
+from xrlab.crystal.patterns import PATTERNS, pattern
+from xrlab.crystal.setting import SPAN, STANDARD
+from xrlab.drawing.png import INTENSITY, SIGNED, SITES, UNMEASURED, palette
+from xrlab.interpretation import findings
+from xrlab.io import choice, section, stored
+from xrlab.measurement import intensity_scale
+from xrlab.measurement.instrument import preset
+from xrlab.networks.folding import CELL
+from xrlab.trials.crystals import maximum_entropy_crystal
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "site"
+DATA = ROOT / "build" / "site-data"
+OUT = ROOT / "build" / "site"
+WEIGHTS = ROOT / "xrlab" / "weights"
+
+# Oldest Node that its packages and the modules in xrlab/widgets run on.
+NODE = (20, 19)
+
+# Levels of the guessing game and the instruments that their images come through.
+LEVELS = {"clean": None, "laboratory": "laboratory", "synchrotron": "synchrotron",
+          "bad day": "bad day"}  # fmt: skip
+ROUNDS, SEED = 12, 18
+
+# Of images in the game: largest number stored, with 0 for unmeasured.
+TOP = 65535
+
+
+def shared() -> dict[str, Any]:
+    """Collect constants, names and tables of the package."""
+    seeds = np.random.default_rng(0).integers(STANDARD.size, size=(STANDARD.lots, 2, 1))
+    return {
+        "version": xrlab.__version__,
+        "grid": {"h": STANDARD_GRID.h, "k": STANDARD_GRID.k, "shape": STANDARD_GRID.shape},
+        "span": SPAN,
+        "names": component_names(SPAN),
+        "size": STANDARD.size,
+        "lot_size": STANDARD.lot_size,
+        "corners": seeds[..., 0].tolist(),
+        "cell": CELL,
+        "bragg_radius": BRAGG_RADIUS,
+        "palettes": {
+            name: base64.b64encode(bytes(palette(colours))).decode()
+            for name, colours in (("intensity", INTENSITY), ("signed", SIGNED), ("sites", SITES))
+        },
+        "unmeasured": UNMEASURED,
+        "patterns": {name: _sites(name) for name in PATTERNS if name != "random"},
+        "calibration": json.loads((WEIGHTS / "measured.json").read_text("utf-8"))["calibration"],
+        "findings": {
+            name: getattr(findings, name)
+            for name in ("UNMEASURED", "MOVED", "EXPONENT", "WHOLE", "VAGUE", "WRONG")
+        },
+        "intensity_scale": {
+            "least_pixels": intensity_scale.LEAST_PIXELS,
+            "digits": intensity_scale.DIGITS,
+        },
+        "least_measured": section.LEAST_MEASURED,
+        "max_pixels": choice.MAX_PIXELS,
+        "stored": {
+            "words": stored.WORDS,
+            "tops": stored.WIDENED_TOPS,
+            "sentinels": stored.SENTINELS,
+            "detector_flags": stored.DETECTOR_FLAGS,
+            "false_alarm": stored.FALSE_ALARM,
+            "fewest_zeros": stored.FEWEST_ZEROS,
+            "site_animals": stored.SITE_ANIMALS,
+        },
+    }
+
+
+def _sites(name: str) -> str:
+    """Sites of a pattern, a bit for each."""
+    target = pattern(name, SPAN).nearest_realisable()
+    sites = simulate(target, STANDARD.size, "gaussian", seed=1).sites
+    return base64.b64encode(np.packbits(sites > 0).tobytes()).decode()
+
+
+def rounds() -> dict[str, Any]:
+    """Simulate the images of the guessing game, of crystals that no training has seen."""
+    made: dict[str, Any] = {}
+    for number, (level, name) in enumerate(LEVELS.items()):
+        made[level] = []
+        for index in range(ROUNDS):
+            rng = np.random.default_rng([SEED, number, index])
+            image, vector = maximum_entropy_crystal(rng)
+            if name is not None:
+                image = preset(name).measure(image, seed=rng).image
+            made[level].append(
+                {"truth": np.round(vector, 4).tolist(), "image": _packed(np.asarray(image))}
+            )
+    return made
+
+
+def _packed(image: np.ndarray) -> dict[str, Any]:
+    """Whole numbers from 1 on as base64, low bytes after the high ones; 0 where unmeasured."""
+    scale = TOP / 2 / np.nanquantile(image, 0.998)
+    values = np.clip(np.round(np.nan_to_num(image) * scale) + 1, 1, TOP).astype("<u2")
+    values[np.isnan(image)] = 0
+    planes = values.view(np.uint8).reshape(-1, 2).T[::-1]
+    return {"scale": float(scale), "data": base64.b64encode(planes.tobytes()).decode()}
+
+
+def export(folder: Path = DATA) -> None:
+    """Write both files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in (("shared", shared()), ("rounds", rounds())):
+        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def node() -> str | None:
+    """Say why the page cannot be built here; None if it can."""
+    program = shutil.which("node")
+    needed = "the playground is built with Node {}.{} or newer and npm".format(*NODE)
+    if program is None or shutil.which("npm") is None:
+        return f"{needed}: install them"
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    number = version.stdout.strip().lstrip("v")
+    if tuple(map(int, number.split(".")[:2])) < NODE:
+        return f"{needed}; this is Node {number}"
+    return None
+
+
+def install() -> None:
+    """Fetch the pinned packages, unless they are there; none of their scripts is run."""
+    lock = SITE / "package-lock.json"
+    done = SITE / "node_modules" / ".installed"
+    if not done.exists() or done.read_bytes() != lock.read_bytes():
+        npm = [shutil.which("npm") or "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(npm, cwd=SITE, check=True)
+        done.write_bytes(lock.read_bytes())
+
+
+def main() -> None:
+    """Export, install and bundle."""
+    if reason := node():
+        sys.exit(reason)
+    model = WEIGHTS / "measured.onnx"
+    if not model.is_file():
+        sys.exit(f"{model} is missing: it comes with xrlab, from the network's Keras file")
+    export()
+    install()
+    subprocess.run(["node", "build.mjs", str(DATA), str(model), str(OUT)], cwd=SITE, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+// From a lattice to its diffraction image and back by Delta-PDF. The rules are those of
+// xrlab/crystal/diffraction.py and xrlab/inference/delta_pdf.py; tests compare the two.
+
+import { meanOf } from "./lattice.js";
+
+// Points of an axis, ends included.
+export function axis([first, last], points) {
+  return Float64Array.from(
+    { length: points },
+    (_, n) => first + ((last - first) * n) / (points - 1),
+  );
+}
+
+// cos and sin 2 pi q d, a row for each q.
+function waves(q, distances) {
+  const part = (function_) =>
+    Array.from(q, (x) => Float64Array.from(distances, (d) => function_(2 * Math.PI * x * d)));
+  return { cos: part(Math.cos), sin: part(Math.sin) };
+}
+
+// Rows of a times rows of b, summed over the shared second index: a b^T.
+function product(a, b) {
+  return a.map((row) => {
+    const out = new Float64Array(b.length);
+    for (let n = 0; n < b.length; n++) {
+      const other = b[n];
+      let total = 0;
+      for (let m = 0; m < row.length; m++) total += row[m] * other[m];
+      out[n] = total;
+    }
+    return out;
+  });
+}
+
+const transposed = (a) => Array.from(a[0], (_, n) => Float64Array.from(a, (row) => row[n]));
+
+const known = new Map();
+function remembered(key, make) {
+  if (!known.has(key)) known.set(key, make());
+  return known.get(key);
+}
+
+const range = (first, last) => Array.from({ length: last - first + 1 }, (_, n) => first + n);
+
+// c(i, j) of the periodic lattice for -reach <= i, j <= reach, as rows.
+export function allCorrelations(sites, size, reach) {
+  const mean = meanOf(sites);
+  const { cos, sin } = remembered(`cell ${size}`, () => {
+    const q = range(0, size - 1).map((n) => n / size);
+    return waves(q, range(0, size - 1));
+  });
+  const rows = range(0, size - 1).map((x) =>
+    Float64Array.from(sites.subarray(x * size, (x + 1) * size), (site) => site - mean),
+  );
+  // Fourier transform along b, then along a; the power of a real lattice is alike at q and -q.
+  const [realB, imagB] = [transposed(product(rows, cos)), transposed(product(rows, sin))];
+  const [rc, rs, ic, is] = [
+    product(realB, cos),
+    product(realB, sin),
+    product(imagB, cos),
+    product(imagB, sin),
+  ];
+  const power = rc.map((row, k) =>
+    Float64Array.from(row, (_, h) => (rc[k][h] - is[k][h]) ** 2 + (rs[k][h] + ic[k][h]) ** 2),
+  );
+  // And back: c(i, j) = sum over (h, k) of the power times cos 2 pi (h i + k j).
+  const back = remembered(`back ${size} ${reach}`, () =>
+    waves(range(-reach, reach).map((d) => d / size), range(0, size - 1)),
+  );
+  const [alongC, alongS] = [product(power, back.cos), product(power, back.sin)];
+  const [first, second] = [
+    product(back.cos, transposed(alongC)),
+    product(back.sin, transposed(alongS)),
+  ];
+  const scale = 1 / (size ** 4 * (1 - mean ** 2));
+  // first[j][i]: the transposed of what is asked for.
+  return transposed(
+    first.map((row, j) => Float64Array.from(row, (value, i) => (value - second[j][i]) * scale)),
+  );
+}
+
+// I(h, k) = sum of w(i, j) c(i, j) cos 2 pi (h i + k j), w = (1 - |i|/L)(1 - |j|/L): the mean over
+// all lots of L x L sites. grid: {h: [first, last], k, shape: [rows, columns]}.
+export function correlationImage(correlations, grid, lotSize) {
+  const reach = (correlations.length - 1) / 2;
+  const distances = range(-reach, reach);
+  const window = distances.map((d) => (lotSize ? Math.max(1 - Math.abs(d) / lotSize, 0) : 1));
+  const weighted = correlations.map((row, i) => row.map((c, j) => c * window[i] * window[j]));
+  const [toH, toK] = [
+    [grid.h, grid.shape[0]],
+    [grid.k, grid.shape[1]],
+  ].map(([ends, points]) =>
+    remembered(`grid ${ends} ${points} ${reach}`, () => waves(axis(ends, points), distances)),
+  );
+  const columns = transposed(weighted);
+  const [even, odd] = [
+    product(product(toH.cos, columns), toK.cos),
+    product(product(toH.sin, columns), toK.sin),
+  ];
+  const image = new Float64Array(even.length * even[0].length);
+  even.forEach((row, m) =>
+    row.forEach((value, n) => (image[m * row.length + n] = value - odd[m][n])),
+  );
+  return image;
+}
+
+// The mean image of all lots of L x L sites of a lattice; null where all sites are alike.
+export function latticeImage(sites, size, grid, lotSize) {
+  if (Math.abs(meanOf(sites)) === 1) return null;
+  return correlationImage(allCorrelations(sites, size, lotSize - 1), grid, lotSize);
+}
+
+// The mean image of the lots at the given corners [x, y] alone, as grainy as a real one.
+export function lotsImage(sites, size, grid, lotSize, corners) {
+  const mean = meanOf(sites);
+  if (Math.abs(mean) === 1) return null;
+  const distances = range(0, lotSize - 1);
+  const [toH, toK] = [
+    [grid.h, grid.shape[0]],
+    [grid.k, grid.shape[1]],
+  ].map(([ends, points]) =>
+    remembered(`lot ${ends} ${points} ${lotSize}`, () => waves(axis(ends, points), distances)),
+  );
+  const image = new Float64Array(grid.shape[0] * grid.shape[1]);
+  const scale = 1 / (corners.length * lotSize ** 2 * (1 - mean ** 2));
+  for (const [x, y] of corners) {
+    // Columns of the lot, so that the first product runs along a.
+    const columns = distances.map((j) =>
+      Float64Array.from(distances, (i) => sites[((x + i) % size) * size + ((y + j) % size)] - mean),
+    );
+    const [c, s] = [product(toH.cos, columns), product(toH.sin, columns)];
+    const parts = [product(c, toK.cos), product(s, toK.sin), product(s, toK.cos), product(c, toK.sin)];
+    for (let m = 0; m < grid.shape[0]; m++)
+      for (let n = 0; n < grid.shape[1]; n++) {
+        const real = parts[0][m][n] - parts[1][m][n];
+        const imag = parts[2][m][n] + parts[3][m][n];
+        image[m * grid.shape[1] + n] += (real ** 2 + imag ** 2) * scale;
+      }
+  }
+  return image;
+}
+
+// Columns 1, 2 cos 2 pi (h i + k j) for i, j >= 0 and then for (i, -j); trapezoid weights.
+function cosineBasis(span, grid) {
+  const pairs = [];
+  for (let n = 1; n < span * span; n++) pairs.push([Math.floor(n / span), n % span]);
+  pairs.push(...pairs.filter(([i, j]) => i && j).map(([i, j]) => [i, -j]));
+  const [h, k] = [axis(grid.h, grid.shape[0]), axis(grid.k, grid.shape[1])];
+  const side = (values) => {
+    const cells = values.at(-1) - values[0];
+    const whole = Math.abs(cells - Math.round(cells)) < 1e-9;
+    return Array.from(values, (_, n) => (whole && (n === 0 || n === values.length - 1) ? 0.5 : 1));
+  };
+  const [rows, columns] = [side(h), side(k)];
+  const basis = [new Float64Array(h.length * k.length).fill(1)];
+  for (const [i, j] of pairs) {
+    const column = new Float64Array(h.length * k.length);
+    for (let m = 0; m < h.length; m++)
+      for (let n = 0; n < k.length; n++)
+        column[m * k.length + n] = 2 * Math.cos(2 * Math.PI * (h[m] * i + k[n] * j));
+    basis.push(column);
+  }
+  const weights = new Float64Array(h.length * k.length);
+  weights.forEach((_, n) => {
+    weights[n] = rows[Math.floor(n / k.length)] * columns[n % k.length];
+  });
+  return { basis, weights };
+}
+
+const basisOf = (span, grid) =>
+  remembered(`basis ${span} ${JSON.stringify(grid)}`, () => cosineBasis(span, grid));
+
+// Solve a positive definite system by Cholesky's method; null where it has no single solution.
+function solve(matrix, right) {
+  const n = right.length;
+  const lower = matrix.map((row) => Float64Array.from(row));
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j <= i; j++) {
+      let total = lower[i][j];
+      for (let m = 0; m < j; m++) total -= lower[i][m] * lower[j][m];
+      if (i === j) {
+        if (total <= 1e-10 * matrix[i][i]) return null;
+        lower[i][i] = Math.sqrt(total);
+      } else lower[i][j] = total / lower[j][j];
+    }
+  const x = Float64Array.from(right);
+  for (let i = 0; i < n; i++) {
+    for (let m = 0; m < i; m++) x[i] -= lower[i][m] * x[m];
+    x[i] /= lower[i][i];
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let m = i + 1; m < n; m++) x[i] -= lower[m][i] * x[m];
+    x[i] /= lower[i][i];
+  }
+  return x;
+}
+
+// Correlations by Fourier inversion of an image, NaN where unmeasured: span^2 - 1 values from -1 to
+// 1; null where the measured pixels do not determine them.
+export function deltaPdf(image, span, grid, lotSize = null) {
+  const { basis, weights } = basisOf(span, grid);
+  const used = Float64Array.from(weights, (w, n) => (Number.isNaN(image[n]) ? 0 : w));
+  const gram = (given) =>
+    basis.map((row, a) =>
+      basis.slice(0, a + 1).map((other) => {
+        let total = 0;
+        for (let n = 0; n < given.length; n++) total += given[n] * row[n] * other[n];
+        return total;
+      }),
+    );
+  const whole = !image.some(Number.isNaN);
+  const matrix = whole
+    ? remembered(`gram ${span} ${JSON.stringify(grid)}`, () => gram(used))
+    : gram(used);
+  const right = basis.map((row) => {
+    let total = 0;
+    for (let n = 0; n < used.length; n++) if (used[n]) total += used[n] * row[n] * image[n];
+    return total;
+  });
+  const found = solve(matrix, right);
+  if (!found) return null;
+  return lotsWindow(span, lotSize).map((w, n) =>
+    Math.min(1, Math.max(-1, found[n + 1] / found[0] / w)),
+  );
+}
+
+// Standard error of `deltaPdf` from the speckle of the lots.
+export function deltaPdfError(image, vector, grid, lotSize, lots) {
+  const span = Math.round(Math.sqrt(vector.length + 1));
+  const { basis, weights } = basisOf(span, grid);
+  let [total, all] = [0, 0];
+  weights.forEach((w, n) => {
+    if (Number.isNaN(image[n])) return;
+    total += w * image[n];
+    all += w;
+  });
+  const mean = total / all;
+  return lotsWindow(span, lotSize).map((w, m) => {
+    let scatter = 0;
+    weights.forEach((weight, n) => {
+      if (Number.isNaN(image[n])) return;
+      scatter += weight * ((image[n] / mean) * (basis[m + 1][n] / 2 - w * vector[m])) ** 2;
+    });
+    return Math.sqrt((2 * scatter) / all / (lots * lotSize ** 2)) / w;
+  });
+}
+
+function lotsWindow(span, lotSize) {
+  const along = (n) => (lotSize ? 1 - n / lotSize : 1);
+  return Float64Array.from({ length: span * span - 1 }, (_, n) =>
+    along(Math.floor((n + 1) / span)) * along((n + 1) % span),
+  );
+}
