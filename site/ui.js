@@ -130,7 +130,7 @@ export function emptyImage(canvas) {
 export const signed = (value, digits = 2) =>
   value == null || Number.isNaN(value)
     ? "–"
-    : `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
+    : `${value < -0.5 / 10 ** digits ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
 
 // Correlations by several methods: a line each with marks on a scale from -1 to 1, and numbers.
 // methods: [key, name, has an error]; the key is the class of its marks.
