@@ -7,11 +7,13 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, gzipSync } from "node:zlib";
+import { rounded } from "./weights.mjs";
 
 const [data, model, out] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
-const packed = (path) => gzipSync(readFileSync(path), { level: constants.Z_BEST_COMPRESSION });
+const pack = (bytes) => gzipSync(bytes, { level: constants.Z_BEST_COMPRESSION });
+const packed = (path) => pack(readFileSync(path));
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
@@ -20,12 +22,14 @@ await build({
   outdir: out,
   bundle: true,
   format: "esm",
+  charset: "utf8", // h5wasm holds its program as text
   splitting: true,
   minify: true,
   target: "es2022",
   alias: {
     "shared.json": join(data, "shared.json"),
     widgets: join(here, "../xrlab/widgets"),
+    lerc: join(here, "reading/none.js"), // a compression that changes intensities is refused before
   },
   loader: { ".json": "json" },
   chunkNames: "part-[hash]",
@@ -37,7 +41,7 @@ for (const name of ["index.html", "style.css", "icon.svg", "manifest.json"])
   cpSync(join(here, name), join(out, name));
 const runtime = dirname(require.resolve("onnxruntime-web/wasm"));
 writeFileSync(join(out, "ort.wasm.gz"), packed(join(runtime, "ort-wasm-simd-threaded.wasm")));
-writeFileSync(join(out, "measured.onnx.gz"), packed(model));
+writeFileSync(join(out, "measured.onnx.gz"), pack(rounded(readFileSync(model))));
 writeFileSync(join(out, "rounds.json.gz"), packed(join(data, "rounds.json")));
 
 // The service worker keeps these files, all of one build.
