@@ -58,12 +58,7 @@ ELSEWHERE = re.compile(r"^https?://(?!127\.0\.0\.1)")
 FOREIGN = re.compile(r"MathJax is not defined")
 
 # No question about news, no welcome page.
-QUIET = {
-    "apputils-extension/notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-    },
-}
+QUIET = {"apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 # The pixels of an img or canvas, however they came there.
 PIXELS = """async (element) => {

@@ -273,9 +273,6 @@ def test_unusable_errors_are_named(call, message):
         call()
 
 
-# The exercise
-
-
 # The widget and the figures
 
 

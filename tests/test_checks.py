@@ -170,11 +170,7 @@ TABLE = [
         checks.check_seen,
         (VALUES, ERRORS),
         3,
-        (
-            (2, "the positive ones"),
-            (4, "beyond one standard error"),
-            (17, "Not yet: compare"),
-        ),
+        ((2, "the positive ones"), (4, "beyond one standard error"), (17, "Not yet: compare")),
     ),
     Exercise(
         checks.check_break_even,

@@ -39,10 +39,7 @@ def double_sum(window, mean, grid):
 @pytest.mark.parametrize("concentration", [0.5, 0.3])
 @pytest.mark.parametrize(
     "grid",
-    [
-        ReciprocalGrid(shape=(8, 8)),
-        ReciprocalGrid(h=(-0.3, 1.1), k=(0.25, 0.8), shape=(5, 9)),
-    ],
+    [ReciprocalGrid(shape=(8, 8)), ReciprocalGrid(h=(-0.3, 1.1), k=(0.25, 0.8), shape=(5, 9))],
 )
 def test_image_equals_the_sum_over_all_pairs(concentration, grid):
     """Any grid, any concentration: |F|^2 is the double sum over pairs in each lot."""

@@ -56,8 +56,7 @@ def test_no_small_lattice_breaks_a_condition(small_lattices):
     assert realisable.possible(small_lattices, 3).all()
     encoding = small_lattices[7]
     np.testing.assert_allclose(
-        realisable.three_site_slack([encoding], 3),
-        1 - (three_site_conditions(3) @ encoding).max(),
+        realisable.three_site_slack([encoding], 3), 1 - (three_site_conditions(3) @ encoding).max()
     )
 
 

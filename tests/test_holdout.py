@@ -46,6 +46,12 @@ def test_larger_spans_are_nearer_and_the_truth_is_the_ceiling(decoded):
     assert (np.median(decoded.r2_expected, axis=0) > np.median(decoded.r2, axis=0))[2:].all()
 
 
+def test_images_and_encodings_belong_together(decoded):
+    """As many of one as of the other."""
+    with pytest.raises(ValueError, match="1 images and 2 encodings"):
+        holdout.decoded_comparisons(decoded.images[:1], np.zeros((2, 15)))
+
+
 def test_decoded_scores_are_those_of_the_images(decoded):
     """Scores belong to the simulated images beside them; both images have mean 1 before."""
     image, simulated = decoded.images[1], decoded.simulated[1, 2]
@@ -53,16 +59,6 @@ def test_decoded_scores_are_those_of_the_images(decoded):
     scaled = image / image.mean()
     assert decoded.mse[1, 2] == pytest.approx((1 - decoded.r2[1, 2]) * scaled.var(), rel=1e-4)
     assert decoded.r2_expected[1, 2] == pytest.approx(image_r2(decoded.expected[1], simulated))
-
-
-def test_one_image_is_one_of_many(decoded):
-    """The short form gives what the long one gives for the first image, on any scale."""
-    encoding = Encoding.from_vector(decoded.encodings[-1][0])
-    one = holdout.decoded_comparison(5 * decoded.images[0], encoding)
-    np.testing.assert_array_equal(one.simulated[0, -1], decoded.simulated[0, -1])
-    np.testing.assert_allclose(one.r2[0, -1], decoded.r2[0, -1], rtol=1e-5)
-    with pytest.raises(ValueError, match="1 images and 2 encodings"):
-        holdout.decoded_comparisons(one.images, np.zeros((2, 15)))
 
 
 def test_small_spans_are_part_of_large_ones():

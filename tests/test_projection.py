@@ -136,8 +136,7 @@ def test_command_writes_weights_and_card(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "bad",
-    [{"span": 1}, {"lot_size": 3}, {"reach": 2}, {"reach": 32}, {"width": 0}, {"depth": 0}],
+    "bad", [{"span": 1}, {"lot_size": 3}, {"reach": 2}, {"reach": 32}, {"width": 0}, {"depth": 0}]
 )
 def test_bad_networks_are_refused(bad):
     with pytest.raises(ValueError, match=r"span|lot|reach|width"):

@@ -82,11 +82,7 @@ def too_long(name: str, size: int) -> str:
 
 
 def read_upload(
-    content: bytes,
-    name: str,
-    dataset: str = "",
-    h: Range | None = None,
-    k: Range | None = None,
+    content: bytes, name: str, dataset: str = "", h: Range | None = None, k: Range | None = None
 ) -> Upload:
     r"""Read an uploaded file and place it by the given h and k, or else by its own.
 

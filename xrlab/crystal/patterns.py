@@ -6,11 +6,7 @@ import numpy as np
 from scipy.special import j0
 
 from xrlab.crystal.encoding import Encoding, vector_length
-from xrlab.crystal.spectrum import (
-    extend,
-    field_correlation,
-    lattice_correlation,
-)
+from xrlab.crystal.spectrum import extend, field_correlation, lattice_correlation
 
 # c(0, 1) and c(1, 0) of a few patterns; farther correlations follow as products.
 PRODUCTS = {

@@ -268,11 +268,7 @@ PRESETS: dict[str, Instrument] = {
             ("blur", effects.blur, {"width": Range(0.03, 0.06)}),
             ("counting", effects.counting, {"exposure": _log(1, 10)}),
             ("saturation", effects.saturation, {"ceiling": _log(20, 200)}),
-            (
-                "bad pixels",
-                effects.bad_pixels,
-                _MANY,
-            ),
+            ("bad pixels", effects.bad_pixels, _MANY),
             ("gaps in h", effects.gaps, _WIDE_GAPS),
             ("gaps in k", effects.gaps, {"axis": 1, **_WIDE_GAPS}),
             ("beam stop", effects.beam_stop, {"radius": Range(0.1, 0.3), **_ARM}),

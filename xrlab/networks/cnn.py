@@ -154,12 +154,7 @@ def _relative_input(shape: tuple[int, int]) -> tuple[Any, Any]:
 
 def _convolution(x: Any, filters: int, strides: int = 1, activation: str | None = None) -> Any:
     return import_keras().layers.Conv2D(
-        filters,
-        3,
-        strides,
-        padding="same",
-        activation=activation,
-        kernel_initializer="he_normal",
+        filters, 3, strides, padding="same", activation=activation, kernel_initializer="he_normal"
     )(x)
 
 

@@ -16,9 +16,7 @@ from xrlab.networks.folding import SPAN
 from xrlab.networks.measured import EXCHANGED, with_mask
 
 
-def read_grain(
-    images: Reals,
-) -> tuple[Floats, Floats]:
+def read_grain(images: Reals) -> tuple[Floats, Floats]:
     """Predict the 15 correlations of span 4 and their standard errors, each shape (n, 15).
 
     Parameters

@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.encoding import Encoding, vector_length
-from xrlab.crystal.grid import as_image
 from xrlab.crystal.setting import STUDY, Setting
 from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.metrics import image_r2, mean_squared_error
@@ -72,22 +71,6 @@ class Decoded:
         1 is as near as another lattice with the true encoding.
         """
         return self.mse / self.mse[:, -1:]
-
-
-def decoded_comparison(
-    image: ArrayLike,
-    encoding: Encoding,
-    spans: Sequence[int] = SPANS,
-    setting: Setting = STUDY,
-    seed: int = 0,
-) -> Decoded:
-    """Read one clean image with the networks of several spans and simulate every answer.
-
-    See `decoded_comparisons`.
-    """
-    pixels = as_image(image, setting.grid.shape)
-    vector = encoding.vector
-    return decoded_comparisons(pixels[None], vector[None], spans, setting, seed, progress=False)
 
 
 def decoded_comparisons(
