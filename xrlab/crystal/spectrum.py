@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
+from scipy.special import ndtri, owens_t
 
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.kernels import inverse_spectrum, newton, unit_waves
@@ -233,9 +233,9 @@ def field_correlation(c: ArrayLike, concentration: float = 0.5) -> Floats:
 def lattice_correlation(rho: ArrayLike, concentration: float = 0.5) -> Floats:
     """Correlation c of the lattice that is +1 where a Gaussian field passes its threshold.
 
-    c = integral from 0 to asin(rho) of exp(-t^2 / (1 + sin x)) dx / (2 pi p (1 - p)) for a
-    threshold t passed with probability p, the concentration (Sheppard's formula generalised;
-    Rice, Bell Syst. Tech. J. 24, 46, 1945); at p = 1/2 this is (2/pi) asin(rho).
+    c = 1 - 2 T(t, tan(arccos(rho) / 2)) / (p (1 - p)) with Owen's function T (Ann. Math. Stat. 27,
+    1075, 1956) for a threshold t passed with probability p, the concentration; at p = 1/2 this is
+    (2/pi) asin(rho).
 
     Examples
     --------
@@ -244,11 +244,13 @@ def lattice_correlation(rho: ArrayLike, concentration: float = 0.5) -> Floats:
     >>> lattice_correlation([1, 0.5, -0.5], concentration=0.2).round(3)
     array([ 1.   ,  0.295, -0.197])
     """
-    angle = np.arcsin(np.asarray(rho, np.float64))
     if concentration == 0.5:
-        return 2 / np.pi * angle
-    angles, table = _threshold_table(concentration)
-    return np.interp(angle, angles, table)
+        return 2 / np.pi * np.arcsin(np.asarray(rho, np.float64))
+    if not 0 < concentration < 1:
+        raise ValueError(f"a concentration lies between 0 and 1; got {concentration:g}")
+    slope = np.tan(np.arccos(np.asarray(rho, np.float64)) / 2)
+    apart = owens_t(ndtri(1 - concentration), slope)
+    return 1 - 2 * apart / (concentration * (1 - concentration))
 
 
 def phase_shift(spectrum: Spectrum, span: int, concentration: float = 0.5) -> Floats:
@@ -292,12 +294,5 @@ def lowest_value(multipliers: Floats, points: int = 256) -> float:
 @lru_cache(maxsize=32)
 def _threshold_table(concentration: float, points: int = 20_001) -> tuple[Floats, Floats]:
     """Angles asin(rho) from -pi/2 to pi/2 and the lattice correlation at each."""
-    if not 0 < concentration < 1:
-        raise ValueError(f"a concentration lies between 0 and 1; got {concentration:g}")
-    threshold = ndtri(1 - concentration)
     angles = np.linspace(-np.pi / 2, np.pi / 2, points)
-    middles = (angles[1:] + angles[:-1]) / 2
-    steps = np.exp(-(threshold**2) / (1 + np.sin(middles))) * (angles[1] - angles[0])
-    total = np.concatenate([[0.0], np.cumsum(steps)])
-    total -= total[points // 2]
-    return angles, total / (2 * np.pi * concentration * (1 - concentration))
+    return angles, lattice_correlation(np.sin(angles), concentration)
