@@ -66,6 +66,20 @@ def local_data():
     return BESIDE
 
 
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """An empty cache, no local folder, and a network that refuses; the path of the cache."""
+    from xrlab.io import fetch
+
+    def refuse(*arguments, **options):
+        raise ConnectionError("no network")
+
+    monkeypatch.setenv("XRLAB_DATA", str(tmp_path / "cache"))
+    monkeypatch.delenv(fetch.LOCAL_DATA, raising=False)
+    monkeypatch.setattr(fetch.pooch.HTTPDownloader, "__call__", refuse)
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def real():
     """Measured images by name; the test is skipped where they cannot be had."""

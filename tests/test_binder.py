@@ -72,10 +72,13 @@ def test_test_tools_are_not_in_the_image():
 
 
 def test_start_only_sets_and_starts():
-    """A session starts at once: nothing is installed, downloaded or compiled by then."""
+    """Nothing is installed or compiled by then; one CPU; Binder's command comes last."""
     lines = (ROOT / "binder" / "start").read_text(encoding="utf-8").splitlines()
-    commands = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.match(r'export \w+=|exec "\$@"$', command) for command in commands)
+    *settings, last = [line.split(" #")[0] for line in lines if line and line[0] != "#"]
+    assert last == 'exec "$@"'
+    assert all(re.match(r"export \w+=", setting) for setting in settings)
+    libraries = ("OMP_NUM", "OPENBLAS_NUM", "NUMBA_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")
+    assert {f"export {library}_THREADS=1" for library in libraries} <= set(settings)
 
 
 def test_dry_run_shows_the_image():

@@ -21,7 +21,6 @@ WindowPicker(Section.from_range(peaks, h=(-2, 2), k=(-2, 2)))"""
 
 # The notebook: its widget, a slider, and the place of a picture that follows it.
 WIDGETS = {
-    "01_explorer": ("from xrlab.widgets.explorer import Explorer\nExplorer()", "c(0, 1)", 2),
     "03_noise": ("from xrlab.widgets.noise import ChanceExplorer\nChanceExplorer()", "seed", 1),
     "04_corrections": (
         "from xrlab.widgets.corrections import PipelineBuilder\nPipelineBuilder()",

@@ -89,7 +89,7 @@ def test_sliders_change_parameters_and_pictures(builder):
     after = builder._encodings["after"].value, builder._stages.children[-1].children[1].value
     assert before[0] != after[0]
     assert before[1] != after[1]
-    assert f"{builder.result.error('after'):.3f}" in builder._status.value
+    assert f"{builder.result.error('after'):.3f}" in builder.status.value
     assert f">&nbsp;{builder.result.after[2]:.2f}<" in builder._values.value
 
 
@@ -97,13 +97,13 @@ def test_image_and_crystal_can_be_chosen(builder):
     """Every kind of image; the measured one has no truth, and the words say so."""
     for kind in widgets.KINDS:
         builder._kind.value = kind
-        assert "Error" in builder._status.value
+        assert "Error" in builder.status.value
     first = builder._encodings["truth"].value
     builder._seed.value = 5
     assert builder._encodings["truth"].value != first
     builder._ready.value = "section without Bragg peaks"
     builder._kind.value = widgets.MEASURED
-    assert "is unknown" in builder._status.value
+    assert "is unknown" in builder.status.value
     assert builder.result.stages["measured"].shape == (70, 50)
     assert widgets.MEASURED not in widgets.PipelineBuilder()._kind.options
 
@@ -115,7 +115,7 @@ def test_reset_brings_the_start_back(builder):
     builder._kind.value, builder._seed.value = "bad day", 7
     builder._ready.value = widgets.EMPTY
     assert builder.pipeline == Pipeline()
-    builder._reset.click()
+    builder.reset.click()
     assert builder.pipeline == start
     assert builder._stages.children[-1].children[1].value == shown
 
@@ -128,7 +128,7 @@ def test_text_is_taken_or_refused_in_words(builder):
     assert control(builder, 0, "size").value == 21  # beyond the usual end of the slider
     builder._text.value = "- smooth_medium"
     builder._take.click()
-    assert "did you mean smooth_median" in builder._status.value
+    assert "did you mean smooth_median" in builder.status.value
     assert names(builder) == ["smooth_median"]
     with pytest.raises(ValueError, match="no sliders"):
         builder.take(Pipeline(((FILTERS["divide_form_factor"].function, {"form_factor": 1}),)))
@@ -140,8 +140,8 @@ def test_a_step_that_fails_is_named(builder):
     builder._kind.value = "bad day"
     builder._new.value = "match_log_moments"
     builder._add.click()
-    assert "Not possible" in builder._status.value
-    assert "step 1, match_log_moments" in builder._status.value
+    assert "Not possible" in builder.status.value
+    assert "step 1, match_log_moments" in builder.status.value
     with pytest.raises(ValueError, match="no logarithm"):
         builder.refresh()
 
@@ -153,7 +153,7 @@ def test_another_size_cannot_be_read(builder):
     builder._add.click()
     control(builder, 0, "rows").value = 32
     assert builder.result.after is None
-    assert "another size" in builder._status.value
+    assert "another size" in builder.status.value
 
 
 @pytest.mark.parametrize("name", list(widgets._offered()))
@@ -163,7 +163,7 @@ def test_every_filter_has_controls_for_all_its_numbers(name, builder):
     builder._kind.value = "clean"
     builder._new.value = name
     builder._add.click()
-    assert "Not possible" not in builder._status.value
+    assert "Not possible" not in builder.status.value
     shown = {c.description: c for c in builder._rows.children[0].children[4:]}
     expected = {k for k, v in FILTERS[name].parameters.items() if not isinstance(v, tuple)}
     assert shown.keys() == expected

@@ -80,27 +80,6 @@ def test_fill_takes_the_opposite_pixel_or_the_mean():
     np.testing.assert_array_equal(filled[measured], image[measured])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((0.0, 1.0), "threshold.*above 0; got 0"),
-        ((1.0, -2.0), "gamma.*above 0; got -2"),
-        ((np.nan, 1.0), "threshold"),
-    ],
-)
-def test_compression_refuses_bad_parameters(arguments, message):
-    """Threshold and gamma are above 0."""
-    with pytest.raises(ValueError, match=message):
-        compress_peaks(HOLED, *arguments)
-
-
-@pytest.mark.parametrize("arguments", [(np.nan, 1.0), (0.0, 0.0), (0.0, np.inf)])
-def test_log_moments_refuse_bad_parameters(arguments):
-    """A finite mean, a finite factor above 0."""
-    with pytest.raises(ValueError, match="takes a number as mean"):
-        match_log_moments(HOLED, *arguments)
-
-
 def test_log_of_zero_is_refused():
     """A pixel without logarithm is counted and named."""
     with pytest.raises(ValueError, match="2 pixels are 0"):

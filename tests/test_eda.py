@@ -120,23 +120,10 @@ def test_region_may_be_a_line_or_empty():
     )
 
 
-def test_region_wants_two_components():
-    """The same one twice, or one that is not there, is an error in words."""
-    for across, up in ((1, 1), (0, 3), (-1, 0)):
-        with pytest.raises(ValueError, match="two different components"):
-            realisable.possible_region(2, across, up)
-
-
 def test_region_given_away_can_be_changed():
     """What is remembered is safe from the caller."""
     realisable.possible_region(2, 0, 1)[:] = 7
     assert realisable.possible_region(2, 0, 1).max() == 1
-
-
-def test_encodings_of_another_span_are_named():
-    """The shape that is wanted and the one given."""
-    with pytest.raises(ValueError, match=r"\(samples, 8\); this one has shape \(200, 15\)"):
-        realisable.possible(ASKED[4], 3)
 
 
 def test_pair_density_is_relative_to_even():
@@ -192,14 +179,6 @@ def test_effective_lots_are_those_of_random_crystals(size, lot_size, lots):
     assert 1 / inner.var() == pytest.approx(expected, rel=0.1)
 
 
-def test_effective_lots_says_what_fits():
-    """Two lots must not overlap twice round the periodic lattice."""
-    with pytest.raises(ValueError, match="half as wide"):
-        speckle.effective_lots(50, 26, 8)
-    with pytest.raises(ValueError, match="at least 1"):
-        speckle.effective_lots(50, 25, 0)
-
-
 @pytest.mark.parametrize("lots", [1, 4.5, 8])
 def test_speckle_law_is_the_gamma_law(lots):
     """As SciPy's, also with a mean S; of several S it is the mean law."""
@@ -242,6 +221,24 @@ def test_images_of_one_encoding_are_a_stable_series():
     np.testing.assert_array_equal(repeats.repeated_images(encoding, 2), SMALL[:2])
     assert not np.array_equal(repeats.repeated_images(encoding, 2, seed=1), SMALL[:2])
     assert SMALL[:, :-1, :-1].mean() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        *(
+            (lambda pair=pair: realisable.possible_region(2, *pair), "two different components")
+            for pair in ((1, 1), (0, 3), (-1, 0))
+        ),
+        (lambda: realisable.possible(ASKED[4], 3), r"\(samples, 8\); .* shape \(200, 15\)"),
+        (lambda: speckle.effective_lots(50, 26, 8), "half as wide"),
+        (lambda: speckle.effective_lots(50, 25, 0), "at least 1"),
+    ],
+)
+def test_bad_arguments_are_refused(call, message):
+    """Components, shapes and lots: the error says what fits."""
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 # Figures
@@ -335,8 +332,8 @@ def test_explorer_follows_its_controls(explorer):
     """Every control changes what is shown; traces are changed, never made anew."""
     traces = [id(trace) for trace in explorer.figure.data]
     np.testing.assert_array_equal(explorer.figure.data[1].x, DEFAULT[2][:, 0])
-    assert "200 of 200 encodings" in explorer._status.value
-    assert "0 beyond the border" in explorer._status.value
+    assert "200 of 200 encodings" in explorer.status.value
+    assert "0 beyond the border" in explorer.status.value
     explorer._set.value = "even"
     explorer._third.value = 2
     explorer._value.value = 0.5
@@ -346,8 +343,8 @@ def test_explorer_follows_its_controls(explorer):
     np.testing.assert_array_equal(explorer.figure.data[0].z, expected.density)
     ring = np.vstack([expected.border, expected.border[:1]])
     np.testing.assert_array_equal(explorer.figure.data[2].x, ring[:, 0])
-    assert "c(1, 1) from 0.35 to 0.65" in explorer._status.value
-    assert f"{expected.outside} beyond the border" in explorer._status.value
+    assert "c(1, 1) from 0.35 to 0.65" in explorer.status.value
+    assert f"{expected.outside} beyond the border" in explorer.status.value
     assert [id(trace) for trace in explorer.figure.data] == traces
 
 
@@ -369,7 +366,7 @@ def test_explorer_changes_span_and_comes_back(explorer):
     assert explorer._value.disabled
     explorer._third.value = 5
     assert not explorer._value.disabled
-    explorer._reset.click()
+    explorer.reset.click()
     assert (explorer._span.value, explorer._set.value, explorer._third.value) == (
         2,
         "realisable",
@@ -381,16 +378,16 @@ def test_explorer_changes_span_and_comes_back(explorer):
 def test_explorer_says_errors_in_words(explorer):
     """The same component twice ends in the status line; the explorer goes on."""
     explorer._up.value = explorer._across.value
-    assert "c(0, 1) is drawn both across and up" in explorer._status.value
+    assert "c(0, 1) is drawn both across and up" in explorer.status.value
     with pytest.raises(ValueError, match="two different"):
         explorer.refresh()
     explorer._up.value = 2
-    assert "Shown" in explorer._status.value
+    assert "Shown" in explorer.status.value
 
 
 def test_explorer_shows_an_empty_slice(explorer):
     """Where no encoding is near, the border is still drawn and the counts say so."""
     explorer._third.value = 2
     explorer._value.value = 1
-    assert "0 of 200" in explorer._status.value or len(explorer.result.points) > 0
+    assert "0 of 200" in explorer.status.value or len(explorer.result.points) > 0
     assert len(explorer.figure.data[2].x) > 3

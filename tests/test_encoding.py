@@ -175,20 +175,18 @@ def test_realisable_encodings_spread_as_published():
         assert all(each.violations() == [] for each in drawn[:50])
 
 
-@pytest.mark.parametrize("concentration", [0, 1, -0.1, float("nan")])
-def test_violations_need_a_concentration(concentration):
-    """Between 0 and 1."""
-    with pytest.raises(ValueError, match="concentration"):
-        Encoding.product(0.1, 0.1, 2).violations(concentration)
-
-
-def test_unknown_distribution_is_refused():
-    """The two are named."""
-    with pytest.raises(ValueError, match="'uniform' or 'realisable'; got 'normal'"):
-        Encoding.random(2, 0, "normal")
-
-
-def test_product_is_refused_beyond_one():
-    """A correlation of a chain is a correlation."""
-    with pytest.raises(ValueError, match="from -1 to 1"):
-        Encoding.product(1.2, 0, 2)
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        *(
+            (lambda p=p: Encoding.product(0.1, 0.1, 2).violations(p), "concentration lies between")
+            for p in (0, 1, -0.1, np.nan)
+        ),
+        (lambda: Encoding.random(2, 0, "normal"), "'uniform' or 'realisable'; got 'normal'"),
+        (lambda: Encoding.product(1.2, 0, 2), "from -1 to 1"),
+    ],
+)
+def test_bad_arguments_are_refused(call, message):
+    """A concentration, a distribution and a correlation have their ranges."""
+    with pytest.raises(ValueError, match=message):
+        call()

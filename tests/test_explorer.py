@@ -203,7 +203,7 @@ def test_pictures_and_words_follow_the_sliders():
     assert widget.matrix.sure != sure
     assert widget._code.value not in (code, "")
     assert f"c(0, 1) = −{-same.lattice.realised.vector[0]:.2f}" in widget._came_out.value
-    assert widget._controls["pattern"].value == OWN
+    assert widget.controls["pattern"].value == OWN
 
 
 def test_pictures_show_the_arrays():
@@ -232,22 +232,22 @@ def test_span_pattern_and_reset():
     """A pattern stays itself at another span; one's own encoding is continued; reset comes back."""
     widget = Explorer(span=2, pattern="clusters")
     first = widget.result.lattice.sites.copy()
-    widget._controls["span"].value = 4
+    widget.controls["span"].value = 4
     assert list(widget.matrix.values) == list(State(tuple(pattern("clusters", 4).vector)).vector)
-    widget._controls["pattern"].value = "checkerboard"
+    widget.controls["pattern"].value = "checkerboard"
     assert widget.matrix.values[0] == -0.6
     move(widget, 0, -0.5)
     near = widget.target.matrix[:3, :3]
-    widget._controls["span"].value = 3
+    widget.controls["span"].value = 3
     np.testing.assert_array_equal(widget.target.matrix, near)
-    widget._controls["span"].value = 5
+    widget.controls["span"].value = 5
     np.testing.assert_array_equal(widget.target.matrix[:3, :3], near)
-    widget._controls["seed"].value = 7
+    widget.controls["seed"].value = 7
     button(widget, "another crystal").click()
     assert widget.state.seed == 8
     button(widget, "reset").click()
     np.testing.assert_array_equal(widget.result.lattice.sites, first)
-    assert widget._controls["pattern"].value == "clusters"
+    assert widget.controls["pattern"].value == "clusters"
 
 
 def test_nearest_possible():
@@ -255,11 +255,11 @@ def test_nearest_possible():
     widget = Explorer(span=2)
     for place, value in enumerate(IMPOSSIBLE):
         move(widget, place, value)
-    assert "No lattice can have this: |c(0, 1) - c(1, 0)|" in widget._status.value
+    assert "No lattice can have this: |c(0, 1) - c(1, 0)|" in widget.status.value
     button(widget, "nearest possible").click()
     assert widget.target.violations() == []
     assert widget.matrix.values[0] > 0.3 > -0.3 > widget.matrix.values[1]
-    assert "does what was asked" in widget._status.value
+    assert "does what was asked" in widget.status.value
 
 
 def test_nearest_in_hundredths_is_possible_too():
@@ -276,25 +276,25 @@ def test_nearest_in_hundredths_is_possible_too():
 def test_growth_locks_what_follows():
     """Only the nearest two can be moved; the others show their products."""
     widget = Explorer(span=3)
-    widget._controls["sampler"].value = "growth"
+    widget.controls["sampler"].value = "growth"
     assert widget.matrix.locked == [1, 3, 4, 5, 6, 7]
     move(widget, 0, 0.5)
     assert widget.matrix.values[:4] == [0.5, 0.25, 0.6, 0.3]
-    widget._controls["sampler"].value = "gaussian"
+    widget.controls["sampler"].value = "gaussian"
     assert widget.matrix.locked == []
 
 
 def test_code_is_shown_and_taken():
     """The field's text in another explorer shows the same; a wrong one is told, and all stays."""
     one, two = Explorer(span=3, pattern="ring"), Explorer(span=2)
-    one._controls["lots"].value = 64
-    one._controls["seed"].value = 5
+    one.controls["lots"].value = 64
+    one.controls["seed"].value = 5
     two._code.value = one._code.value
     assert two.state == one.state
     np.testing.assert_array_equal(two.result.image, one.result.image)
     two._code.value = "<b>no code"
-    assert "cannot be read" in two._status.value
-    assert "<b>" not in two._status.value
+    assert "cannot be read" in two.status.value
+    assert "<b>" not in two.status.value
     assert two.state == one.state
 
 
@@ -321,13 +321,13 @@ def test_errors_are_shown_in_words(monkeypatch):
 
     monkeypatch.setattr("xrlab.widgets.explorer.compute", fail)
     move(widget, 0, 0.1)
-    assert "Not possible" in widget._status.value
-    assert "&lt;b&gt;" in widget._status.value
+    assert "Not possible" in widget.status.value
+    assert "&lt;b&gt;" in widget.status.value
     with pytest.raises(ValueError, match="nothing"):
         widget.refresh()
     monkeypatch.undo()
     move(widget, 0, 0.2)
-    assert "does what was asked" in widget._status.value
+    assert "does what was asked" in widget.status.value
 
 
 def button(widget, name):

@@ -397,15 +397,6 @@ def test_weights_that_hold_code_are_refused(weights, tmp_path):
 # Measured images
 
 
-@pytest.fixture
-def no_network(monkeypatch, tmp_path):
-    """An empty cache and a network that refuses; the cache."""
-    monkeypatch.setenv("XRLAB_DATA", str(tmp_path / "cache"))
-    monkeypatch.delenv(fetch.LOCAL_DATA, raising=False)
-    monkeypatch.setattr(fetch.pooch.HTTPDownloader, "__call__", _raise(ConnectionError("none")))
-    return tmp_path / "cache"
-
-
 def test_half_a_copy_in_the_cache_is_mended(no_network, local_data, monkeypatch):
     """A copy that was killed on the way is made anew, without a network."""
     monkeypatch.setenv(fetch.LOCAL_DATA, str(local_data))

@@ -113,6 +113,12 @@ def test_harmful_filters_do_harm(clean):
     [
         (filters.normalise_percentile, {"percentile": 0}, "from 1 to 100; got 0"),
         (filters.rescale, {"low": 2, "high": 1}, "lower to a higher value; got 2 and 1"),
+        (filters.compress_peaks, {"threshold": 0, "gamma": 1}, "threshold.*above 0; got 0"),
+        (filters.compress_peaks, {"threshold": np.nan, "gamma": 1}, "threshold.*got nan"),
+        (filters.compress_peaks, {"threshold": 1, "gamma": -2}, "gamma.*above 0; got -2"),
+        (filters.match_log_moments, {"mean": np.nan, "factor": 1}, "takes a number as mean"),
+        (filters.match_log_moments, {"mean": 0, "factor": 0}, "one above 0 as factor"),
+        (filters.match_log_moments, {"mean": 0, "factor": np.inf}, "one above 0 as factor"),
         (filters.compress_log, {"scale": 0}, "scale of compress_log.*got 0"),
         (filters.compress_power, {"power": np.nan}, "power of compress_power.*got nan"),
         (filters.smooth_gaussian, {"sigma": -1}, "sigma of smooth_gaussian.*got -1"),

@@ -117,15 +117,15 @@ def test_widget_follows_its_slider():
     """The computation is a plain function; pictures, traces and text follow, then reset."""
     explorer = holdout_widgets.BadDayExplorer()
     before = {name: picture.value for name, picture in explorer._pictures.items()}
-    explorer._controls["t"].value = 1.0
+    explorer.controls["t"].value = 1.0
     expected = holdout_widgets.compute(1.0)
     np.testing.assert_array_equal(explorer.result.image, expected.image)
     np.testing.assert_allclose(explorer.figure.data[1].y, expected.mean)
     np.testing.assert_allclose(explorer.figure.data[0].y, expected.true)
     assert explorer._pictures["clean image"].value == before["clean image"]
     assert explorer._pictures["measured"].value != before["measured"]
-    assert f"{expected.inside} of 15" in explorer._status.value
-    explorer._reset.click()
+    assert f"{expected.inside} of 15" in explorer.status.value
+    explorer.reset.click()
     assert {name: picture.value for name, picture in explorer._pictures.items()} == before
 
 
@@ -137,8 +137,8 @@ def test_widget_shows_errors_in_words(monkeypatch):
         raise ValueError("nothing <b>here</b>")
 
     monkeypatch.setattr(holdout_widgets, "compute", fail)
-    explorer._controls["day"].value = 7
-    assert "&lt;b&gt;" in explorer._status.value
+    explorer.controls["day"].value = 7
+    assert "&lt;b&gt;" in explorer.status.value
     with pytest.raises(ValueError, match="nothing"):
         explorer.refresh()
 

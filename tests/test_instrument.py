@@ -630,24 +630,22 @@ def test_without_takes_effects_away():
         instrument.without("fog")
 
 
-@pytest.mark.parametrize("names", [("a", "a"), ("clean",)])
-def test_names_of_effects_differ(names):
-    """Two effects of one name would share their chance and their stage."""
-    with pytest.raises(ValueError, match="different names"):
-        Instrument(tuple((name, blur, {}) for name in names))
-
-
-def test_unknown_preset_is_refused():
-    """The error lists those that there are."""
-    with pytest.raises(ValueError, match=r"'fog'; take one of .*'clean', 'laboratory'"):
-        preset("fog")
-
-
-@pytest.mark.parametrize("ends", [(2, 1), (np.nan, 1), (0, np.inf), (0, 1, True)])
-def test_bad_ranges_are_refused(ends):
-    """From low to high, finite, and above 0 for a logarithm."""
-    with pytest.raises(ValueError, match="a Range goes from"):
-        Range(*ends)
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        *(
+            (lambda ends=ends: Range(*ends), "a Range goes from")
+            for ends in ((2, 1), (np.nan, 1), (0, np.inf), (0, 1, True))
+        ),
+        (lambda: Instrument((("a", blur, {}), ("a", blur, {}))), "different names"),
+        (lambda: Instrument((("clean", blur, {}),)), "different names"),
+        (lambda: preset("fog"), r"'fog'; take one of .*'clean', 'laboratory'"),
+    ],
+)
+def test_what_is_no_instrument_is_refused(make, message):
+    """Ranges rise, above 0 for a logarithm; names differ, as chance and stages go by them."""
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_measuring_refuses_bad_images_and_seeds(bad_image):

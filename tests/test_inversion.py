@@ -81,25 +81,21 @@ def test_bad_images_are_refused(bad_image):
         delta_pdf(image)
 
 
-@pytest.mark.parametrize("span", [0, 1, -1, 2.5])
-def test_bad_span_is_refused(image, span):
-    """Span 0 and friends."""
-    with pytest.raises(ValueError, match="span of an encoding"):
-        delta_pdf(image, span=span)
-
-
-def test_too_few_pixels_are_refused(image):
-    """Fewer measured pixels than unknowns cannot determine them."""
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(({"span": span}, "span of an encoding") for span in (0, 1, -1, 2.5)),
+        ({"span": 4, "lot_size": 3}, "too small"),
+    ],
+)
+def test_bad_arguments_are_refused(image, options, message):
+    """Span 0 and friends; a lot of 3 sites holds no correlation over 3; too few pixels."""
+    with pytest.raises(ValueError, match=message):
+        delta_pdf(image, **options)
     masked = np.full(image.shape, np.nan)
     masked[3, 4:12] = image[3, 4:12]
     with pytest.raises(ValueError, match="8 measured pixels do not determine"):
         delta_pdf(masked, span=4)
-
-
-def test_lot_smaller_than_the_span_is_refused(image):
-    """A lot of 3 sites holds no correlation over 3 sites."""
-    with pytest.raises(ValueError, match="too small"):
-        delta_pdf(image, span=4, lot_size=3)
 
 
 @pytest.mark.parametrize(

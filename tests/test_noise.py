@@ -217,22 +217,22 @@ def test_widget_follows_its_sliders_and_comes_back():
     first = {name: picture.value for name, picture in explorer._pictures.items()}
     for name, value in {"lots": 64, "size": 80, "lot_size": 40, "seed": 3}.items():
         before = explorer._pictures["image"].value
-        explorer._controls[name].value = value
+        explorer.controls[name].value = value
         assert explorer._pictures["image"].value != before
-    assert f"{explorer.result.grain:.2f}" in explorer._status.value
+    assert f"{explorer.result.grain:.2f}" in explorer.status.value
     assert explorer.result.law == speckle.expected_grain(80, 40, 64)
-    explorer._controls["pattern"].value = "random"
-    assert "no signal" in explorer._status.value
-    explorer._reset.click()
+    explorer.controls["pattern"].value = "random"
+    assert "no signal" in explorer.status.value
+    explorer.reset.click()
     assert {name: picture.value for name, picture in explorer._pictures.items()} == first
 
 
 def test_widget_shows_errors_in_words():
     """A lot that does not fit is named in the status line; asked directly, it raises."""
     explorer = widgets.ChanceExplorer()
-    explorer._controls["lot_size"].value = 60
-    assert "Not possible" in explorer._status.value
+    explorer.controls["lot_size"].value = 60
+    assert "Not possible" in explorer.status.value
     with pytest.raises(ValueError, match="does not fit"):
         explorer.refresh()
-    explorer._controls["lot_size"].value = 20
-    assert "Grain" in explorer._status.value
+    explorer.controls["lot_size"].value = 20
+    assert "Grain" in explorer.status.value

@@ -216,11 +216,13 @@ def test_the_page_takes_a_section_to_a_window(monkeypatch):
         field.value = value
     page.place()
     (picker,) = page._window.children
+    before = page._stages.children[0].children[1].value
     picker.picture.place = [0.26, 0.51]
     assert picker.result.corner == (1, 0)
+    assert page._stages.children[0].children[1].value != before  # of the window now chosen
     with pytest.raises(ZeroDivisionError):
-        page._say_errors(page.interpret, page._status)
-    assert "A fault in xrlab" in page._status.value
+        page._say_errors(page.interpret, page.status)
+    assert "A fault in xrlab" in page.status.value
     assert not page._go.disabled
     window, correction, told = read[0]
     whole = Section.from_range(image, (-1, 3), (-1, 3))

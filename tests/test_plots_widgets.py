@@ -69,8 +69,6 @@ def test_patterns_scatter_where_their_names_say():
         ).image
         near = image[row : row + 2, column : column + 2].mean()
         assert near > 5 * image.mean()
-    with pytest.raises(ValueError, match="no pattern"):
-        patterns.pattern("plaid", 2)
 
 
 def test_prediction_is_asked_before_the_answer():

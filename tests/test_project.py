@@ -9,7 +9,6 @@ import tomllib
 
 import nbformat
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -17,21 +16,8 @@ from tests.series import NOTEBOOKS, ROOT, cells, every_notebook
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
 
-every_environment = pytest.mark.parametrize("name", ["environment.yml", "binder/environment.yml"])
-
 
 # The environments
-
-
-@every_environment
-def test_environment_pins_occur_in_the_lock(name):
-    """Python is pinned, and every package has the line that it has in the lock."""
-    environment = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-    *conda, pip = environment["dependencies"]
-    assert "python=3.11" in conda
-    assert len(pip["pip"]) > 100
-    assert set(pip["pip"]) <= set(LOCK)
-    assert all("==" in pin for pin in pip["pip"])
 
 
 def test_direct_dependencies_are_locked():
@@ -55,14 +41,6 @@ def test_post_build_stops_at_the_first_failure():
     commands = _commands("postBuild")
     assert commands[0] == "set -euo pipefail"
     assert any("pip install --no-deps" in command for command in commands)
-
-
-def test_start_limits_threads_and_hands_over():
-    """A session has one CPU; the last thing that start does is to become Binder's command."""
-    commands = _commands("start")
-    assert commands[-1] == 'exec "$@"'
-    for library in ("OMP", "OPENBLAS", "NUMBA", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
-        assert any(re.fullmatch(rf"export {library}(_NUM)?_THREADS=1", each) for each in commands)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bit")
@@ -126,10 +104,17 @@ def test_no_cell_is_repeated(path):
 # The package and the repository
 
 
-def test_import_is_light():
-    """Importing xrlab loads none of the large libraries; each waits for its first use."""
-    heavy = ["keras", "tensorflow", "plotly", "ipywidgets", "numba"]
-    code = f"import sys, xrlab; print([name for name in {heavy} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("xrlab", ["keras", "tensorflow", "plotly", "ipywidgets", "numba"]),
+        ("xrlab.course.progress", ["numpy", "keras"]),
+        ("xrlab.crystal.form_factor", ["periodictable"]),  # 0.1 s
+    ],
+)
+def test_import_is_light(module, heavy):
+    """Importing loads none of the large libraries; each waits for its first use."""
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )

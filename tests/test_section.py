@@ -291,22 +291,22 @@ def test_picker_follows_clicks_and_fields():
     picker.picture.place = [0.02, 0.6]
     assert picker.result.corner == (1, -3)
     assert picker.result.corner != begun
-    assert [field.value for field in picker._controls.values()] == [1, -3]
+    assert [field.value for field in picker.controls.values()] == [1, -3]
     assert picker._window.value != shown
     assert bytes(picker._window.value).startswith(b"\x89PNG")
     np.testing.assert_allclose(picker.picture.box, [0, 0.6, 2 / 6, 2 / 5])
-    assert 'role="status"' in picker._status.value
-    assert "h from 1 to 3, k from -3 to -1; 100% measured" in picker._status.value
-    picker._controls["k"].value = 1
+    assert 'role="status"' in picker.status.value
+    assert "h from 1 to 3, k from -3 to -1; 100% measured" in picker.status.value
+    picker.controls["k"].value = 1
     assert picker.result is None
-    assert "Not possible:</b> nothing was measured" in picker._status.value
-    picker._controls["h"].value = -2
+    assert "Not possible:</b> nothing was measured" in picker.status.value
+    picker.controls["h"].value = -2
     assert picker.result.corner == (-2, 1)
-    picker._controls["h"].value = 7  # beyond the last: the field itself stops there
-    assert picker._controls["h"].value == 1
+    picker.controls["h"].value = 7  # beyond the last: the field itself stops there
+    assert picker.controls["h"].value == 1
     picker.picture.place = [float("nan"), 0.0]
     assert picker.result is None
-    picker._reset.click()
+    picker.reset.click()
     assert picker.result.corner == begun
 
 

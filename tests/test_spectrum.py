@@ -135,12 +135,6 @@ def test_field_and_lattice_correlation_undo_each_other(concentration, rho):
     assert again == pytest.approx(c, abs=1e-6)
 
 
-def test_too_much_order_for_the_concentration_is_refused():
-    """Few +1 sites cannot avoid their like more than fully."""
-    with pytest.raises(ValueError, match=r"lowest there is -0\.11"):
-        field_correlation([-0.5], 0.1)
-
-
 def test_extension_of_an_endless_lattice():
     """(2/pi) asin(rho^|j|) along a chain, at every distance."""
     rho = 0.9
@@ -150,14 +144,18 @@ def test_extension_of_an_endless_lattice():
     np.testing.assert_allclose(np.delete(found, 30, axis=0), 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("rho", [np.ones((2, 3)), np.zeros((2, 2)), np.ones(4)])
-def test_what_is_no_matrix_of_correlations_is_refused(rho):
-    """Square, and 1 first."""
-    with pytest.raises(ValueError, match="begins with 1"):
-        maximum_entropy(rho, 32)
-
-
-def test_a_grid_that_is_too_small_is_refused():
-    """The least is named."""
-    with pytest.raises(ValueError, match="take 7 or more"):
-        maximum_entropy(np.eye(4)[0] * np.ones((4, 1)) * [[1], [0], [0], [0]], 6)
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: field_correlation([-0.5], 0.1), r"lowest there is -0\.11"),
+        *(
+            (lambda rho=rho: maximum_entropy(rho, 32), "begins with 1")
+            for rho in (np.ones((2, 3)), np.zeros((2, 2)), np.ones(4))
+        ),
+        (lambda: maximum_entropy(np.eye(4), 6), "take 7 or more"),
+    ],
+)
+def test_bad_arguments_are_refused(call, message):
+    """Too much order for the concentration, no matrix of correlations, too small a grid."""
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -7,7 +7,7 @@ are escaped here, so callers give them as they are.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -49,9 +49,13 @@ class Frame:
         return top + height * (self.y[1] - y) / (self.y[1] - self.y[0])
 
     def axes(
-        self, x_label: str, y_label: str, x_names: Sequence[str] = (), y_ticks: ArrayLike = ()
+        self,
+        x_label: str,
+        y_label: str,
+        x_names: Sequence[str] = (),
+        y_names: Mapping[float, str] | None = None,
     ) -> str:
-        """Draw ticks, labels and the frame; the names, if given, stand at 0, 1, 2, ..."""
+        """Draw ticks, labels and the frame; the names along x, if given, stand at 0, 1, 2, ..."""
         left, top, width, height = self.box
         bottom, middle = top + height, top + height / 2
         parts = [f'<rect class="frame" x="{left}" y="{top}" width="{width}" height="{height}"/>']
@@ -59,11 +63,11 @@ class Frame:
             at, name = self.right(x), x_names[int(x)] if x_names else f"{x:g}"
             parts.append(line(at, bottom, at, bottom + 4, "tick"))
             parts.append(text(at, bottom + 15, name, "middle"))
-        given = np.asarray(y_ticks, float)
-        for y in given if given.size else ticks(*self.y):
+        numbers = {y: f"{y:g}".replace("-", "−") for y in ticks(*self.y)}
+        for y, name in (numbers if y_names is None else y_names).items():
             at = self.down(y)
             parts.append(line(left - 4, at, left, at, "tick"))
-            parts.append(text(left - 6, at + 4, f"{y:g}".replace("-", "−"), "end"))
+            parts.append(text(left - 6, at + 4, name, "end"))
         parts.append(text(left + width / 2, bottom + 31, x_label, "middle"))
         turn = f' transform="rotate(-90 12 {middle})"'
         parts.append(

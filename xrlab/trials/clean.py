@@ -6,7 +6,6 @@ training.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,8 +13,10 @@ import numpy as np
 
 from xrlab.crystal.setting import STANDARD, STUDY, Setting
 from xrlab.datasets.dataset import DataSet, generate
+from xrlab.drawing.tables import markdown_table
 from xrlab.inference.baselines import delta_pdf_vectors
 from xrlab.inference.metrics import mean_squared_error, r2_score
+from xrlab.trials.command import images_and_seed
 from xrlab.trials.trial import NINETY
 
 # Span and setting of each trial: any target, as in the study, and realisable ones.
@@ -25,14 +26,12 @@ CASES: tuple[tuple[int, Setting], ...] = (
     (4, replace(STUDY, size=96, lot_size=48, lots=64)),
 )
 
-HEAD = (
-    "| span | images | targets | R² | MSE | ΔPDF R² | its MSE | MSE ratio | 90 % intervals hold | "
-    "by component |\n|---|---|---|---|---|---|---|---|---|---|"
-)
+HEADS = ["span", "images", "targets", "R²", "MSE", "ΔPDF R²", "its MSE", "MSE ratio"]
+HEADS += ["90 % intervals hold", "by component"]
 
 
-def row(data: DataSet) -> str:
-    """Write the table's row of one data set."""
+def row(data: DataSet) -> tuple[object, ...]:
+    """Compute the table's row of one data set."""
     from xrlab.networks.predict import predict
 
     setting, true = data.setting, data.encodings
@@ -41,22 +40,16 @@ def row(data: DataSet) -> str:
     inversion = delta_pdf_vectors(data)
     mse, rival = mean_squared_error(true, mean), mean_squared_error(true, inversion)
     coverage = np.mean(np.abs(mean - true) < NINETY * error, axis=0)
-    return (
-        f"| {data.span} | {size} | {setting.targets} | {r2_score(true, mean):.4f} | {mse:.6f} | "
-        f"{r2_score(true, inversion):.4f} | {rival:.6f} | {mse / rival:.3f} | "
-        f"{coverage.mean():.1%} | {coverage.min():.1%} to {coverage.max():.1%} |"
-    )
+    scores = f"{r2_score(true, mean):.4f}", f"{mse:.6f}"
+    others = f"{r2_score(true, inversion):.4f}", f"{rival:.6f}", f"{mse / rival:.3f}"
+    held = f"{coverage.mean():.1%}", f"{coverage.min():.1%} to {coverage.max():.1%}"
+    return data.span, size, setting.targets, *scores, *others, *held
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m xrlab.trials.clean", description=__doc__)
-    parser.add_argument("--images", type=int, default=1000, help="per trial; default: 1000")
-    parser.add_argument("--seed", type=int, default=40, help="default: 40")
-    chosen = parser.parse_args(arguments)
-    print(HEAD)
-    for span, setting in CASES:
-        print(row(generate(span, chosen.images, chosen.seed, setting)), flush=True)
+    n_images, seed = images_and_seed("clean", __doc__, 1000, 40, arguments)
+    print(markdown_table(HEADS, (row(generate(s, n_images, seed, how)) for s, how in CASES)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 
 from xrlab.course.business import STORIES, Plan, Story
 from xrlab.course.figures.business import BOTH, EACH, Account, account_html, compute, dollars
-from xrlab.widgets.panel import WRAP, Panel, choice, slider
+from xrlab.widgets.panel import Panel, choice, slider
 
 FALSE_ALARM = ("false_alarm", "false alarms (%)", "right answers that are taken for wrong",
                0, 100, 1)  # fmt: skip
@@ -33,8 +33,8 @@ class BusinessExplorer(Panel):
         words = "three sets of assumptions with the same two totals"
         self._story = choice("story", words, list(STORIES))
         self._story.value = story
-        self._reset = self._button("reset", "back to the story's assumptions", self._put_back_story)
-        self._controls: dict[tuple[str, str], Any] = {}
+        self.reset = self._button("reset", "back to the story's assumptions", self._put_back_story)
+        self.controls: dict[tuple[str, str], Any] = {}
         wide = {"style": {"description_width": "145px"}, "layout": {"width": "335px"}}
         columns = []
         for part, title, sliders in (
@@ -49,30 +49,23 @@ class BusinessExplorer(Panel):
                 ends = int(least + offset), int(greatest + offset)
                 tip = f"{tooltip} ({title})"
                 made.append(slider(words, tip, *ends, int(step), readout_format=",d", **wide))
-                self._controls[part, name] = made[-1]
+                self.controls[part, name] = made[-1]
             if part == "both":
                 made.append(ipw.HTML("<small>demand at its right end: no limit</small>"))
             columns.append(ipw.VBox(made, layout=ipw.Layout(width="345px")))
-        self._account, self._status = ipw.HTML(), ipw.HTML()
+        self._account = ipw.HTML()
         self._take(story)
-        for control in self._controls.values():
+        for control in self.controls.values():
             self._watch(control, self.refresh)
         self._watch(self._story, self._take_story)
-        super().__init__(
-            [
-                ipw.HBox([self._story, self._reset]),
-                ipw.HBox(columns, layout=WRAP),
-                self._account,
-                self._status,
-            ]
-        )
+        super().__init__([self._story, self.reset], columns, self._account, self.status)
         self.refresh()
 
     @property
     def story(self) -> Story:
         """The assumptions that the sliders show."""
         values: dict[str, dict[str, float]] = {"both": {}, "today": {}, "network": {}}
-        for (part, name), control in self._controls.items():
+        for (part, name), control in self.controls.items():
             value = float(control.value)
             values[part][name] = value / 100 if name in SHARES else value
         if values["both"]["demand"] == NO_LIMIT:
@@ -109,7 +102,7 @@ class BusinessExplorer(Panel):
     def _take(self, name: str) -> None:
         """Set all sliders to a story's assumptions."""
         story = STORIES[name]
-        for (part, each), control in self._controls.items():
+        for (part, each), control in self.controls.items():
             value = getattr(story.network if part == "both" else getattr(story, part), each)
             control.value = min(value * 100 if each in SHARES else value, control.max)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -134,10 +134,12 @@ class PipelineBuilder(Panel):
         self._seed = slider("crystal", words, 0, 30, layout={"width": wide})
         words = "a recommended pipeline; it replaces all steps"
         self._ready = choice("start from", words, [EMPTY, *RECOMMENDED], width=wide)
-        self._controls = {"kind": self._kind, "seed": self._seed, "ready": self._ready}
-        for name, control in self._controls.items():
+        self.controls = {"kind": self._kind, "seed": self._seed, "ready": self._ready}
+        for name, control in self.controls.items():
             control.value = START[name]
-        self._reset = self._button("reset", "back to the start", lambda: self._put_back(START))
+        self.reset = self._button(
+            "reset", "back to the start", lambda: self._put_back(START, self._start_from)
+        )
         filters = [(f"{each.kind}: {name}", name) for name, each in _offered().items()]
         self._new = choice("new step", "a filter to put at the end", filters, width=wide)
         self._add = self._button("add", "put this filter at the end", self._append)
@@ -148,7 +150,6 @@ class PipelineBuilder(Panel):
             name: ipw.Image(format="png", layout=ipw.Layout(width="128px", height="128px"))
             for name in ("truth", "before", "after")
         }
-        self._status = ipw.HTML()
         self._values = ipw.HTML()
         self._text = ipw.Textarea(
             description="as text",
@@ -168,17 +169,15 @@ class PipelineBuilder(Panel):
             for name, image in self._encodings.items()
         ]
         super().__init__(
-            [
-                ipw.HBox([self._kind, self._seed], layout=WRAP),
-                ipw.HBox([self._ready, self._reset], layout=WRAP),
-                self._rows,
-                ipw.HBox([self._new, self._add], layout=WRAP),
-                self._status,
-                self._stages,
-                ipw.HBox(panels, layout=WRAP),
-                self._values,
-                ipw.HBox([self._text, self._take], layout=WRAP),
-            ]
+            [self._kind, self._seed],
+            [self._ready, self.reset],
+            self._rows,
+            [self._new, self._add],
+            self.status,
+            self._stages,
+            panels,
+            self._values,
+            [self._text, self._take],
         )
         self._start_from()
 
@@ -305,12 +304,6 @@ class PipelineBuilder(Panel):
         self._steps.append((FILTERS[name].function, dict(PARAMETERS.get(name, {}))))
         self._lay_out()
         self.refresh()
-
-    def _put_back(self, start: Mapping[str, Any]) -> None:
-        with self._quietly():
-            for name, control in self._controls.items():
-                control.value = start[name]
-        self._start_from()
 
 
 def _offered() -> dict[str, Any]:

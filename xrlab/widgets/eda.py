@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
@@ -138,21 +137,18 @@ class PairExplorer(Panel):
         self._third = choice("slice by", "a third component that is held")
         words = f"value of the third component, give or take {HALF_SLICE}"
         self._value = slider("held at", words, -1, 1, 0.05, value=0)
-        self._status = ipw.HTML()
         self.figure = _empty_figure()
         for control in (self._set, self._across, self._up, self._third, self._value):
             self._watch(control, self.refresh)
         self._watch(self._span, lambda: self._start_again(self._set.value, self._span.value))
         first = names[0], spans[0]
-        self._reset = self._button("reset", "back to the start", lambda: self._start_again(*first))
+        self.reset = self._button("reset", "back to the start", lambda: self._start_again(*first))
         super().__init__(
-            [
-                ipw.HBox([self._set, self._span, self._reset]),
-                ipw.HBox([self._across, self._up]),
-                ipw.HBox([self._third, self._value]),
-                self._status,
-                self.figure,
-            ]
+            [self._set, self._span, self.reset],
+            [self._across, self._up],
+            [self._third, self._value],
+            self.status,
+            self.figure,
         )
         self._start_again(*first)
 

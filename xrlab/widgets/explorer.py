@@ -35,7 +35,7 @@ from xrlab.crystal.patterns import PATTERNS, nearest, pattern, respan
 from xrlab.crystal.realisable import Ranges, ranges
 from xrlab.crystal.samplers import SAMPLERS
 from xrlab.drawing.png import palette
-from xrlab.widgets.panel import WRAP, Panel, choice
+from xrlab.widgets.panel import Panel, choice
 
 OWN = "your own"
 SAMPLER_NAMES = {
@@ -121,7 +121,7 @@ class Explorer(Panel):
         self._start = (start, pattern)
         self.matrix = SliderMatrix()
         self.pictures = Pictures(palettes={k: bytes(palette(v)) for k, v in PALETTES.items()})
-        self._controls = _make_controls()
+        self.controls = _make_controls()
         self._h, self._k = (
             ipw.BoundedFloatText(
                 value=1.0,
@@ -136,7 +136,7 @@ class Explorer(Panel):
         )
         self._feeds = ipw.HTML()
         self._feeds.add_class("xrlab-feeds")
-        self._status, self._came_out = ipw.HTML(), ipw.HTML()
+        self._came_out = ipw.HTML()
         self._code = ipw.Text(
             description="code",
             continuous_update=False,
@@ -152,9 +152,9 @@ class Explorer(Panel):
         another = self._button("another crystal", words, self._next_seed)
         reset = self._button("reset", "back to the start", lambda: self.show(*self._start))
         for source, handler in (
-            (self._controls["pattern"], self._load_pattern),
-            (self._controls["span"], self._change_span),
-            *((self._controls[name], self.refresh) for name in ("sampler", "size", "lots", "seed")),
+            (self.controls["pattern"], self._load_pattern),
+            (self.controls["span"], self._change_span),
+            *((self.controls[name], self.refresh) for name in ("sampler", "size", "lots", "seed")),
             (self._h, self._show_feeds),
             (self._k, self._show_feeds),
             (self._code, self._load_code),
@@ -163,24 +163,22 @@ class Explorer(Panel):
         self._watch(self.matrix, self._move, "values")
         self._watch(self.pictures, self._click, "point")
         super().__init__(
-            [
-                ipw.HBox(list(self._controls.values()), layout=WRAP),
-                self.matrix,
-                ipw.HTML(f'<div style="line-height: 1.4"><small>{HELP}</small></div>'),
-                self.pictures,
-                self._status,
-                self._came_out,
-                ipw.HBox([go_nearest, another, reset, self._code], layout=WRAP),
-                ipw.HBox([self._h, self._k], layout=WRAP),
-                self._feeds,
-            ]
+            [*self.controls.values()],
+            self.matrix,
+            ipw.HTML(f'<div style="line-height: 1.4"><small>{HELP}</small></div>'),
+            self.pictures,
+            self.status,
+            self._came_out,
+            [go_nearest, another, reset, self._code],
+            [self._h, self._k],
+            self._feeds,
         )
         self.show(start, pattern)
 
     @property
     def state(self) -> State:
         """Where the controls stand."""
-        rest = {name: self._controls[name].value for name in ("sampler", "size", "lots", "seed")}
+        rest = {name: self.controls[name].value for name in ("sampler", "size", "lots", "seed")}
         return State(tuple(self.matrix.values), **rest)
 
     @property
@@ -191,10 +189,10 @@ class Explorer(Panel):
     def show(self, state: State, name: str = OWN) -> Exploration:
         """Put all controls where a state has them, and refresh."""
         with self._quietly():
-            self._controls["pattern"].value = name
-            self._controls["span"].value = state.encoding.span
+            self.controls["pattern"].value = name
+            self.controls["span"].value = state.encoding.span
             for each in ("sampler", "size", "lots", "seed"):
-                self._controls[each].value = getattr(state, each)
+                self.controls[each].value = getattr(state, each)
             self._set_values(state.vector)
         return self.refresh()
 
@@ -237,23 +235,23 @@ class Explorer(Panel):
             self.matrix.values = list(vector)
 
     def _move(self) -> None:
-        self._controls["pattern"].value = OWN
+        self.controls["pattern"].value = OWN
         self.refresh()
 
     def _load_pattern(self) -> None:
-        name, span = self._controls["pattern"].value, self._controls["span"].value
+        name, span = self.controls["pattern"].value, self.controls["span"].value
         if name != OWN:
             self._set_values(State(tuple(pattern(name, span).vector)).vector)
             self.refresh()
 
     def _change_span(self) -> None:
-        name, span = self._controls["pattern"].value, self._controls["span"].value
+        name, span = self.controls["pattern"].value, self.controls["span"].value
         encoding = respan(self.result.drawn, span) if name == OWN else pattern(name, span)
         self._set_values(State(tuple(encoding.vector)).vector)
         self.refresh()
 
     def _next_seed(self) -> None:
-        self._controls["seed"].value = (self._controls["seed"].value + 1) % 1_000_000
+        self.controls["seed"].value = (self.controls["seed"].value + 1) % 1_000_000
 
     def _click(self) -> None:
         across, up = np.clip(self.pictures.point, 0, 1)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
@@ -25,7 +24,7 @@ from xrlab.trials.degradation import degradation
 from xrlab.trials.repeats import rms
 from xrlab.trials.rivals import cut_delta_pdf
 from xrlab.trials.trial import NINETY
-from xrlab.widgets.panel import WRAP, Panel, captioned_pictures, slider
+from xrlab.widgets.panel import Panel, captioned_pictures, slider
 
 START = {"t": 0.0, "crystal": 0, "day": 0}
 
@@ -108,7 +107,6 @@ class BadDayExplorer(Panel):
             "day": slider("day", days, 0, 49, **wide),
         }
         self._follow(controls, START)
-        self._status = ipw.HTML()
         self._pictures, pictures = captioned_pictures(
             {
                 "clean image": "the truth, hidden from both methods",
@@ -121,14 +119,7 @@ class BadDayExplorer(Panel):
         )
         # With its first points: what is sent to a figure before the page shows it can get lost.
         self.figure = go.FigureWidget(_figure(self._compute()))
-        super().__init__(
-            [
-                ipw.HBox([*controls.values(), self._reset], layout=WRAP),
-                pictures,
-                self._status,
-                self.figure,
-            ]
-        )
+        super().__init__([*controls.values(), self.reset], pictures, self.status, self.figure)
         self.refresh()
 
     def refresh(self) -> Spoiled:
@@ -151,7 +142,7 @@ class BadDayExplorer(Panel):
         return result
 
     def _compute(self) -> Spoiled:
-        chosen = {name: control.value for name, control in self._controls.items()}
+        chosen = {name: control.value for name, control in self.controls.items()}
         with threadpool_limits(1, user_api="blas"):  # the products are small
             return compute(**chosen)
 

@@ -17,7 +17,7 @@ from xrlab.crystal.patterns import PRODUCTS
 from xrlab.crystal.setting import Setting
 from xrlab.drawing.png import INTENSITY, SITES, picture
 from xrlab.inference.metrics import image_r2
-from xrlab.widgets.panel import WRAP, Panel, captioned_pictures, choice, slider
+from xrlab.widgets.panel import Panel, captioned_pictures, choice, slider
 
 START = {"pattern": "clusters", "size": 50, "lot_size": 25, "lots": 8, "seed": 0}
 LOTS = tuple(2**n for n in range(9))
@@ -114,7 +114,6 @@ class ChanceExplorer(Panel):
             "seed": slider("seed", "another seed, another crystal of the same kind", 0, 99),
         }
         self._follow(controls, START)
-        self._status = ipw.HTML()
         self._pictures, pictures = captioned_pictures(
             {
                 "lattice": "dark is +1; pale where no lot lies<br>b to the right, a upwards",
@@ -125,14 +124,12 @@ class ChanceExplorer(Panel):
             },
             width=200,
         )
-        super().__init__(
-            [ipw.HBox([*controls.values(), self._reset], layout=WRAP), pictures, self._status]
-        )
+        super().__init__([*controls.values(), self.reset], pictures, self.status)
         self.refresh()
 
     def refresh(self) -> Chance:
         """Compute what the sliders ask for and show it."""
-        chosen = {name: control.value for name, control in self._controls.items()}
+        chosen = {name: control.value for name, control in self.controls.items()}
         with threadpool_limits(1):  # the products are small: threads only get into each other's way
             self.result = result = compute(**chosen)
         limits = (0.0, float(np.percentile(result.image, 99)))

@@ -27,8 +27,8 @@ from xrlab.course.own_image import (
     verdict,
 )
 from xrlab.measurement.pipeline import RECOMMENDED, Pipeline
-from xrlab.widgets.accessible import ScreenReaderNames
 from xrlab.widgets.corrections import stage_picture
+from xrlab.widgets.panel import WRAP, Panel
 from xrlab.widgets.section import Pick, WindowPicker
 
 # A file travels in parts of 1 MiB: servers close a connection at a message of 10 MiB.
@@ -96,7 +96,7 @@ class FilePicker(anywidget.AnyWidget):
                 self._take(name, content)
 
 
-class OwnImage(ipw.VBox):
+class OwnImage(Panel):
     """Four steps on one page: image, window, corrections, answer.
 
     Attributes
@@ -138,19 +138,20 @@ class OwnImage(ipw.VBox):
             tooltip="steps that clean the image before it is read",
             layout=ipw.Layout(width="420px"),
         )
-        self._place = _button("use these h and k", "", "place the image by the four numbers")
-        self._example = _button("back to the example", "", "a simulated measurement")
-        self._go = _button("interpret", "primary", "read the correlations off the window")
         self._said, self._window = ipw.HTML(), ipw.VBox()
+        self._place = self._button(
+            "use these h and k", "place the image by the four numbers", self.place, self._said
+        )
+        self._example = self._button(
+            "back to the example", "a simulated measurement", self.take_example
+        )
+        words = "read the correlations off the window"
+        self._go = self._button("interpret", words, self.interpret, button_style="primary")
         self._stages = ipw.HBox(layout=ipw.Layout(grid_gap="12px"))
         self._steps = ipw.HTML()
-        self._status, self._links, self._report = ipw.HTML(), ipw.HTML(), ipw.HTML()
+        self._links, self._report = ipw.HTML(), ipw.HTML()
         self._dataset.observe(self._on_dataset, "value")
         self._correction.observe(lambda _: self._changed(), "value")
-        self._place.on_click(lambda _: self._say_errors(self.place, self._said))
-        self._example.on_click(lambda _: self.take_example())
-        self._go.on_click(lambda _: self._say_errors(self.interpret, self._status))
-        wrap = ipw.Layout(flex_flow="row wrap")
         limit = MAX_UPLOAD // 2**20
         left = ipw.VBox(
             [
@@ -159,10 +160,10 @@ class OwnImage(ipw.VBox):
                     f"TIFF, NPY, HDF5, NeXus, CBF, EDF, PGM, text, ...; {limit} MiB "
                     "at most. It is read and not kept.",
                 ),
-                ipw.HBox([self._file, self._example], layout=wrap),
+                ipw.HBox([self._file, self._example], layout=WRAP),
                 self._dataset,
                 self._said,
-                ipw.HBox([*self._axes, self._place], layout=wrap),
+                ipw.HBox([*self._axes, self._place], layout=WRAP),
                 _title("2. Window", "Two by two reciprocal cells, from whole h and k on."),
                 self._window,
             ],
@@ -180,13 +181,12 @@ class OwnImage(ipw.VBox):
                 self._steps,
                 _title("4. Answer", "Read the warnings before the numbers."),
                 self._go,
-                self._status,
+                self.status,
                 self._links,
             ],
             layout=ipw.Layout(width="480px"),
         )
-        columns = ipw.HBox([left, right], layout=ipw.Layout(flex_flow="row wrap", grid_gap="24px"))
-        super().__init__([columns, self._report, ScreenReaderNames()])
+        super().__init__([left, right], self._report)
         self.take_example()
 
     def take(self, name: str, content: bytes) -> None:
@@ -220,7 +220,7 @@ class OwnImage(ipw.VBox):
         """Read the correlations off the window and show them."""
         self._clear()
         upload, chosen = self._pick()
-        self._say(self._status, "Reading the image, fitting it, simulating the answer ...")
+        self._say("Reading the image, fitting it, simulating the answer ...")
         self._go.disabled = True
         start = perf_counter()
         try:
@@ -230,7 +230,7 @@ class OwnImage(ipw.VBox):
         finally:
             self._go.disabled = False
         took = f" <small>({perf_counter() - start:.0f} s)</small>"
-        self._say(self._status, verdict(answer.result) + took)
+        self._say(verdict(answer.result) + took)
         self._links.value = links(answer.documents)
         self._report.value = embedded(answer.documents["html"])
         return answer
@@ -256,7 +256,7 @@ class OwnImage(ipw.VBox):
             words += "It does not say its h and k: type those of its first and last row and column."
         elif upload.whole:
             words += "Taken as h and k from 0 to 2; if they are others, type them."
-        self._say(self._said, words)
+        self._say(words, self._said)
         if upload.whole:
             self._window.children = [ipw.HTML("The whole image is the window. It is shown beside.")]
         else:
@@ -265,8 +265,7 @@ class OwnImage(ipw.VBox):
             ends = (*upload.section.h[[0, -1]], *upload.section.k[[0, -1]])
             for field, value in zip(self._axes, ends, strict=True):
                 field.value = round(float(value), 6)
-            *_, line = picker.children  # the description of the window
-            line.observe(lambda _: self._changed(), "value")
+            picker.status.observe(lambda _: self._changed(), "value")
         self._changed()
 
     def _changed(self) -> None:
@@ -274,7 +273,7 @@ class OwnImage(ipw.VBox):
         self._clear()
         self._stages.children, self._steps.value = [], ""
         if self._picker and self._picker.result:
-            self._say_errors(self._show_stages, self._status)
+            self._say_errors(self._show_stages)
 
     def _show_stages(self) -> None:
         pipeline = RECOMMENDED.get(self._correction.value, Pipeline())
@@ -295,31 +294,12 @@ class OwnImage(ipw.VBox):
     def _clear(self) -> None:
         self.answer = None
         self._links.value = self._report.value = ""
-        self._say(self._status, "")
+        self._say("")
 
     def _refuse(self, words: str) -> None:
         self._content = None
         self._empty()
-        self._say(self._said, f"<b>Not possible:</b> {escape(words)}.")
-
-    @staticmethod
-    def _say(line: ipw.HTML, words: str) -> None:
-        line.value = f'<div role="status" aria-live="polite" style="line-height: 1.5">{words}</div>'
-
-    def _say_errors(self, action: Callable[[], object], line: ipw.HTML) -> None:
-        try:
-            action()
-        except ValueError as error:
-            self._say(line, f"<b>Not possible:</b> {escape(str(error))}.")
-        except Exception as error:  # a fault of xrlab: shown on the page, and in the log
-            self._say(
-                line, f"<b>A fault in xrlab:</b> {escape(f'{type(error).__name__}: {error}')}."
-            )
-            raise
-
-
-def _button(words: str, style: str, tip: str) -> ipw.Button:
-    return ipw.Button(description=words, button_style=style, tooltip=tip)
+        self._say(f"<b>Not possible:</b> {escape(words)}", self._said)
 
 
 def _title(words: str, more: str) -> ipw.HTML:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -15,23 +16,41 @@ from xrlab.widgets.accessible import ScreenReaderNames
 SPANS = (2, 3, 4)
 
 # Of rows that become several where the window is narrow.
-WRAP = {"flex_flow": "row wrap"}
+WRAP = {"flex_flow": "row wrap", "grid_gap": "4px 12px"}
 
 
 class Panel(ipw.VBox):
     """A widget with a status line, which says what is not possible, and controls that start over.
 
-    A panel sets ``_status`` and, by `_follow`, ``_controls``, a mapping from names to controls, and
-    a button to put them back. Screen readers find a name for everything in it.
+    Screen readers find a name for everything in it.
+
+    Parameters
+    ----------
+    *rows : widget or list of widgets
+        From top to bottom; those of a list stand side by side, below each other where it is narrow.
+
+    Attributes
+    ----------
+    status : HTML
+        What is shown, or what is not possible.
+    controls : mapping
+        From names to controls, see `_follow`.
+    reset : Button
+        Puts the controls back to their start.
     """
 
-    def __init__(self, children: Sequence[ipw.Widget]) -> None:
-        super().__init__([*children, ScreenReaderNames()])
-
-    _status: ipw.HTML
-    _controls: Any
-    _reset: ipw.Button
+    controls: Any
+    reset: ipw.Button
     _quiet = False
+
+    def __init__(self, *rows: ipw.Widget | list[ipw.Widget]) -> None:
+        boxes = [ipw.HBox(row, layout=WRAP) if isinstance(row, list) else row for row in rows]
+        super().__init__([*boxes, ScreenReaderNames()])
+
+    @cached_property
+    def status(self) -> ipw.HTML:
+        """The status line, to be placed among the rows."""
+        return ipw.HTML()
 
     def refresh(self) -> Any:
         """Compute what the controls ask for and show it."""
@@ -58,35 +77,46 @@ class Panel(ipw.VBox):
 
     def _follow(self, controls: Mapping[str, Any], start: Mapping[str, Any]) -> None:
         """Put controls at their start, follow their changes, and make a reset button."""
-        self._controls = controls
+        self.controls = controls
         for name, control in controls.items():
             control.value = start[name]
             self._watch(control, self.refresh)
-        self._reset = self._button("reset", "back to the start", lambda: self._put_back(start))
+        self.reset = self._button("reset", "back to the start", lambda: self._put_back(start))
 
-    def _put_back(self, start: Mapping[str, Any]) -> None:
+    def _put_back(self, start: Mapping[str, Any], then: Callable[[], object] | None = None) -> None:
         with self._quietly():  # one computation in the end
-            for name, control in self._controls.items():
+            for name, control in self.controls.items():
                 control.value = start[name]
-        self.refresh()
+        (then or self.refresh)()
 
     def _button(
-        self, description: str, tooltip: str, action: Callable[[], object], **options: Any
+        self,
+        description: str,
+        tooltip: str,
+        action: Callable[[], object],
+        line: ipw.HTML | None = None,
+        **options: Any,
     ) -> ipw.Button:
-        """Make a button; what its action refuses goes to the status line."""
+        """Make a button; what its action refuses goes to the status line or another one."""
         button = ipw.Button(description=description, tooltip=tooltip, **options)
-        button.on_click(lambda _: self._say_errors(action))
+        button.on_click(lambda _: self._say_errors(action, line))
         return button
 
-    def _say_errors(self, action: Callable[[], object]) -> None:
+    def _say_errors(self, action: Callable[[], object], line: ipw.HTML | None = None) -> None:
+        """Do something; what it refuses goes to the status line or another one, a fault as well."""
         try:
             action()
         except ValueError as error:
-            self._say(f"<b>Not possible:</b> {escape(str(error))}")
+            self._say(f"<b>Not possible:</b> {escape(str(error))}", line)
+        except Exception as error:  # shown here, and in the log
+            words = escape(f"{type(error).__name__}: {error}")
+            self._say(f"<b>A fault in xrlab:</b> {words}", line)
+            raise
 
-    def _say(self, words: str) -> None:
-        """Put HTML into the status line; a screen reader says it."""
-        self._status.value = f'<div role="status" aria-live="polite">{words}</div>'
+    def _say(self, words: str, line: ipw.HTML | None = None) -> None:
+        """Put HTML into the status line or another one; a screen reader says it."""
+        html = f'<div role="status" aria-live="polite" style="line-height: 1.5">{words}</div>'
+        (line or self.status).value = html
 
 
 def slider(

@@ -194,7 +194,6 @@ class WindowPicker(Panel):
         )
         self._watch(self.picture, self._on_click, "place")
         self._window = ipw.Image(format="png", layout=ipw.Layout(width="256px", height="256px"))
-        self._status = ipw.HTML()
         around = (
             f"h from {section.h[0]:.3g} to {section.h[-1]:.3g} upwards,<br>k from "
             f"{section.k[0]:.3g} to {section.k[-1]:.3g} to the right (r.l.u.)<br>"
@@ -206,20 +205,13 @@ class WindowPicker(Panel):
             ipw.VBox([ipw.HTML(f"<b>{title}</b>"), view, ipw.HTML(f"<small>{caption}</small>")])
             for title, view, caption in views
         ]
-        row = ipw.Layout(flex_flow="row wrap", grid_gap="16px")
-        super().__init__(
-            [
-                ipw.HBox([*fields.values(), self._reset], layout=row),
-                ipw.HBox(panels, layout=row),
-                self._status,
-            ]
-        )
+        super().__init__([*fields.values(), self.reset], panels, self.status)
         self._say_errors(self.refresh)
 
     def refresh(self) -> Pick:
         """Cut the window that the fields ask for and show it."""
         self.result = None
-        h, k = (int(field.value) for field in self._controls.values())
+        h, k = (int(field.value) for field in self.controls.values())
         self.result = chosen = pick(self._section, (h, k), self._cells, self._shape)
         self.picture.box = chosen.box
         self._window.value = picture(chosen.window.image, limits=self._limits, gaps=None)

@@ -21,7 +21,7 @@ from xrlab.networks.backend import import_keras, run_model
 from xrlab.networks.cnn import ARCHITECTURES
 from xrlab.training.checkpoints import History
 from xrlab.training.fit import fit
-from xrlab.widgets.panel import SPANS, WRAP, Panel, choice, slider
+from xrlab.widgets.panel import SPANS, Panel, choice, slider
 
 if TYPE_CHECKING:
     import keras
@@ -224,23 +224,16 @@ class TrainingExplorer(Panel):
         self._train = self._button("train", "train as chosen", self.start, button_style="primary")
         words = "end the training; keep the best epoch"
         self._stop = self._button("stop", words, self.stop, disabled=True)
-        self._curve, self._status, self._table = ipw.HTML(), ipw.HTML(), ipw.HTML()
-        super().__init__(
-            [
-                ipw.HBox(list(controls.values()), layout=WRAP),
-                ipw.HBox([self._train, self._stop, self._reset], layout=WRAP),
-                self._status,
-                self._curve,
-                self._table,
-            ]
-        )
+        self._curve, self._table = ipw.HTML(), ipw.HTML()
+        buttons = [self._train, self._stop, self.reset]
+        super().__init__([*controls.values()], buttons, self.status, self._curve, self._table)
         self._show(Trained(self.plan, History(), np.nan))
         self.refresh()
 
     @property
     def plan(self) -> Plan:
         """What the controls ask for."""
-        return Plan(**{name: control.value for name, control in self._controls.items()})
+        return Plan(**{name: control.value for name, control in self.controls.items()})
 
     def refresh(self) -> Plan:
         """Say what the controls ask for; only the button trains."""
@@ -286,7 +279,7 @@ class TrainingExplorer(Panel):
         self._curve.value = trained.curve
 
     def _busy(self, busy: bool) -> None:
-        for control in (*self._controls.values(), self._train, self._reset):
+        for control in (*self.controls.values(), self._train, self.reset):
             control.disabled = busy
         self._stop.disabled = not busy
 

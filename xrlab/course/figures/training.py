@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,14 +10,25 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from xrlab.crystal.encoding import Encoding, component_names
+from xrlab.drawing import svg
 from xrlab.drawing.plots import add_curve, add_diagonal, describe
 from xrlab.drawing.png import COLOURS
-from xrlab.drawing.svg import Frame, ticks
 from xrlab.inference.metrics import r2_score
 from xrlab.training.checkpoints import History
 
-if TYPE_CHECKING:
-    from xrlab.training.checkpoints import History
+# The whole learning curve, for what stands in its legend.
+PAGE = svg.Frame((0, 580), (310, 0), (0, 0, 580, 310))
+STYLE = f"""<style>
+.learning svg {{ max-width: 580px; font-size: 13px; }}
+.learning text {{ fill: currentColor; }}
+.learning path, .learning .frame {{ fill: none; stroke: currentColor; stroke-width: 1.2; }}
+.learning .training {{ stroke: {COLOURS[0]}; }}
+.learning .training.mark {{ fill: {COLOURS[0]}; }}
+.learning .validation {{ fill: none; stroke: {COLOURS[1]}; }}
+.learning path.validation {{ stroke-dasharray: 7 4; }}
+.learning .untrained {{ stroke: {COLOURS[2]}; stroke-dasharray: 2 4; }}
+.learning .best {{ stroke-dasharray: 1 5; }}
+</style>"""
 
 
 def learning_curve(history: History, epochs: int, delta_pdf: float, title: str) -> str:
@@ -37,52 +46,48 @@ def learning_curve(history: History, epochs: int, delta_pdf: float, title: str) 
     Returns
     -------
     str
-        An ``<svg>`` element whose description tells the same in words.
+        A ``<div>`` with an ``<svg>`` element whose description tells the same in words.
     """
     curves = {
-        "training images": np.sqrt(history.loss),
-        "validation images": np.sqrt(history.validation_loss),
+        name: np.log10(np.sqrt(loss), where=np.array(loss) > 0, out=np.full(len(loss), np.nan))
+        for name, loss in (("training", history.loss), ("validation", history.validation_loss))
     }
-    shown = np.concatenate([*curves.values(), [delta_pdf, 0.02, 0.5]])
-    shown = shown[np.isfinite(shown) & (shown > 0)]
-    low, high = np.log10(shown.min() / 1.1), np.log10(min(shown.max(), 10) * 1.1)
-    frame = Frame((0.5, epochs + 0.5), (low, high), (64.0, 46.0, 500.0, 220.0))
-    parts = _axes(frame, epochs)
-    for n, (name, errors) in enumerate(curves.items()):
-        dash = ("none", "7 4")[n]
-        points = [
-            (frame.right(epoch), frame.down(float(np.clip(np.log10(error), low, high))))
-            for epoch, error in enumerate(errors, start=1)
-            if error > 0
-        ]
-        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        parts.append(_stroke(f"M{path}", COLOURS[n], dash) if points else "")
-        parts += [_dot(x, y, COLOURS[n], hollow=n == 1) for x, y in points]
-        parts.append(_stroke(f"M{70 + 160 * n} 34h26", COLOURS[n], dash))
-        parts.append(_dot(83 + 160 * n, 34, COLOURS[n], hollow=n == 1))
-        parts.append(_words(102 + 160 * n, 38, name))
+    shown = np.concatenate([*curves.values(), np.log10([delta_pdf, 0.02, 0.5])])
+    shown = shown[np.isfinite(shown)]
+    low, high = shown.min() - 0.04, min(shown.max(), 1) + 0.04
+    frame = svg.Frame((-0.5, epochs - 0.5), (low, high), (64.0, 46.0, 500.0, 220.0))
+    numbered = {round(x) for x in svg.ticks(1, max(epochs, 2), 8)}
+    errors = np.outer(10.0 ** np.arange(-3, 2), [1, 2, 5]).ravel()
+    parts = [
+        STYLE,
+        svg.text(64, 16, title),
+        frame.axes(
+            "epoch",
+            "root mean square error",
+            [f"{n}" if n in numbered else "" for n in range(1, epochs + 1)],
+            {y: f"{e:g}" for y, e in zip(np.log10(errors), errors, strict=True) if low < y < high},
+        ),
+    ]
+    for left, (name, values) in zip((70, 230), curves.items(), strict=True):
+        heights = np.clip(values, low, high)
+        parts.append(svg.curve(frame, np.arange(0.0, len(values)), heights, name))
+        parts += [svg.mark(frame, n, y, name, 3) for n, y in enumerate(heights) if np.isfinite(y)]
+        parts += [svg.line(left, 34, left + 26, 34, name), svg.mark(PAGE, left + 13, 34, name, 3)]
+        parts.append(svg.text(left + 32, 38, f"{name} images"))
     if np.isfinite(delta_pdf):
-        at = frame.down(float(np.log10(delta_pdf)))
-        parts.append(_stroke(f"M64 {at:.1f}h500", COLOURS[2], "2 4"))
-    parts.append(_stroke("M390 34h26", COLOURS[2], "2 4"))
-    parts.append(_words(422, 38, "ΔPDF, no training"))
+        level = frame.down(np.log10(delta_pdf))
+        parts.append(svg.line(64, level, 564, level, "untrained"))
+    parts += [svg.line(390, 34, 416, 34, "untrained"), svg.text(422, 38, "ΔPDF, no training")]
     described = f"Learning curve, {title}. "
     if history.loss:
-        best = frame.right(history.best_epoch)
-        parts.append(_stroke(f"M{best:.1f} 46v220", "currentColor", "1 5"))
-        right = history.best_epoch > epochs / 2
-        place, anchor = (best - 5, "end") if right else (best + 5, "start")
-        parts.append(_words(place, 60, f"best so far: epoch {history.best_epoch}", anchor))
-        described += (
-            f"{progress(history, epochs, delta_pdf)} Best so far: epoch {history.best_epoch}."
-        )
+        best = f"est so far: epoch {history.best_epoch}"
+        at, right = frame.right(history.best_epoch - 1), history.best_epoch > epochs / 2
+        parts.append(svg.line(at, 46, at, 266, "best"))
+        parts.append(svg.text(at - 5 if right else at + 5, 60, f"b{best}", ("start", "end")[right]))
+        described += f"{progress(history, epochs, delta_pdf)} B{best}."
     else:
         described += "Nothing is trained yet."
-    return (
-        f'<svg width="580" height="310" viewBox="0 0 580 310" role="img" style="font-size: 13px; '
-        f'fill: currentColor; max-width: 100%" aria-label="{escape(described)}">'
-        f"{_words(64, 16, title)}{''.join(parts)}</svg>"
-    )
+    return f'<div class="learning">{svg.svg_element(580, 310, described, parts)}</div>'
 
 
 def progress(history: History, epochs: int, delta_pdf: float) -> str:
@@ -92,42 +97,6 @@ def progress(history: History, epochs: int, delta_pdf: float) -> str:
         f"Epoch {len(history.loss)} of {epochs}: error {training:.3f} on the training images, "
         f"{validation:.3f} on the validation images, where ΔPDF has {delta_pdf:.3f}."
     )
-
-
-def _axes(frame: Frame, epochs: int) -> list[str]:
-    """Draw the frame, epochs below, errors of 1, 2 or 5 times a power of 10 to the left."""
-    left, top, width, height = frame.box
-    bottom = top + height
-    parts = [_stroke(f"M{left} {top}h{width}v{height}h{-width}z", "currentColor", "none", 0.6)]
-    for epoch in sorted({round(x) for x in ticks(1, max(epochs, 2), 8)} & {*range(1, epochs + 1)}):
-        parts.append(_stroke(f"M{frame.right(epoch):.1f} {bottom}v4", "currentColor", "none"))
-        parts.append(_words(frame.right(epoch), bottom + 17, f"{epoch}", "middle"))
-    for error in np.outer(10.0 ** np.arange(-3, 2), [1, 2, 5]).ravel():
-        at = frame.down(float(np.log10(error)))
-        if top <= at <= bottom:
-            parts.append(_stroke(f"M{left - 4} {at:.1f}h4", "currentColor", "none"))
-            parts.append(_words(left - 7, at + 4, f"{error:g}", "end"))
-    parts.append(_words(left + width / 2, bottom + 36, "epoch", "middle"))
-    turned = f'<g transform="rotate(-90 14 {top + height / 2})">'
-    parts.append(f"{turned}{_words(14, top + height / 2, 'root mean square error', 'middle')}</g>")
-    return parts
-
-
-def _stroke(path: str, colour: str, dash: str, width: float = 1.8) -> str:
-    return (
-        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}" '
-        f'stroke-dasharray="{dash}"/>'
-    )
-
-
-def _dot(x: float, y: float, colour: str, hollow: bool) -> str:
-    """Draw a dot on the training curve, a ring on the validation curve."""
-    fill = "none" if hollow else colour
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{fill}" stroke="{colour}"/>'
-
-
-def _words(x: float, y: float, words: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def history_figure(history: History, title: str = "Learning curve") -> go.Figure:
