@@ -1,5 +1,6 @@
 """Checks of the exercises: stub, typical mistakes, solution; never an exception."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,8 @@ TABLE = [
             (encoding(0.0, -0.02, 0.0), "only just"),
             (encoding(0.9, -0.9, -0.1), "no lattice can have these numbers: |c(0, 1) - c(1, 0)|"),
             ([0.6, -0.6, -0.4], "the answer is an Encoding"),
-            (Encoding.random(3), "span 2"),
+            (Encoding.random(3), "yours has span 3, with 8 values"),
+            (encoding(0, 0, 0), "equally bright everywhere"),
         ),
     ),
     Exercise(
@@ -119,7 +121,7 @@ TABLE = [
             ([1.02, 1.4], "below 1"),
             ([0.0, 0.0], "2/63 r.l.u. wide"),
             ([0.5], "two factors"),
-            ([0.7, 0.98], "exp("),
+            ([0.7, 0.98], "section on smoothing"),
         ),
     ),
     Exercise(
@@ -245,6 +247,38 @@ def test_what_is_no_answer_at_all(exercise, answer, reply):
     said = exercise.reply(answer)
     assert reply in said
     assert said.startswith("Not yet")
+
+
+@every_exercise
+def test_right_answers_may_be_rounded_to_two_digits(exercise):
+    """Two decimals or two significant digits, but not one."""
+    if isinstance(exercise.right, Encoding):
+        pytest.skip("an encoding is not rounded")
+    right = np.asarray(exercise.right, dtype=float)
+    for rounded in (np.round(right, 2), [float(f"{each:.2g}") for each in right.flat]):
+        answer = np.reshape(rounded, right.shape)
+        assert exercise.reply(answer if answer.ndim else float(answer)).startswith("Right")
+
+
+@pytest.mark.parametrize(("answer", "c"), [(0.61, 0.225), (0.6125, 0.225), (0.5, 0.004)])
+def test_shares_of_exercise_0_may_be_rounded(answer, c):
+    """The share 0.6125 may be given as 0.61."""
+    assert checks.share_alike(answer, c).startswith("Right")
+
+
+def test_exercise_2_accepts_the_limit():
+    """The share of ever more encodings is 1/3, of which the check itself speaks."""
+    asked = np.random.default_rng(1).uniform(-1, 1, (100_000, 3))
+    for answer in (1 / 3, 0.33):
+        assert checks.share_possible(answer, asked).startswith("Right")
+
+
+@every_exercise
+def test_replies_are_not_in_the_words_of_python(exercise):
+    """Nothing of what NumPy or float() say, and no name that the notebook does not have."""
+    for answer in ({}, [], [[1]], (1, 2), object(), "x"):
+        reply = exercise.reply(answer)
+        assert not re.search(r"float\(|argument|ndarray|asked|inhomogeneous", reply), reply
 
 
 class Broken:

@@ -9,8 +9,9 @@ from xrlab.course import explorer
 from xrlab.course.explorer import LOTS, REACH, SIZES, State, compute, from_code, to_code
 from xrlab.crystal import patterns
 from xrlab.crystal.grid import STANDARD_GRID
-from xrlab.crystal.patterns import PATTERNS, pattern
+from xrlab.crystal.patterns import pattern
 from xrlab.crystal.realisable import ranges
+from xrlab.crystal.spectrum import extend
 from xrlab.widgets.explorer import OWN, Explorer
 
 IMPOSSIBLE = (0.9, -0.9, 0.9)
@@ -51,10 +52,31 @@ def test_computation_is_that_of_the_package():
 @pytest.mark.parametrize("span", explorer.SPANS)
 def test_every_pattern_can_be_had(span):
     """At every span a field has it, and the lattice comes near."""
-    for name in PATTERNS:
+    for name in explorer.PRESETS:
         result = compute(explorer.start_state(span, name))
         assert result.part == 1
         assert np.abs(result.lattice.realised.vector - result.target.vector).max() < 0.12
+
+
+@pytest.mark.parametrize("name", ["clusters", "stripes", "checkerboard"])
+@pytest.mark.parametrize("span", [2, 4, 6])
+def test_patterns_are_mirror_symmetric(name, span):
+    """c(i, -j), which maximum entropy chooses, equals c(i, j), and the image has two mirrors."""
+    expected = compute(explorer.start_state(span, name)).expected
+    for mirrored in (expected[::-1], expected[:, ::-1]):
+        np.testing.assert_allclose(mirrored, expected, atol=0.05 * expected.max())
+    far = extend(pattern(name, span).matrix, 4, size=64)
+    np.testing.assert_allclose(far, far[:, ::-1], atol=1e-6)
+
+
+def test_a_ring_needs_its_span():
+    """The list goes to a span that closes the ring; a smaller one leaves two spots per cell."""
+    widget = Explorer(span=2)
+    widget.controls["pattern"].value = "ring"
+    assert widget.state.encoding.span == patterns.RING_SPAN
+    widget.controls["span"].value = 2
+    far = widget.result.expected
+    assert not np.allclose(far, far[:, ::-1], atol=0.05 * far.max())
 
 
 def test_ring_scatters_on_a_ring():
@@ -235,7 +257,7 @@ def test_span_pattern_and_reset():
     widget.controls["span"].value = 4
     assert list(widget.matrix.values) == list(State(tuple(pattern("clusters", 4).vector)).vector)
     widget.controls["pattern"].value = "checkerboard"
-    assert widget.matrix.values[0] == -0.6
+    assert widget.matrix.values[0] == -0.4
     move(widget, 0, -0.5)
     near = widget.target.matrix[:3, :3]
     widget.controls["span"].value = 3
@@ -279,7 +301,7 @@ def test_growth_locks_what_follows():
     widget.controls["sampler"].value = "growth"
     assert widget.matrix.locked == [1, 3, 4, 5, 6, 7]
     move(widget, 0, 0.5)
-    assert widget.matrix.values[:4] == [0.5, 0.25, 0.6, 0.3]
+    assert widget.matrix.values[:4] == [0.5, 0.25, 0.4, 0.2]
     widget.controls["sampler"].value = "gaussian"
     assert widget.matrix.locked == []
 

@@ -186,8 +186,10 @@ def test_study_table_says_what_is_missing(tmp_path):
     (tmp_path / "cfs3-best.json").write_text(json.dumps(card), encoding="utf-8")
     lines = study.study_table(tmp_path).splitlines()
     assert [study.MISSING in line for line in lines[2:]] == 4 * [True] + [False, False, True]
-    assert all(figure in lines[6] for figure in ("| 0.976 |", "0.9123", "0.7654", "0.9500", "–"))
-    assert all(figure in lines[7] for figure in ("| 3 | 200 | – |", "0.9123"))
+    assert all(
+        figure in lines[6] for figure in ("| 0.976 | 0.00220 |", "0.9123", "0.7654", "0.9500", "–")
+    )
+    assert all(figure in lines[7] for figure in ("| 3 | 200 | – | – |", "0.9123"))
     assert {line.count("|") for line in lines} == {len(study.COLUMNS) + 1}
     assert study.card_history("cfs4-large", tmp_path).best_epoch == 2
     assert study.card_history("cfs9", tmp_path) is None

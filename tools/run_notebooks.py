@@ -279,7 +279,7 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
     body = body.replace("</head>", HEAD, 1)
     body = re.sub("(<body[^>]*>)", rf"\1\n{BACK}", body, count=1)
     # Links between the notebooks, and to the glossary, lead to the pages beside this one.
-    beside = r'href="(?:\.\./docs/(glossary|cheat_sheet)\.md|(\d\d_\w+)\.ipynb)'
+    beside = r'href="(?:\.\./docs/(glossary|cheat_sheet|references)\.md|(\d\d_\w+)\.ipynb)'
     body = re.sub(beside, r'href="\1\2.html', body)
     stem.with_suffix(".html").write_text(body, encoding="utf-8")
     if figures:
@@ -297,7 +297,7 @@ def question(cell: nbformat.NotebookNode) -> str:
     cell.metadata["transient"] = {"remove_source": True}  # the source holds the answer
     choices = "".join(f"<li>{html.escape(each)}</li>" for each in options)
     return (
-        f"<p><b>Predict.</b> {html.escape(asked)}</p><ul>{choices}</ul>"
+        f"<p><b>{html.escape(asked)}</b></p><ul>{choices}</ul>"
         f"<details><summary>The answer: choose first, then look</summary>"
         f"<b>{html.escape(given['answer'])}.</b> {html.escape(given['because'])}</details>"
     )
@@ -442,10 +442,12 @@ def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None
     )
     if left:
         summary += f" <b>Unfinished: {left} more to run.</b>"
+    references = (ROOT / "docs" / "references.md").read_text(encoding="utf-8")
     pages = {
         "index": ("the executed notebooks", INDEX.format(summary=summary, rows="\n".join(rows))),
         "glossary": ("glossary", f"{BACK}\n{as_page(glossary_markdown())}"),
         "cheat_sheet": ("cheat sheet", f"{BACK}\n{as_page(cheat_sheet_markdown())}"),
+        "references": ("references", f"{BACK}\n{as_page(references)}"),
     }
     for name, (title, body) in pages.items():
         page = PAGE.format(title=title, body=body)

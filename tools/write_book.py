@@ -25,7 +25,15 @@ from run_notebooks import PLOTLY, WIDGET, described, progress_bar, question
 ROOT = Path(__file__).parent.parent
 BLOB = f"https://github.com/{REPOSITORY}/blob/{BRANCH}"
 ANCHOR = re.compile(r'^(#+ )<a id="([^"]+)"></a>', re.MULTILINE)
-FIRST = ("installation", "python", "command_line", "results", "instructor", "glossary")
+FIRST = (
+    "installation",
+    "python",
+    "command_line",
+    "results",
+    "instructor",
+    "glossary",
+    "references",
+)
 LIVE = "<p><em>A widget is here: open the notebook, on Binder or at home, to use it.</em></p>"
 
 INDEX = """\

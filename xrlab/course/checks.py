@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xrlab.course.business import STORIES, Story
-from xrlab.course.replies import COUNTED, NO_SHARE, friendly, number, numbers
+from xrlab.course.replies import COUNTED, NO_SHARE, friendly, number, numbers, same
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.setting import SPAN
@@ -24,7 +24,7 @@ def share_alike(answer: float, correlation: float) -> str:
     c = float(correlation)
     expected = (1 + c) / 2
     value = number(answer)
-    if np.isclose(value, expected, atol=2e-3):
+    if same(value, expected):
         return (
             f"Right: {expected:.1%} alike, {1 - expected:.1%} unlike, and the difference is the "
             f"correlation. Notice how little it takes: in a crystal without order it is 50 %, and "
@@ -35,9 +35,9 @@ def share_alike(answer: float, correlation: float) -> str:
             "Close: that is the correlation, alike minus unlike. And alike plus unlike is all, 1. "
             "Two equations, two unknowns."
         )
-    if np.isclose(value, 1 - expected, atol=2e-3):
+    if same(value, 1 - expected):
         return "Close: that is the share of the unlike. The others are asked for."
-    if np.isclose(value, 100 * expected, atol=0.2):
+    if same(value, 100 * expected):
         return "Close: that is a percentage. A share is a number from 0 to 1."
     if np.isclose(value, 1 + c, atol=2e-3):
         return "Close: that is twice the share. The two equations added give alike plus alike."
@@ -60,7 +60,10 @@ def brightest_at_half(answer: Encoding) -> str:
     if not isinstance(answer, Encoding):
         return "Not yet: the answer is an Encoding, made with Encoding.from_vector([...])."
     if answer.span != 2:
-        return f"Not yet: take an encoding of span 2 (three values); yours has {answer.span}."
+        return (
+            f"Not yet: take an encoding of span 2, with 3 values; yours has span {answer.span}, "
+            f"with {answer.vector.size} values."
+        )
     c01, c10, c11 = answer.vector
     # S(h, k) at the four special points, c(1, -1) = c(1, 1) by symmetry of the sketch
     signs = {"(0, 0)": (1, 1), "(½, 0)": (-1, 1), "(0, ½)": (1, -1), "(½, ½)": (-1, -1)}
@@ -68,6 +71,8 @@ def brightest_at_half(answer: Encoding) -> str:
         place: 1 + 2 * (b * c01 + a * c10) + 4 * a * b * c11 for place, (a, b) in signs.items()
     }
     brightest = max(intensity, key=lambda place: intensity[place])
+    if np.ptp(list(intensity.values())) < 0.01:
+        return "Not yet: a crystal without order is equally bright everywhere. Put order into it."
     if brightest == "(0, ½)":
         return "Close: yours is brightest at (0, ½), so the two axes are exchanged. Which is i?"
     if c10 < 0 < c01 and c11 > 0:
@@ -112,7 +117,7 @@ def error_per_component(answer: ArrayLike, true: ArrayLike, estimate: ArrayLike)
             f"array of shape {expected.shape}; yours has shape {values.shape}. Over which axis do "
             f"you take the mean?"
         )
-    if np.allclose(values, expected, rtol=1e-3):
+    if same(values, expected):
         return (
             "Right. Notice that the farthest correlation is not the easiest: the fewer pairs of "
             "sites a lot holds at a distance, the noisier its correlation."
@@ -150,7 +155,7 @@ def asymmetry(answer: float, image: ArrayLike) -> str:
         return float(np.sqrt(np.mean((array - turned) ** 2)))
 
     expected = change(array[::-1, ::-1]) / spread
-    if np.isclose(value, expected, rtol=1e-3):
+    if same(value, expected):
         return (
             f"Right: {value:.2f}. Short-range order alone would give 0, and 1.41 would mean "
             f"that the two halves have nothing in common. Notice that one number is proof enough: "
@@ -188,12 +193,12 @@ def share_possible(answer: float, asked: ArrayLike) -> str:
     plus, minus = abs(x + y) <= 1 + z, abs(x - y) <= 1 - z
     expected = float((plus & minus).mean())
     value = number(answer)
-    if np.isclose(value, expected, rtol=1e-3):
+    if same(value, expected) or np.isclose(value, 1 / 3, atol=1e-3):
         return (
-            f"Right: {value:.3f}, and with ever more of them it would be 1/3. Notice the shape: "
+            f"Right: {expected:.3f}, and with ever more of them it would be 1/3. Notice the shape: "
             f"the conditions cut four corners off the cube, and what stays is a tetrahedron."
         )
-    if np.isclose(value, 1 - expected, rtol=1e-3):
+    if same(value, 1 - expected):
         return "Close: that is the share of those that no lattice can have."
     if np.isclose(value, plus.mean(), rtol=1e-3) or np.isclose(value, minus.mean(), rtol=1e-3):
         return (
@@ -201,11 +206,11 @@ def share_possible(answer: float, asked: ArrayLike) -> str:
         )
     if np.isclose(value, (plus | minus).mean(), rtol=1e-3):
         return "Close: you ask for one or the other. Both must hold: & instead of |."
-    if np.isclose(value, 100 * expected, rtol=1e-3):
+    if same(value, 100 * expected):
         return "Close: that is a percentage. A share is a number from 0 to 1."
     if not 0 <= value <= 1:
         return COUNTED
-    return "Not yet: write both conditions for x, y, z = asked.T, join them with &, take the mean."
+    return "Not yet: write both conditions for x, y, z = wishes.T, join them with &, take the mean."
 
 
 @friendly
@@ -261,7 +266,7 @@ def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) 
             f"{values.shape}. Take the mean over both axes."
         )
     value = number(values)
-    if np.isclose(value, expected, atol=1e-3):
+    if same(value, expected):
         verdict = (
             "the error bars are cautious"
             if expected > 0.92
@@ -270,7 +275,7 @@ def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) 
             else "the promise of 90 % is kept, to within what so few images can tell"
         )
         return f"Right: {value:.1%} lie inside. Notice what it means: {verdict}."
-    if np.isclose(value, 1 - expected, atol=1e-3):
+    if same(value, 1 - expected):
         return "Close: that is the share outside."
     if np.isclose(value, np.mean(off < 1), atol=1e-3):
         return "Close: that is within one standard error. A 90 % interval reaches 1.645 of them."
@@ -279,7 +284,7 @@ def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) 
             "Close: an answer that is far too small is outside as well. Take the size of the "
             "difference, without its sign."
         )
-    if np.isclose(value, 100 * expected, atol=0.1):
+    if same(value, 100 * expected):
         return "Close: that is a percentage. A share is a number from 0 to 1."
     if not 0 <= value <= 1:
         return COUNTED
@@ -291,13 +296,13 @@ def check_break_even(answer: float, story: Story = STORIES["more units"]) -> str
     """Check exercise 9: the share of noticed wrong answers that eats up the advantage."""
     plan, gain = story.network, story.advantage
     expected = gain / (plan.units * plan.price)
-    value = float(answer)
-    if np.isclose(value, expected, rtol=5e-3):
+    value = number(answer)
+    if same(value, expected):
         return (
             f"Right: {expected:.1%}. Every failed measurement loses the price of an answer, and "
             f"notice that its own costs play no part: they are paid whether it succeeds or not."
         )
-    if np.isclose(value, 100 * expected, rtol=5e-3):
+    if same(value, 100 * expected):
         return "Close: that is a percentage. A share is a number from 0 to 1."
     if np.isclose(
         value, gain / (plan.units * (plan.price - plan.measurement - plan.analysis)), rtol=5e-3
@@ -326,11 +331,11 @@ def check_shrinkage(answer: ArrayLike, sigma: float = 1.0) -> str:
     """Check exercise 4: by what a Gaussian of `sigma` pixels shrinks c(0, 1) and c(3, 3)."""
     width = sigma * 2 / 63
     expected = np.exp(-2 * np.pi**2 * width**2 * np.array([1, 18]))
-    values = np.asarray(answer, float)
+    values = numbers(answer)
     names = f"{component_names(SPAN)[0]} and {component_names(SPAN)[-1]}"
     if values.shape != (2,):
         return f"Not yet: the answer is two factors, for {names}; yours has shape {values.shape}."
-    if np.allclose(values, expected, atol=2e-3):
+    if same(values, expected):
         return (
             f"Right: {values[0]:.3f} and {values[1]:.3f}. The far correlation suffers most. Since "
             f"the loss is known it can be undone: divide by it, as one divides by the lots window."
@@ -341,7 +346,10 @@ def check_shrinkage(answer: ArrayLike, sigma: float = 1.0) -> str:
         return "Not yet: smoothing makes correlations smaller, so the factors are below 1."
     if np.allclose(values, np.exp(-2 * np.pi**2 * sigma**2 * np.array([1, 18])), atol=2e-3):
         return "Close: s is in r.l.u. One pixel is 2/63 r.l.u. wide."
-    return "Not yet: exp(-2 π² s² (i² + j²)), with s = sigma * 2 / 63 r.l.u."
+    return (
+        "Not yet: the law stands in the section on smoothing. What is s for one pixel, and what is "
+        "i² + j² for each of the two correlations?"
+    )
 
 
 @friendly
@@ -353,9 +361,9 @@ def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
     """
     farthest, nearest = lot_size - 1, span - 1
     expected = farthest + nearest + 2
-    value = int(answer)
-    if value != answer:
-        return f"Not yet: a number of pixels is whole; got {answer}."
+    value = int(number(answer))
+    if value != number(answer):
+        return f"Not yet: a number of pixels is whole; got {number(answer):g}."
     if value == expected:
         return (
             f"Right: {expected} pixels, {expected - 1} steps. The farthest wave, {farthest}, then "
@@ -390,16 +398,16 @@ def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
 def check_seen(answer: float, values: ArrayLike, errors: ArrayLike) -> str:
     """Check exercise 8: how many values lie beyond twice their standard error."""
     off = np.abs(np.asarray(values)) / np.asarray(errors)
-    number = float(answer)
-    if number == np.count_nonzero(off > 2):
+    count = number(answer)
+    if count == np.count_nonzero(off > 2):
         return (
-            f"Right: {number:.0f} of {off.size}. Of as many values that are really 0, about one in "
+            f"Right: {count:.0f} of {off.size}. Of as many values that are really 0, about one in "
             f"twenty would be beyond too, by chance."
         )
-    if number == np.count_nonzero(np.asarray(values) > 2 * np.asarray(errors)):
+    if count == np.count_nonzero(np.asarray(values) > 2 * np.asarray(errors)):
         return "Close: those are the positive ones. Sites that prefer to differ count too."
-    if number == np.count_nonzero(off > 1):
+    if count == np.count_nonzero(off > 1):
         return "Close: those are beyond one standard error. Ask for two."
-    if number == np.count_nonzero(off <= 2):
+    if count == np.count_nonzero(off <= 2):
         return "Close: those are the ones that cannot be told from 0."
     return "Not yet: compare np.abs(values) with 2 * errors and count what is larger."

@@ -13,12 +13,13 @@ from math import isqrt
 
 import numpy as np
 
+from xrlab.course.study import PUBLISHED
 from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import STANDARD_GRID, trapezoid_weights
 from xrlab.crystal.lattice import Lattice, simulate
-from xrlab.crystal.patterns import pattern, weaken
+from xrlab.crystal.patterns import PATTERNS, pattern, respan, weaken
 from xrlab.crystal.realisable import Ranges
 from xrlab.crystal.samplers import SAMPLERS
 from xrlab.crystal.setting import Setting
@@ -28,6 +29,10 @@ LOT_SIZE = 25
 SPANS = (2, 3, 4, 5, 6)
 SIZES = (30, 40, 50, 64, 96, 128)
 LOTS = tuple(2**n for n in range(9))
+
+# Encodings that the study of 2023 published, by their names in the list of patterns.
+OF_2023 = {f"{each} encoding of 2023": matrix for each, matrix in PUBLISHED["encodings"].items()}
+PRESETS = (*PATTERNS, *OF_2023)
 
 # Distances, in sites along each axis, up to which the ΔPDF of the image is drawn.
 REACH = 6
@@ -84,9 +89,20 @@ class State:
         return Encoding.from_vector(self.vector)
 
 
+def preset(name: str, span: int) -> Encoding:
+    """Return one of `PRESETS`: a named pattern, or a published encoding cut down or continued.
+
+    >>> preset("first encoding of 2023", span=2)
+    Encoding.from_vector([0.116, 0.112, 0.045])
+    """
+    if name in OF_2023:
+        return respan(Encoding.from_matrix(OF_2023[name]), span)
+    return pattern(name, span)
+
+
 def start_state(span: int = 2, name: str = "clusters") -> State:
-    """Return the state in which a pattern is shown first."""
-    return State(tuple(pattern(name, span).vector))
+    """Return the state in which a preset is shown first."""
+    return State(tuple(preset(name, span).vector))
 
 
 @dataclass(frozen=True, eq=False)

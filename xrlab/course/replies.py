@@ -72,3 +72,18 @@ def number(answer: ArrayLike) -> float:
     if values.size != 1:
         raise ValueError(f"the answer is one number; it is an array of shape {values.shape}")
     return float(values.reshape(()))
+
+
+def same(answer: ArrayLike, expected: ArrayLike) -> bool:
+    """Return whether an answer is the expected one, exact or rounded to two digits or more.
+
+    >>> same(0.61, 0.6125), same(0.043, 0.04312), same(0.62, 0.6125)
+    (True, True, False)
+    """
+    values, goal = np.broadcast_arrays(numbers(answer), np.asarray(expected, dtype=float))
+    near = np.isclose(values, goal, rtol=1e-3, atol=0)
+    for digits in (2, 3):
+        significant = np.array([float(f"{each:.{digits}g}") for each in goal.flat])
+        for rounded in (significant.reshape(goal.shape), np.round(goal, digits)):
+            near = near | np.isclose(values, rounded, rtol=1e-9, atol=1e-12)
+    return bool(near.all())

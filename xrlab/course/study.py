@@ -32,8 +32,8 @@ class StudyRow:
         Side of the encoding.
     images : int, optional
         How many images it was trained on; without it, what the card says.
-    published : float, optional
-        R^2 that the study reports.
+    published, mse : float, optional
+        R^2 and mean squared error that the study reports.
     leak : bool
         Whether most of the published test images had been trained on.
     """
@@ -43,17 +43,26 @@ class StudyRow:
     span: int
     images: int | None = None
     published: float | None = None
+    mse: float | None = None
     leak: bool = False
 
 
-# By name of the slide's table: "networks", "held_out", "business", "net_income".
+# By the names in study.yaml.
 PUBLISHED: dict[str, Any] = yaml.safe_load(
     files("xrlab.course").joinpath("study.yaml").read_text(encoding="utf-8")
 )
 
 ROWS = (
     *(
-        StudyRow(row["card"], row["network"], row["span"], row["images"], row["r2"], "leak" in row)
+        StudyRow(
+            row["card"],
+            row["network"],
+            row["span"],
+            row["images"],
+            row["r2"],
+            row["mse"],
+            "leak" in row,
+        )
         for row in PUBLISHED["networks"]
     ),
     StudyRow("cfs3-best", "ΔPDF, corrected", 3),
@@ -65,6 +74,7 @@ COLUMNS = (
     "span",
     "training images",
     "published R²",
+    "published MSE",
     "our R²",
     "our MSE",
     "ΔPDF R²",
@@ -104,7 +114,8 @@ def study_table(folder: Path = WEIGHTS) -> str:
         published += " †" if row.leak else ""
         card = read_card(row.card, folder)
         images = row.images or (card["draws"] * sum(card["samples"]["train"]) if card else 0)
-        cells = [row.network, str(row.span), f"{images:,}" if images else "–", published]
+        mse = f"{row.mse:.5f}" if row.mse is not None else "–"
+        cells = [row.network, str(row.span), f"{images:,}" if images else "–", published, mse]
         rows.append(cells + _figures(card))
     return markdown_table(COLUMNS, rows)
 
@@ -112,7 +123,7 @@ def study_table(folder: Path = WEIGHTS) -> str:
 def _figures(card: dict[str, Any] | None) -> list[str]:
     """Our part of a row."""
     if card is None:
-        return [MISSING] + ["–"] * (len(COLUMNS) - 5)
+        return [MISSING] + ["–"] * (len(COLUMNS) - 6)
     test, fourier, beside = card["test"], card["test_delta_pdf"], card.get("side_by_side", {})
     starred = [
         f"{beside[name]['r2']:.4f}" if name in beside else "–"

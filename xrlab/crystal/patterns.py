@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import fft
 from scipy.special import j0
 
-from xrlab.crystal.encoding import Encoding, vector_length
+from xrlab.crystal.arrays import Floats
+from xrlab.crystal.encoding import REALISABLE_GRID, Encoding, vector_length
 from xrlab.crystal.spectrum import extend, field_correlation, lattice_correlation
 
-# c(0, 1) and c(1, 0) of a few patterns; farther correlations follow as products.
-PRODUCTS = {
+# c(0, 1) and c(1, 0) of a few patterns, equal in size; all others follow from these two.
+NEAREST = {
     "random": (0.0, 0.0),
-    "clusters": (0.6, 0.6),
-    "stripes": (0.6, -0.6),
-    "checkerboard": (-0.6, -0.6),
+    "clusters": (0.4, 0.4),
+    "stripes": (0.4, -0.4),
+    "checkerboard": (-0.4, -0.4),
 }
 
-# Intensity on a ring of this radius round every Bragg position, this wide (r.l.u.).
-RING, RING_WIDTH = 0.3, 0.05
+# Intensity on a ring of this radius round every Bragg position, this wide (r.l.u.). With smaller
+# spans maximum entropy chooses a c(i, -j) that differs from c(i, j), and spots replace the ring.
+RING, RING_WIDTH, RING_SPAN = 0.3, 0.05, 4
 
 # What ``xrlab.interpret(xrlab.read_image(xrlab.fetch("box1")), kind="measured").encoding`` reads
-# off the two measured boxes. The matrices decoded in 2023 are shown as pictures, without numbers.
+# off the two measured boxes.
 BOXES = {
     "box 1, read by xrlab": (
         (0.15, 0.00, 0.01),
@@ -36,26 +39,27 @@ BOXES = {
     ),
 }
 
-PATTERNS = (*PRODUCTS, "ring", *BOXES)
+PATTERNS = (*NEAREST, "ring", *BOXES)
 
 
 def pattern(name: str, span: int) -> Encoding:
     """Return a named pattern.
 
-    "random", "clusters", "stripes" and "checkerboard" are products c(i, j) = r^i s^j. "ring" is a
+    "random", "clusters", "stripes" and "checkerboard" are fields of maximum entropy with given
+    c(0, 1) and c(1, 0). They are mirror symmetric, c(i, -j) = c(i, j), at every span. "ring" is a
     Gaussian field whose spectrum is a ring round every Bragg position, rho(i, j) =
-    J0(2 pi R d) exp(-2 (pi w d)^2) at the distance d; below span 4 these are too few correlations
-    to close the ring, and spots remain. The boxes are what xrlab reads off two
+    J0(2 pi R d) exp(-2 (pi w d)^2) at the distance d; below span `RING_SPAN` these are too few
+    correlations to close the ring, and spots remain. The boxes are what xrlab reads off two
     measured images of dichlorodinitrobenzene; beyond span 4 they are continued by the field of
     maximum entropy.
 
     >>> pattern("stripes", span=2)
-    Encoding.from_vector([0.6, -0.6, -0.36])
+    Encoding.from_vector([0.4, -0.4, -0.317])
     """
     vector_length(span)
-    if name in PRODUCTS:
-        along_b, along_a = PRODUCTS[name]
-        matrix = Encoding.product(along_a, along_b, span).matrix
+    if name in NEAREST:
+        signs = np.outer(*(np.sign(c) ** np.arange(span) for c in NEAREST[name][::-1]))
+        matrix = signs * _near_field(abs(NEAREST[name][0]), span)
     elif name == "ring":
         distance = np.hypot(*np.indices((span, span)))
         damping = np.exp(-2 * (np.pi * RING_WIDTH * distance) ** 2)
@@ -65,6 +69,26 @@ def pattern(name: str, span: int) -> Encoding:
     else:
         raise ValueError(f"there is no pattern {name!r}; there is {', '.join(PATTERNS)}")
     return Encoding(matrix)
+
+
+def _near_field(nearest: float, span: int) -> Floats:
+    """Correlations of the Gaussian field of maximum entropy with c(0, 1) = c(1, 0) given.
+
+    Its spectrum is 1 / (1 - x (cos 2 pi h + cos 2 pi k) / 2), with x from 0 to 1.
+    """
+    from scipy.optimize import brentq  # imported here: it takes a second
+
+    if nearest == 0:
+        return np.eye(1, span**2).reshape(span, span)
+    wave = np.cos(2 * np.pi * np.arange(REALISABLE_GRID) / REALISABLE_GRID)
+
+    def field(x: float) -> Floats:
+        rho = fft.ifft2(1 / (1 - x * (wave[:, None] + wave) / 2)).real
+        return np.asarray(rho / rho[0, 0])
+
+    goal = float(field_correlation(nearest))
+    x = brentq(lambda x: field(x)[0, 1] - goal, 0, 1 - 1e-9)
+    return lattice_correlation(np.clip(field(x)[:span, :span], -1, 1))
 
 
 def respan(encoding: Encoding, span: int) -> Encoding:

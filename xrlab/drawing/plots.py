@@ -17,7 +17,16 @@ from plotly.subplots import make_subplots
 
 from xrlab.crystal.encoding import Encoding, values_text
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
-from xrlab.drawing.png import COLOURS, INTENSITY, LINES, MARKERS, SIGNED, SITES, Colours
+from xrlab.drawing.png import (
+    COLOURS,
+    INTENSITY,
+    LINES,
+    MARKERS,
+    SHOWN_SITES,
+    SIGNED,
+    SITES,
+    Colours,
+)
 
 if TYPE_CHECKING:
     from xrlab.crystal.lattice import Lattice
@@ -165,9 +174,10 @@ def add_image(
 
 
 def add_lattice(figure: go.Figure, lattice: Lattice, column: int = 1) -> None:
-    """Add the sites of a lattice to a row of panels."""
+    """Add the sites of a lattice, `SHOWN_SITES` along each side at most, to a row of panels."""
     hover = "site (%{y}, %{x}): %{z}"
-    add_heat_map(figure, lattice.sites, (-1, 1), hover, SITES, row=1, col=column)
+    shown = lattice.sites[:SHOWN_SITES, :SHOWN_SITES]
+    add_heat_map(figure, shown, (-1, 1), hover, SITES, row=1, col=column)
     _label(figure, column, "along b (sites)", "along a (sites)")
 
 

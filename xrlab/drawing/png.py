@@ -14,6 +14,8 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 Colours = str | tuple[tuple[float, str], ...]
 INTENSITY, SIGNED = "Viridis", "RdBu"
 SITES = ((0.0, "rgb(242, 239, 230)"), (1.0, "rgb(27, 58, 75)"))
+# Sites along each side of a lattice that are drawn at most: more would be too small to see.
+SHOWN_SITES = 50
 MARKERS = ("circle", "x", "diamond", "cross")
 METHODS = ("circle", "square", "diamond")
 LINES = ("solid", "dash", "dot", "dashdot")

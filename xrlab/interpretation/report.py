@@ -22,7 +22,7 @@ import numpy as np
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names
 from xrlab.drawing import svg
-from xrlab.drawing.png import SIGNED, SITES, palette
+from xrlab.drawing.png import SHOWN_SITES, SIGNED, SITES, palette
 from xrlab.interpretation import report_pictures
 from xrlab.interpretation.evidence import CUT_WIDTH
 from xrlab.io.files import write
@@ -195,13 +195,13 @@ def _panels(result: Interpretation) -> str:
             "Without form factor, background, Bragg peaks and noise; mean 1.",
         )
         return f'<div class="panels">{measured}{corrected}{encoding}</div>'
-    sites = result.lattice.sites
+    sites = result.lattice.sites[:SHOWN_SITES, :SHOWN_SITES]
     last = (0.0, float(len(sites) - 1))
     structure = _figure(
         "structure",
         svg.heat_map(
             sites,
-            f"A simulated lattice of {len(sites)} by {len(sites)} sites with these "
+            f"Part of a simulated lattice, {len(sites)} by {len(sites)} sites, with these "
             f"correlations; {result.lattice.concentration:.0%} of them dark.",
             x=last,
             y=last,

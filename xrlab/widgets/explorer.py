@@ -17,12 +17,14 @@ from threadpoolctl import ThreadpoolController
 
 from xrlab.course.explorer import (
     LOTS,
+    PRESETS,
     SIZES,
     SPANS,
     Exploration,
     State,
     compute,
     from_code,
+    preset,
     start_state,
     to_code,
     verdict,
@@ -31,7 +33,7 @@ from xrlab.course.explorer_panels import PALETTES, feeds_table, panels
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding, values_text
 from xrlab.crystal.grid import STANDARD_GRID
-from xrlab.crystal.patterns import PATTERNS, nearest, pattern, respan
+from xrlab.crystal.patterns import RING_SPAN, nearest, respan
 from xrlab.crystal.realisable import Ranges, ranges
 from xrlab.crystal.samplers import SAMPLERS
 from xrlab.drawing.png import palette
@@ -102,7 +104,7 @@ class Explorer(Panel):
     span : int
         Side of the matrix at the start, 2 to 6.
     pattern : str
-        Name of the pattern at the start, one of `explorer.PATTERNS`.
+        Name of the pattern at the start, one of `explorer.PRESETS`.
 
     Attributes
     ----------
@@ -240,13 +242,17 @@ class Explorer(Panel):
 
     def _load_pattern(self) -> None:
         name, span = self.controls["pattern"].value, self.controls["span"].value
+        if name == "ring" and span < RING_SPAN:
+            span = RING_SPAN
+            with self._quietly():
+                self.controls["span"].value = span
         if name != OWN:
-            self._set_values(State(tuple(pattern(name, span).vector)).vector)
+            self._set_values(State(tuple(preset(name, span).vector)).vector)
             self.refresh()
 
     def _change_span(self) -> None:
         name, span = self.controls["pattern"].value, self.controls["span"].value
-        encoding = respan(self.result.drawn, span) if name == OWN else pattern(name, span)
+        encoding = respan(self.result.drawn, span) if name == OWN else preset(name, span)
         self._set_values(State(tuple(encoding.vector)).vector)
         self.refresh()
 
@@ -274,7 +280,7 @@ def _pairs(ranges: Floats) -> list[list[float] | None]:
 def _make_controls() -> dict[str, Any]:
     named = [(label, name) for name, label in SAMPLER_NAMES.items() if name in SAMPLERS]
     choices = {
-        "pattern": ("pattern", "a named pattern to start from", [OWN, *PATTERNS]),
+        "pattern": ("pattern", "a named pattern to start from", [OWN, *PRESETS]),
         "span": ("span", "side n of the matrix c(i, j)", SPANS),
         "sampler": ("sampler", "how the lattice is made", named),
         "size": ("N (sites)", "sites along each side of the lattice", SIZES),

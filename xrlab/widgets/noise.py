@@ -13,7 +13,7 @@ from xrlab.crystal.arrays import Floats, Integers, Singles
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.lattice import Lattice, simulate
-from xrlab.crystal.patterns import PRODUCTS
+from xrlab.crystal.patterns import NEAREST
 from xrlab.crystal.setting import Setting
 from xrlab.drawing.png import INTENSITY, SITES, picture
 from xrlab.inference.metrics import image_r2
@@ -70,14 +70,14 @@ def compute(
     ValueError
         If the lot does not fit the lattice, or there is no such pattern.
     """
-    if pattern not in PRODUCTS:
-        raise ValueError(f"there is no pattern {pattern!r}; there is {', '.join(PRODUCTS)}")
+    if pattern not in NEAREST:
+        raise ValueError(f"there is no pattern {pattern!r}; there is {', '.join(NEAREST)}")
     if lot_size > size:
         raise ValueError(
             f"a lot of {lot_size} × {lot_size} sites does not fit a lattice of {size} × {size}: "
             f"make L smaller or N larger"
         )
-    along_b, along_a = PRODUCTS[pattern]
+    along_b, along_a = NEAREST[pattern]
     encoding = Encoding.product(along_a, along_b, span=2)
     setting = Setting(size, lot_size, lots, "growth")
     lattice, other = (
@@ -107,7 +107,7 @@ class ChanceExplorer(Panel):
     def __init__(self) -> None:
         self.result: Chance | None = None
         controls = {
-            "pattern": choice("pattern", "a named pattern", list(PRODUCTS)),
+            "pattern": choice("pattern", "a named pattern", list(NEAREST)),
             "size": slider("N (sites)", "side of the lattice", 10, 150),
             "lot_size": slider("L (sites)", "side of a lot", 4, 60),
             "lots": choice("M (lots)", "number of lots", LOTS, ipw.SelectionSlider),

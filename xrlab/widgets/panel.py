@@ -190,7 +190,7 @@ class Predict(ipw.VBox):
         self._choice.observe(self._on_choice, "value")
         super().__init__(
             [
-                ipw.HTML(f"<b>Predict.</b> {escape(question)}"),
+                ipw.HTML(f"<b>{escape(question)}</b>"),
                 self._choice,
                 self.reply,
                 ScreenReaderNames(),

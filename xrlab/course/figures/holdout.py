@@ -182,6 +182,35 @@ def readings_figure(
     return figure.update_layout(title=title, legend=legend, width=900, height=420, margin={"t": 60})
 
 
+def scan_figure(
+    x: ArrayLike,
+    answers: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    truth: float,
+    x_title: str,
+    y_title: str,
+) -> go.Figure:
+    """Draw one value as several methods estimate it along a scan, with 90 % intervals.
+
+    Parameters
+    ----------
+    x : array, shape (points,)
+    answers : mapping from a name to (values, standard errors), each of shape (points,)
+    truth : float
+        A dotted line.
+    """
+    names = list(answers)
+    row = {"subplot_titles": names, "shared_yaxes": True, "horizontal_spacing": 0.03}
+    figure = make_subplots(1, len(names), **row)
+    for n, (name, (values, error)) in enumerate(answers.items()):
+        bars = {"type": "data", "array": NINETY * np.asarray(error)}
+        add_curve(figure, x, np.asarray(values), n, name=name, error_y=bars, showlegend=False)
+        figure.data[-1].update(xaxis=f"x{n + 1}" if n else "x", yaxis=f"y{n + 1}" if n else "y")
+    figure.add_hline(truth, line={"color": GREY, "dash": "dot"})
+    figure.update_xaxes(title=x_title)
+    figure.update_yaxes(title=y_title, col=1)
+    return figure.update_layout(width=900, height=360, margin={"t": 50})
+
+
 def learning_curves_figure(histories: Mapping[str, History]) -> go.Figure:
     """Draw several learning curves side by side: both losses, best epoch, where stages begin.
 

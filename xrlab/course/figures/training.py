@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.drawing import svg
-from xrlab.drawing.plots import add_curve, add_diagonal, describe
-from xrlab.drawing.png import COLOURS
+from xrlab.drawing.plots import add_curve, add_diagonal, add_heat_map, describe
+from xrlab.drawing.png import COLOURS, SIGNED
 from xrlab.inference.metrics import r2_score
 from xrlab.training.checkpoints import History
 
@@ -143,3 +143,41 @@ def parity_figure(true: ArrayLike, estimates: Mapping[str, ArrayLike]) -> go.Fig
     figure.update_yaxes(range=[-1.1, 1.1])
     figure.update_yaxes(title="estimated c(i, j)", col=1)
     return figure.update_layout(showlegend=False, height=420, width=420 * len(titles))
+
+
+def maps_figure(maps: Mapping[str, ArrayLike], title: str, shared: bool = False) -> go.Figure:
+    """Draw arrays side by side in red and blue, white at 0.
+
+    Parameters
+    ----------
+    maps : mapping from a name to an array, shape (rows, columns)
+    title : str
+    shared : bool
+        Whether all have the colour scale of the strongest; otherwise each has its own.
+    """
+    figure = make_subplots(1, len(maps), subplot_titles=list(maps), horizontal_spacing=0.03)
+    arrays = [np.asarray(each, np.float64) for each in maps.values()]
+    tops = [float(np.abs(each).max()) or 1.0 for each in arrays]
+    for column, (array, top) in enumerate(zip(arrays, tops, strict=True), start=1):
+        top = max(tops) if shared else top
+        place = {"row": 1, "col": column}
+        add_heat_map(figure, array, (-top, top), "%{z:.3g}", SIGNED, **place)
+        anchor = {"scaleanchor": "x" if column == 1 else f"x{column}", "constrain": "domain"}
+        figure.update_yaxes(showticklabels=False, **anchor, **place)
+    figure.update_xaxes(showticklabels=False, constrain="domain", title="columns, along k")
+    figure.update_yaxes(title="rows, along h", col=1)
+    margin = {"l": 40, "r": 10, "t": 80, "b": 40}
+    return figure.update_layout(title=title, width=230 * len(maps), height=330, margin=margin)
+
+
+def mosaic(tiles: ArrayLike, columns: int) -> NDArray[np.float64]:
+    """Put arrays of one shape, (tiles, rows, columns), beside each other with gaps of 0.
+
+    >>> mosaic(np.ones((2, 1, 1)), 2)
+    array([[1., 0., 1.]])
+    """
+    array = np.asarray(tiles, np.float64)
+    framed = np.pad(array, ((0, -len(array) % columns), (0, 1), (0, 1)))
+    count, high, wide = framed.shape
+    rows = framed.reshape(count // columns, columns, high, wide).swapaxes(1, 2)
+    return rows.reshape(count // columns * high, columns * wide)[:-1, :-1]
