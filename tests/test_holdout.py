@@ -171,6 +171,16 @@ def test_figures_show_their_numbers(decoded, curve):
     assert [list(trace.y) for trace in curves] == 2 * [history.loss, history.validation_loss]
 
 
+def test_scan_figure_has_a_panel_for_each_method():
+    """With its values, its 90 % intervals, and the truth as a line in every panel."""
+    answers = {"a, b": ([0.1, 0.2], [0.01, 0.02]), "c": ([0.3, 0.3], [0.1, 0.1])}
+    figure = holdout_plots.scan_figure([0, 1], answers, 0.25, "x", "y")
+    assert [list(trace.y) for trace in figure.data] == [[0.1, 0.2], [0.3, 0.3]]
+    np.testing.assert_allclose(figure.data[0].error_y.array, [0.0164, 0.0329], atol=1e-4)
+    assert {trace.xaxis for trace in figure.data} == {"x", "x2"}
+    assert [shape.y0 for shape in figure.layout.shapes] == [0.25, 0.25]
+
+
 def test_study_table_says_what_is_missing(tmp_path):
     """A row for every network of the study, and for ours; figures where there is a card."""
     card = {

@@ -58,7 +58,11 @@ def _words(error: Exception) -> str:
 
 def numbers(answer: ArrayLike) -> Floats:
     """Return an answer as an array of real numbers, or raise ValueError."""
-    values = np.asarray(answer, dtype=float)
+    try:
+        values = np.asarray(answer, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        kind = type(answer).__name__
+        raise ValueError(f"it is of the kind {kind}, not a number or an array of them") from None
     if np.isnan(values).any():
         raise ValueError(
             "it holds NaN, not a number: was 0 divided by 0, or a root of less than 0?"

@@ -198,9 +198,9 @@ def scan_figure(
     truth : float
         A dotted line.
     """
-    names = list(answers)
-    row = {"subplot_titles": names, "shared_yaxes": True, "horizontal_spacing": 0.03}
-    figure = make_subplots(1, len(names), **row)
+    titles = [name.replace(", ", ",<br>") for name in answers]
+    row = {"subplot_titles": titles, "shared_yaxes": True, "horizontal_spacing": 0.03}
+    figure = make_subplots(1, len(titles), **row)
     for n, (name, (values, error)) in enumerate(answers.items()):
         bars = {"type": "data", "array": NINETY * np.asarray(error)}
         add_curve(figure, x, np.asarray(values), n, name=name, error_y=bars, showlegend=False)
@@ -208,7 +208,7 @@ def scan_figure(
     figure.add_hline(truth, line={"color": GREY, "dash": "dot"})
     figure.update_xaxes(title=x_title)
     figure.update_yaxes(title=y_title, col=1)
-    return figure.update_layout(width=900, height=360, margin={"t": 50})
+    return figure.update_layout(width=900, height=380, margin={"t": 70})
 
 
 def learning_curves_figure(histories: Mapping[str, History]) -> go.Figure:
