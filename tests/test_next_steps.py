@@ -6,7 +6,6 @@ import pytest
 from xrlab import ReciprocalGrid, diffraction_image
 from xrlab.course.checks import check_pixels
 from xrlab.course.next_steps import (
-    information_figure,
     pixels_figure,
     resolutions,
     three_dot_lattice,
@@ -71,9 +70,7 @@ def test_order_in_triples_does_not_show():
 
 
 def test_figures_show_their_numbers():
-    """Largest information first; one picture for each place; errors as they are."""
-    figure = information_figure({"a": [0.1, 2.0, 1.0]})
-    assert list(figure.data[0].y) == [2.0, 1.0, 0.1]
+    """One picture for each place; errors as they are."""
     figure = pixels_figure([16, 32], {"span 4": [0.2, 0.1]})
     assert list(figure.data[0].y) == [0.2, 0.1]
     wave = 1 + 0.8 * np.cos(2 * np.pi * np.linspace(0, 2, 64))  # c(0, 1) = 0.4

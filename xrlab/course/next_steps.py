@@ -134,19 +134,6 @@ def pixels_figure(pixels: Sequence[int], errors: Mapping[str, Sequence[float]]) 
     )
 
 
-def information_figure(information: Mapping[str, ArrayLike]) -> go.Figure:
-    """Draw how much each latent value says about an image, the largest first."""
-    figure = go.Figure()
-    for n, (name, each) in enumerate(information.items()):
-        nats = np.sort(np.asarray(each))[::-1]
-        add_curve(figure, np.arange(1, len(nats) + 1), nats, n, name=name, marker={"size": 9})
-    figure.update_xaxes(title="latent value, the most informative first", dtick=1)
-    figure.update_yaxes(title="information (nats per image)", rangemode="tozero")
-    return figure.update_layout(
-        title="Which latent values are in use?", legend=BELOW, width=720, height=400
-    )
-
-
 def traversal_figure(rows: Sequence[ArrayLike], places: Sequence[float], span: int) -> go.Figure:
     """Draw a gallery: one latent value changes along each row, the others stay at 0.
 

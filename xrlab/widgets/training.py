@@ -303,9 +303,14 @@ def verdict(trained: Trained) -> str:
     network, inversion = (trained.figures[name]["r2"] for name in ("network", "ΔPDF"))
     end = f"Stopped in epoch {len(history.loss)}" if trained.stopped else "Done"
     better = "better than" if network > inversion else "not as good as"
+    worse = (
+        " Below 0 the network is worse than always predicting the mean: its weights have diverged, "
+        "as a rule because the steps were too large. Take a smaller learning rate."
+    )
     return (
         f"<b>{end}; kept: the weights of epoch {history.best_epoch}.</b> On {PIECE} unseen images "
         f"the network has R² = {network:.3f}, {better} ΔPDF with {inversion:.3f}."
+        + (worse if network < 0 else "")
     )
 
 
