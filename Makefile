@@ -6,7 +6,7 @@
 # make site   the playground, a page that needs no server, in build/site (needs Node 20)
 # make book   the executed notebooks as a site in build/book, after make run
 # make fuzz   damaged image files for five minutes, towards lines not yet reached
-# make nightly   all that the nightly workflow does: run, pytest, nbval, small, fuzz, book
+# make nightly   all that the nightly workflow does: run, pytest, nbval, small, fuzz, book, site
 
 SHELL := /bin/bash
 VENV := .venv
@@ -94,6 +94,7 @@ nightly:
 	$(MAKE) small
 	$(MAKE) fuzz
 	$(MAKE) book
+	$(MAKE) site
 
 fuzz: develop
 	$(BIN)/python tools/fuzz_readers.py guided 300

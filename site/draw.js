@@ -44,7 +44,9 @@ export function openDraw(place) {
   let known = true;
   let run = null;
   let cycles = 0;
-  let asked = false;
+  let drawn = 0;
+  let cleared = 0; // answers to drawings before this one come too late
+  let asked = null; // when the picture that is to come was asked for
   const undo = [];
   const random = randomFrom(Date.now());
   const perfect = { background: [0, 0], formFactor: [new Float32Array(grid.shape[0] * grid.shape[1]).fill(1)] };
@@ -86,16 +88,16 @@ export function openDraw(place) {
   // One picture for each frame, however often the sites change between.
   function refresh() {
     run?.chain && (run.chain = null);
-    if (asked) return;
-    asked = true;
+    if (asked !== null) return;
+    asked = performance.now();
     requestAnimationFrame(() => {
-      asked = false;
-      redraw();
+      const since = asked;
+      asked = null;
+      redraw(since);
     });
   }
 
-  function redraw() {
-    const start = performance.now();
+  function redraw(since = performance.now()) {
     showSites(lattice.canvas, sites, size);
     const share = sites.reduce((sum, site) => sum + (site > 0), 0) / sites.length;
     lattice.canvas.setAttribute(
@@ -106,13 +108,29 @@ export function openDraw(place) {
     const pattern = grain
       ? lotsImage(sites, size, grid, lotSize, corners)
       : latticeImage(sites, size, grid, lotSize);
+    const turn = ++drawn;
     if (!pattern) {
+      cleared = turn;
       emptyImage(image.canvas);
       for (const key of ["realised", "delta-pdf", "network"]) table.show(key, null);
       image.canvas.setAttribute("aria-label", "No diffuse scattering");
       status.textContent = "All sites are alike: a perfect crystal has Bragg peaks, and no diffuse scattering.";
       return;
     }
+    latest("draw", [pattern], known ? perfect : {})
+      .then((answers) => {
+        if (!answers || turn < cleared) return;
+        table.show("network", answers[0].mean, standardErrors(answers[0]));
+        if (status.textContent.startsWith("All") || status.classList.contains("bad")) status.textContent = "";
+        status.classList.remove("bad");
+        place.dataset.took = performance.now() - since;
+        place.dataset.read = Number(place.dataset.read ?? 0) + 1;
+        if (place.dataset.read === "1") performance.mark("first answer");
+      })
+      .catch((error) => {
+        status.textContent = `The network cannot answer: ${error.message}`;
+        status.classList.add("bad");
+      });
     showImage(image.canvas, pattern);
     const realised = realisedCorrelations(sites, size, span).subarray(1);
     table.show("realised", realised);
@@ -121,20 +139,6 @@ export function openDraw(place) {
       "aria-label",
       `Diffraction image; c(0, 1) is ${realised[0].toFixed(2)}, c(1, 0) is ${realised[3].toFixed(2)}`,
     );
-    latest("draw", [pattern], known ? perfect : {})
-      .then((answers) => {
-        if (!answers) return;
-        table.show("network", answers[0].mean, standardErrors(answers[0]));
-        if (status.textContent.startsWith("All") || status.classList.contains("bad")) status.textContent = "";
-        status.classList.remove("bad");
-        place.dataset.took = performance.now() - start;
-        place.dataset.read = Number(place.dataset.read ?? 0) + 1;
-        if (place.dataset.read === "1") performance.mark("first answer");
-      })
-      .catch((error) => {
-        status.textContent = `The network cannot answer: ${error.message}`;
-        status.classList.add("bad");
-      });
     if (status.textContent.startsWith("All")) status.textContent = "";
   }
 

@@ -111,7 +111,7 @@ def test_every_step_is_a_target_of_the_makefile():
     targets = set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
     variables = set(re.findall(r"^(\w+) \?=", MAKEFILE, re.MULTILINE))
     used = "\n".join(command for job in JOBS for command in commands(job) if "make " in command)
-    assert set(made(used)) == {"run", "pytest", "nbval", "small", "fuzz", "book"} <= targets
+    assert set(made(used)) == {"run", "pytest", "nbval", "small", "fuzz", "book", "site"} <= targets
     assert set(re.findall(r"\b([A-Z]+)=", used)) == {"PROFILE", "PYTHON", "BUILDS"} <= variables
 
 
@@ -123,7 +123,7 @@ def test_one_command_runs_the_same_steps_here():
         for job in ("notebooks", "small", "fuzz", "book")
         for target in made(" ".join(commands(job)))
     ]
-    assert made(recipe) == steps == ["run", "pytest", "nbval", "small", "fuzz", "book"]
+    assert made(recipe) == steps == ["run", "pytest", "nbval", "small", "fuzz", "book", "site"]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make on this computer")
@@ -153,8 +153,9 @@ def test_results_are_kept_whatever_happens():
     assert "always()" in keep["if"]
     assert keep["with"]["path"] == "build/"
     systems = JOBS["notebooks"]["strategy"]["matrix"]["system"]
-    (book,) = commands("book")
+    book, site = commands("book")
     assert re.search(r'BUILDS="(.*)"', book)[1].split() == [f"executed/{each}" for each in systems]
+    assert site.endswith("build/book/playground")
     assert JOBS["book"]["steps"][-1]["with"]["path"] == "build/book"
 
 

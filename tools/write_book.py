@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 BLOB = f"https://github.com/{REPOSITORY}/blob/{BRANCH}"
 ANCHOR = re.compile(r'^(#+ )<a id="([^"]+)"></a>', re.MULTILINE)
 FIRST = (
+    "playground",
     "installation",
     "python",
     "command_line",

@@ -38,6 +38,7 @@ SITE = ROOT / "site"
 DATA = ROOT / "build" / "site-data"
 OUT = ROOT / "build" / "site"
 WEIGHTS = ROOT / "xrlab" / "weights"
+MODEL = WEIGHTS / "measured.onnx"
 
 # Oldest Node that its packages and the modules in xrlab/widgets run on.
 NODE = (20, 19)
@@ -155,16 +156,34 @@ def install() -> None:
         done.write_bytes(lock.read_bytes())
 
 
-def main() -> None:
-    """Export, install and bundle."""
+def build(out: Path = OUT) -> Path:
+    """Export, install and bundle; return the folder of the page.
+
+    Raises
+    ------
+    RuntimeError
+        If Node, its packages or the network are not to be had here.
+    """
     if reason := node():
-        sys.exit(reason)
-    model = WEIGHTS / "measured.onnx"
-    if not model.is_file():
-        sys.exit(f"{model} is missing: it comes with xrlab, from the network's Keras file")
+        raise RuntimeError(reason)
+    if not MODEL.is_file():
+        raise RuntimeError(f"{MODEL} is missing: it comes with xrlab")
+    try:
+        install()
+    except subprocess.CalledProcessError as error:
+        raise RuntimeError(f"npm cannot install the packages of the playground: {error}") from error
     export()
-    install()
-    subprocess.run(["node", "build.mjs", str(DATA), str(model), str(OUT)], cwd=SITE, check=True)
+    bundle = ["node", "build.mjs", str(DATA), str(MODEL), str(out)]
+    subprocess.run(bundle, cwd=SITE, check=True)
+    return out
+
+
+def main() -> None:
+    """Build the page, or say why not."""
+    try:
+        build()
+    except RuntimeError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

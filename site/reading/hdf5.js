@@ -1,7 +1,7 @@
 // The image of an HDF5 file, what is unmeasured in it, and its axes: NeXus and its relatives, by
 // the rules of xrlab/io/hdf5.py.
 
-import h5wasm from "h5wasm";
+import * as h5wasm from "h5wasm";
 import { ChooseError, frameOf, splitChoice } from "./choice.js";
 import { miller, splitUnit } from "./section.js";
 
