@@ -41,6 +41,8 @@ export function openRead(place) {
   let unmask = false;
   let brush = 3;
   let trying = 0;
+  let changes = 0;
+  let refused = 0; // answers to questions before this one come too late
 
   const status = element("p", { class: "status", role: "status" });
   const refuse = (error) => {
@@ -118,6 +120,7 @@ export function openRead(place) {
   }
 
   function forget() {
+    refused = ++changes;
     [whole, image, result, corner] = [null, null, null, null];
     for (const part of [cutting, working, answers]) part.hidden = true;
   }
@@ -328,6 +331,8 @@ export function openRead(place) {
   }
 
   async function changed() {
+    const turn = ++changes;
+    place.setAttribute("aria-busy", "true");
     const pixels = seen();
     const measured = pixels.filter((value) => !Number.isNaN(value));
     showImage(picture.canvas, pixels, [0, quantile(pixels, 0.98)]);
@@ -338,8 +343,9 @@ export function openRead(place) {
       if (measured.length < 2 || Math.min(...measured) === Math.max(...measured))
         throw new Error("Every measured pixel is the same, or nothing is left: there is no pattern to read.");
       const read = await latest("read", views(pixels), { background: share });
-      if (!read) return;
+      if (!read || turn < refused) return;
       const alone = share ? (await answer([pixels]))[0] : null;
+      if (turn < refused) return;
       if (status.classList.contains("bad")) say("");
       const error = standardErrors(read[0]);
       const turned = [read[1].mean, exchangedBack(read[2].mean), exchangedBack(read[3].mean)];
@@ -349,8 +355,12 @@ export function openRead(place) {
         about: { file: file.name, window: corner, background: share, version },
       });
     } catch (error) {
+      if (turn < refused) return;
+      refused = turn;
       answers.hidden = true;
       refuse(error);
+    } finally {
+      if (turn === changes) place.setAttribute("aria-busy", "false");
     }
   }
 
