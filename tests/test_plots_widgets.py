@@ -23,7 +23,7 @@ def test_interpretation_has_its_four_panels(image):
     assert titles == ["measured", "structure", "simulated", "encoding"]
     shown = [trace.z for trace in figure.data]
     np.testing.assert_allclose(shown[0], result.corrected.astype("f4"))
-    np.testing.assert_array_equal(shown[1], result.lattice.sites)
+    np.testing.assert_array_equal(shown[1], result.lattice.sites[:50, :50])
     np.testing.assert_array_equal(shown[2], result.simulated)
     np.testing.assert_array_equal(shown[3], result.encoding.matrix)
     assert "±" in figure.data[3].text[0][1]

@@ -68,6 +68,7 @@ HEAD = """<script src="plotly.min.js"></script>
  nav a:link { text-decoration: underline }
 </style></head>"""
 BACK = '<nav><a href="index.html">← All notebooks</a></nav>'
+PLAYGROUND = "https://xrlab.github.io/xrlab/playground/"
 UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
 
 PAGE = """<!doctype html>
@@ -261,7 +262,8 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
             data = output.get("data", {})
             if data.pop(WIDGET, None):
                 data["text/html"] = question(cell) or (
-                    "<p><i>A widget is here: open the notebook to use it.</i></p>"
+                    f"<p><i>A widget is here: open the notebook to use it. The "
+                    f'<a href="{PLAYGROUND}">playground</a> needs no installation.</i></p>'
                 )
             if PLOTLY in data:
                 figure = plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True)
