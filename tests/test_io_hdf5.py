@@ -277,7 +277,7 @@ def test_packed_numbers_are_unpacked():
     said = {"scale_factor": 0.5, "add_offset": 350.0, "_FillValue": np.int16(-32768)}
     marks(nxdata(packed, then=lambda data: data["v"].attrs.update(said)), HOLE)
     marks(nxdata(A * 4, v_scaling_factor=0.25), False)
-    marks(nxdata(A * 4 - 8, scaling_factor=0.25, offset=2.0), False)
+    marks(nxdata(A * 4 - 8, scaling_factor=0.25, offset=8.0), False)  # (number + offset) * factor
 
 
 def test_blocks_that_were_never_written_are_unmeasured():

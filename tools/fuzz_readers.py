@@ -14,6 +14,7 @@ from __future__ import annotations
 import bz2
 import faulthandler
 import gzip
+import importlib
 import io
 import os
 import resource
@@ -21,11 +22,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from random import Random
 from types import FrameType
 
-import fabio
 import h5py
 import numpy as np
 import tifffile
@@ -36,6 +38,8 @@ SQUARE = np.random.default_rng(0).poisson(40, (256, 256)).astype(np.int32)
 INDEXED = np.column_stack([np.arange(37), COUNTS])
 TABLE = b"\n" + "\n".join(";".join(map(str, row * 0.1)) for row in COUNTS).encode()
 IMAGEJ = "ImageJ=1.53t\nc0=-32768.0\nc1=1.0\nvunit=Gray Value\n"
+# Ends of names of files that are read in a process of its own.
+APART = ("h5", "child", "edf", "cbf")
 SLOW, HANGS = 2.0, 600  # seconds of computing, and by the clock
 
 # Where Python may open files while an image is read that is given as bytes.
@@ -45,78 +49,74 @@ ALLOWED = tuple(map(str, (sys.prefix, sys.base_prefix, tempfile.gettempdir(), os
 
 def seeds() -> dict[str, bytes]:
     """Small valid files, written by other libraries where one can; marked where none can."""
+    eight, wide = COUNTS.astype(np.uint8), COUNTS.astype(np.float32)
+    lzw = {"compression": "tiff_lzw"}
     made = {
-        "npy": _written(lambda f: np.save(f, COUNTS)),
-        "npz": _written(lambda f: np.savez_compressed(f, image=COUNTS)),
-        "csv": _written(lambda f: np.savetxt(f, COUNTS, fmt="%d", delimiter=",")),
-        "txt": _written(lambda f: np.savetxt(f, COUNTS * 0.1)),
-        "png": _written(lambda f: Image.fromarray(COUNTS).save(f, "PNG")),
-        "pgm": _written(lambda f: Image.fromarray(COUNTS.astype(np.uint8)).save(f, "PPM")),
+        "npy": _written(np.save, COUNTS),
+        "npz": _written(np.savez_compressed, image=COUNTS),
+        "csv": _written(np.savetxt, COUNTS, fmt="%d", delimiter=","),
+        "txt": _written(np.savetxt, COUNTS * 0.1),
+        "png": _written(Image.fromarray(COUNTS).save, "PNG"),
+        "pgm": _written(Image.fromarray(eight).save, "PPM"),
         "plain.pgm": b"P2\n# by hand\n29 37\n65535\n" + " ".join(map(str, COUNTS.ravel())).encode(),
-        "tif": _written(lambda f: tifffile.imwrite(f, COUNTS)),
-        "bigtiff.tif": _written(
-            lambda f: tifffile.imwrite(f, COUNTS.astype(np.float32), bigtiff=True, byteorder=">")
-        ),
-        "deflate.tif": _written(
-            lambda f: tifffile.imwrite(f, COUNTS, compression="zlib", tile=(16, 16))
-        ),
-        "lzw.tif": _written(
-            lambda f: Image.fromarray(COUNTS).save(f, "TIFF", compression="tiff_lzw")
-        ),
+        "tif": _written(tifffile.imwrite, COUNTS),
+        "bigtiff.tif": _written(tifffile.imwrite, wide, bigtiff=True, byteorder=">"),
+        "deflate.tif": _written(tifffile.imwrite, COUNTS, compression="zlib", tile=(16, 16)),
+        "lzw.tif": _written(Image.fromarray(COUNTS).save, "TIFF", **lzw),
         "mccd": marccd(COUNTS),
-        "edf": _by_fabio(fabio.edfimage.EdfImage, COUNTS, "a.edf"),
-        "cbf": _by_fabio(fabio.cbfimage.CbfImage, COUNTS.astype(np.int32), "a.cbf"),
+        "edf": _by_fabio("edfimage.EdfImage", COUNTS),
+        "cbf": _by_fabio("cbfimage.CbfImage", COUNTS.astype(np.int32)),
         "img": smv(COUNTS),
-        "dtrek.img": _by_fabio(fabio.dtrekimage.DtrekImage, COUNTS, "b.img"),
+        "dtrek.img": _by_fabio("dtrekimage.DtrekImage", COUNTS),
     }
-    for compression in (None, "gzip"):
-        for version in ("earliest", "latest"):
-            file = io.BytesIO()
-            with h5py.File(file, "w", libver=version) as content:
-                group = content.create_group("entry/data")
-                content.attrs["default"], content["entry"].attrs["default"] = "entry", "data"
-                group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["h", "k"]})
-                group.create_dataset("counts", data=COUNTS, compression=compression)
-                group["h"], group["k"] = np.linspace(0, 2, 37), np.linspace(0, 2, 29)
-                group["pixel_mask"] = COUNTS > 600
-                group["counts"].attrs.update(
-                    {"_FillValue": np.uint16(7777), "long_name": np.bytes_("I")}
-                )
-            made[f"{compression}.{version}.h5"] = file.getvalue()
+    for compression, version in product((None, "gzip"), ("earliest", "latest")):
+        file = io.BytesIO()
+        with h5py.File(file, "w", libver=version) as content:
+            group = content.create_group("entry/data")
+            content.attrs["default"], content["entry"].attrs["default"] = "entry", "data"
+            group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["h", "k"]})
+            group.create_dataset("counts", data=COUNTS, compression=compression)
+            group["h"], group["k"] = np.linspace(0, 2, 37), np.linspace(0, 2, 29)
+            group["pixel_mask"] = COUNTS > 600
+            marks = {"_FillValue": np.uint16(7777), "long_name": np.bytes_("I")}
+            group["counts"].attrs.update(marks)
+        made[f"{compression}.{version}.h5"] = file.getvalue()
     return made
 
 
 def variants() -> dict[str, bytes]:
     """Write more valid files: flags, tables of other programs, more detectors."""
+    fabio_kinds = ("esperanto.Esperanto", "bruker100.Bruker100", "OXD.Oxd", "bruker.Bruker")
+    edf, eight = _by_fabio("edfimage.EdfImage", COUNTS), Image.fromarray(COUNTS.astype(np.uint8))
     return {
         "marked.edf": b"{\nDim_1=29;Dim_2=37;DataType=UnsignedShort;Dummy=40;\n}\n"
         + COUNTS.tobytes(),
         "semicolons.csv": b"sep=;\n" + ";".join(["k"] * 29).encode() + TABLE.replace(b".", b","),
-        "pandas.csv": _written(lambda f: np.savetxt(f, INDEXED, fmt="%d", delimiter=",")),
+        "pandas.csv": _written(np.savetxt, INDEXED, fmt="%d", delimiter=","),
         "utf16.txt": TABLE.replace(b";", b"\t").decode().encode("utf-16"),
-        "calibrated.tif": _written(lambda f: tifffile.imwrite(f, COUNTS, description=IMAGEJ)),
-        "packbits.tif": _written(
-            lambda f: Image.fromarray(COUNTS.astype(np.uint8)).save(
-                f, "TIFF", compression="packbits"
-            )
-        ),
-        "edf.gz": gzip.compress(_by_fabio(fabio.edfimage.EdfImage, COUNTS, "a.edf")),
-        "npy.bz2": bz2.compress(_written(lambda f: np.save(f, COUNTS))),
-        "esperanto.child": _by_fabio(fabio.esperantoimage.EsperantoImage, SQUARE, "a"),
-        "bruker.child": _by_fabio(fabio.brukerimage.BrukerImage, COUNTS, "a"),
-        "bruker100.child": _by_fabio(fabio.bruker100image.Bruker100Image, SQUARE, "a"),
-        "OXD.child": _by_fabio(fabio.OXDimage.OxdImage, SQUARE, "a"),
+        "calibrated.tif": _written(tifffile.imwrite, COUNTS, description=IMAGEJ),
+        "packbits.tif": _written(eight.save, "TIFF", compression="packbits"),
+        "pfm": b"Pf\n29 37\n-1.0\n" + COUNTS.astype("<f4").tobytes(),
+        "gz.edf": gzip.compress(edf),
+        "npy.bz2": bz2.compress(_written(np.save, COUNTS)),
+        "fit2d.child": fit2d(COUNTS),
+    } | {
+        f"{kind}.child": _by_fabio(
+            kind.replace(".", "image.") + "Image", COUNTS if "bruker." in kind else SQUARE
+        )
+        for kind in fabio_kinds
     }
 
 
 def corpus() -> dict[str, bytes]:
     """Give the seeds, and the measured files of the folder XRLAB_LOCAL_DATA if there is one."""
     folder = os.environ.get("XRLAB_LOCAL_DATA")
-    real = sorted(Path(folder).iterdir()) if folder else []
-    kinds = {".tif", ".pgm", ".nxs", ".img", ".npy"}
-    names = {path.name: path for path in real if path.suffix in kinds}
-    return seeds() | variants() | {("nxs.h5" if name.endswith("nxs") else name): path.read_bytes()
-                      for name, path in names.items() if path.stat().st_size < 2**18}  # fmt: skip
+    real = {
+        path.name.replace(".nxs", ".nxs.h5"): path.read_bytes()
+        for path in sorted(Path(folder).iterdir() if folder else ())
+        if path.suffix in {".tif", ".pgm", ".nxs", ".img", ".npy"} and path.stat().st_size < 2**18
+    }
+    return seeds() | variants() | real
 
 
 def marccd(pixels: np.ndarray, saturated: int = 65535) -> bytes:
@@ -173,22 +173,33 @@ def damaged(content: bytes, rng: Random) -> bytes:
 def example(number: int, files: dict[str, bytes]) -> tuple[str, bytes]:
     """Give the damaged file of a number; one in twenty takes a process of its own, and longest."""
     rng = Random(number)
-    apart = [name for name in files if name.endswith(("h5", "child"))]
+    apart = [name for name in files if name.endswith(APART)]
     others = [name for name in files if name not in apart]
     name = rng.choice(apart if number % 20 == 0 else others)
     return name, damaged(files[name], rng)
 
 
-def _written(write: object) -> bytes:
+def fit2d(pixels: np.ndarray) -> bytes:
+    """Write Fit2D's own format by hand, by the offsets in fabio's reader: blocks of 512 bytes."""
+    values = pixels.astype("<f4").tobytes()
+    blocks = -(-len(values) // 512)
+    sizes = f"{pixels.shape[1]:08x}{pixels.shape[0]:08x}"
+    head = f"\\data_array:{blocks:08x}ar{'0' * 16}{sizes}".encode().ljust(512)
+    return b"\\$FFF_START:00000000i00000000".ljust(512) + head + values.ljust(512 * blocks, b"\0")
+
+
+def _written(write: Callable[..., object], *arrays: object, **options: object) -> bytes:
+    """Bytes that a function writes into a file, which it takes first."""
     file = io.BytesIO()
-    write(file)  # type: ignore[operator]
+    write(file, *arrays, **options)
     return file.getvalue()
 
 
-def _by_fabio(kind: type, pixels: np.ndarray, name: str) -> bytes:
+def _by_fabio(kind: str, pixels: np.ndarray) -> bytes:
+    module, name = kind.split(".")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        kind(data=pixels).write(str(path))
+        path = Path(folder) / "a"
+        getattr(importlib.import_module(f"fabio.{module}"), name)(data=pixels).write(str(path))
         return path.read_bytes()
 
 
@@ -242,7 +253,7 @@ def guided(seconds: float) -> int:
     from xrlab.io.read import read_image_bytes
 
     files, reached, end = corpus(), set(), time.monotonic() + seconds
-    names = sorted(name for name in files if not name.endswith(("h5", "child")))
+    names = sorted(name for name in files if not name.endswith(APART))
     here = str(Path(__file__).parents[1] / "xrlab" / "io")
 
     def trace(frame: FrameType, event: str, argument: object) -> object:

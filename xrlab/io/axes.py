@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 Axes = Sequence[tuple[str, NDArray[np.float64]]]
 
-# Reciprocal lattice units, without spaces and dots and in lower case. Mantid gives the length of
-# the unit instead: "in 1.22 A^-1".
+# Reciprocal lattice units, without spaces. Mantid gives the length of the unit instead: "in 1.22
+# A^-1". Case tells 2 pi/a, of the lattice, from 2 pi/A, of the angstrom.
 RLU = re.compile(
-    r"r\.?l\.?u\.?|(reciprocal|recip\.?)lattice?\.?units?|hkl|in[\d.]+(a|å|angstrom)\^?[-⁻][1¹]"
-    r"|2\*?(pi|π)/[abcd]|[abc]\*",
+    r"(?i:r\.?l\.?u\.?|(reciprocal|recip\.?)lattice?\.?units?|hkl"
+    r"|in[\d.]+(a|å|ang|angstrom)\^?[-⁻][1¹])|2\*?(pi|π)/[abc]|[abc]\*"
 )
 
 # Other units of axes, to say what to do with them.
@@ -28,7 +28,7 @@ _BRACKETED = re.compile(r"[\[({]?([-+\d.*/hkl]+(?:[,\s]+[-+\d.*/hkl]+){2})[\])}]
 _NAMED = re.compile(
     r"(?:q[_ ]?|miller[_ ]?(?:index[_ ]?)?|index[_ ]?)?([hkl])(?:[_ -]?(?:axis|index|values?))?"
 )
-_UNIT = re.compile(r"(.*?\S)\s*[(\[/|]\s*([^()\[\]]*[^()\[\]\s\d][^()\[\]]*)\s*[)\]]?", re.DOTALL)
+_UNIT = re.compile(r"(.*?\S)\s*[(\[/|,]\s*([^()\[\]]*[^()\[\]\s\d][^()\[\]]*)\s*[)\]]?", re.DOTALL)
 
 
 def miller(label: str) -> str | None:
@@ -64,8 +64,8 @@ def is_rlu(label: str) -> bool | None:
     (True, True, False, None)
     """
     name, unit = split_unit(label)
-    unit = re.sub(r"\s", "", unit).lower()
-    if not unit or unit in ("dimensionless", "1", "none", "unitless", "a.u.", "arb.units"):
+    unit = re.sub(r"\s", "", unit)
+    if unit.lower() in ("", "dimensionless", "1", "none", "unitless"):
         return True if miller(name) else None
     return RLU.fullmatch(unit) is not None
 

@@ -13,20 +13,18 @@ import importlib
 import importlib.util
 import io
 import json
+import logging
 import os
 import pkgutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from xrlab.io.choice import check_frame, first_frame
-
-if TYPE_CHECKING:
-    from xrlab.io.stored import Stored
+from xrlab.io.stored import Stored
 
 # CPU seconds until the child knows what to read, and then to read it; bytes that HDF5 unpacks in
 # a second at least; bytes of addresses without the image; seconds by the clock, for slow disks.
@@ -36,6 +34,8 @@ MAX_UNPACKED = 2**34
 
 # First bytes of the formats that fabio reads in the child, and its class.
 FABIO = {
+    b"###CBF": "cbfimage.CbfImage",
+    b"{": "edfimage.EdfImage",
     b"ESPERANTO FORMAT": "esperantoimage.EsperantoImage",
     b"FORMAT :        86": "brukerimage.BrukerImage",
     b"FORMAT :86": "brukerimage.BrukerImage",
@@ -75,50 +75,41 @@ def read_apart(source: bytes | Path, dataset: str | int | None = None, reader: s
     reader : str
         Name of the class of fabio, with its module; none for HDF5.
     """
-    from xrlab.io.stored import Stored
-
-    with tempfile.TemporaryDirectory(prefix="xrlab-") as folder:
-        path = Path(folder) / "content" if isinstance(source, bytes) else source
-        if isinstance(source, bytes):
-            path.write_bytes(source)
-        answer = Path(folder) / "answer.npz"
-        arguments = [os.path.abspath(path), str(answer), dataset, reader]
-        package = str(Path(__file__).resolve().parents[1])
-        options = json.dumps([package, _folders(path.resolve().parent), arguments])
-        try:
-            child = subprocess.run(
-                [sys.executable, "-I", "-X", "utf8", "-c", _BEGIN, options],
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "HDF5_USE_FILE_LOCKING": "FALSE"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=WAITING,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ValueError(
-                f"reading it did not end within {WAITING} seconds by the clock: is the disk slow? "
-                f"Copy it to this computer"
-            ) from error
-        said = [json.loads(line) for line in child.stdout.decode("utf-8").splitlines()]
-        if said and "refused" in said[-1]:
-            raise ValueError(said[-1]["refused"])
-        if child.returncode != 0:
-            raise ValueError(_end(child.returncode, said[-1] if said else {}, child.stderr))
-        with np.load(answer, allow_pickle=False) as arrays:
-            header = json.loads(str(arrays["header"]))
-            axes = tuple((str(arrays[f"label{n}"]), arrays[f"axis{n}"]) for n in (0, 1)
-                         if f"axis{n}" in arrays)  # fmt: skip
-            doubt = str(arrays["doubt"]) if "doubt" in arrays else None
-            return Stored(arrays["pixels"], header, arrays.get("mask"), axes or None, doubt)
+    path, content = ("", source) if isinstance(source, bytes) else (os.path.abspath(source), b"")
+    package = str(Path(__file__).resolve().parents[1])
+    options = json.dumps([package, _folders(path), [path, dataset, reader]])
+    try:
+        child = subprocess.run(
+            [sys.executable, "-I", "-X", "utf8", "-c", _BEGIN, options],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "HDF5_USE_FILE_LOCKING": "FALSE"},
+            input=content,
+            capture_output=True,
+            timeout=WAITING,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(
+            f"reading it did not end within {WAITING} seconds by the clock: is the disk slow? "
+            f"Copy it to this computer"
+        ) from error
+    stages = [json.loads(line) for line in child.stderr.splitlines() if line.startswith(b'{"')]
+    if stages and "refused" in stages[-1]:
+        raise ValueError(stages[-1]["refused"])
+    if child.returncode != 0:
+        raise ValueError(_end(child.returncode, stages[-1] if stages else {}, child.stderr))
+    with np.load(io.BytesIO(child.stdout), allow_pickle=False) as arrays:
+        words = json.loads(str(arrays["words"]))
+        axes = tuple((label, arrays[f"axis{n}"]) for n, label in enumerate(words["labels"]))
+        return Stored(
+            arrays["pixels"], words["header"], arrays.get("mask"), axes or None, words["doubt"]
+        )
 
 
-def _folders(beside: Path) -> list[str]:
+def _folders(path: str) -> list[str]:
     """Folders of the libraries that the child needs, never the one of the data."""
-    places: dict[str, None] = {}
-    for name in ("numpy", "lazy_loader", "h5py", "hdf5plugin", "fabio"):
-        spec = importlib.util.find_spec(name)
-        if spec and spec.origin and (place := Path(spec.origin).resolve().parents[1]) != beside:
-            places[str(place)] = None
-    return list(places)
+    beside = Path(path).resolve().parent if path else None
+    specs = map(importlib.util.find_spec, ("numpy", "lazy_loader", "h5py", "hdf5plugin", "fabio"))
+    places = [Path(s.origin).resolve().parents[1] for s in specs if s and s.origin]
+    return [str(place) for place in dict.fromkeys(places) if place != beside]
 
 
 def _end(status: int, stage: dict[str, Any], stderr: bytes) -> str:
@@ -136,25 +127,29 @@ def _end(status: int, stage: dict[str, Any], stderr: bytes) -> str:
     return f"the library crashed while {stage['doing']} (status {status}): the file is damaged"
 
 
-def main(path: str, answer: str, dataset: str | int | None, reader: str) -> None:
-    """Be the child: read, write the arrays to a file, and say what is wrong to standard output."""
+def main(path: str, dataset: str | int | None, reader: str) -> None:
+    """Be the child: read, write the arrays to standard output, and words to standard error."""
     _rehearse(reader)
-    with open(answer, "wb") as target, open(path, "rb") as source:
-        size = os.fstat(source.fileno()).st_size
-        _limit("looking through it", LOOKING, ADDRESSES + (3 * size if reader else 0), files=0)
-        try:
-            arrays = (_by_fabio if reader else _hdf5)(source, dataset, reader)
-        except MemoryError:
-            _say(refused="it needs more memory than an image of its size does: it is damaged")
-            return
-        except Exception as error:  # libraries fail in many ways on a damaged file
-            known = isinstance(error, ValueError)
-            _say(refused=str(error) if known else f"{type(error).__name__}: {error}")
-            return
-        for n, (label, values) in enumerate(arrays.pop("axes", ())):
-            arrays |= {f"label{n}": label, f"axis{n}": values}
-        np.savez(target, **{**arrays, "header": json.dumps(arrays["header"])})
-    _say(done=True)
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print
+    source = Path(path).open("rb") if path else io.BytesIO(sys.stdin.buffer.read())  # noqa: SIM115
+    size = 0 if path and not reader else source.seek(0, os.SEEK_END)
+    _limit("looking through it", LOOKING, ADDRESSES + 4 * size, files=0)
+    try:
+        arrays = (_by_fabio if reader else _hdf5)(source, dataset, reader, size)
+    except MemoryError:
+        _say(refused="it needs more memory than an image of its size does: it is damaged")
+    except Exception as error:  # libraries fail in many ways on a damaged file
+        known = isinstance(error, ValueError)
+        _say(refused=str(error) if known else f"{type(error).__name__}: {error}")
+    else:
+        axes = arrays.pop("axes", ())
+        words = {"header": arrays.pop("header"), "doubt": arrays.pop("doubt", None)}
+        words["labels"] = [label for label, _ in axes]
+        arrays |= {f"axis{n}": values for n, (_, values) in enumerate(axes)}
+        np.savez(answer, words=json.dumps(words), **arrays)
+        answer.close()
+        _say(done=True)
 
 
 def _rehearse(reader: str) -> None:
@@ -181,7 +176,7 @@ def _rehearse(reader: str) -> None:
         read_arrays(file, "b", lambda unpacked, held: None)
 
 
-def _hdf5(source: Any, dataset: str | int | None, _: str) -> dict[str, Any]:
+def _hdf5(source: Any, dataset: str | int | None, _: str, size: int) -> dict[str, Any]:
     import h5py
 
     from xrlab.io.hdf5 import read_arrays
@@ -192,49 +187,76 @@ def _hdf5(source: Any, dataset: str | int | None, _: str) -> dict[str, Any]:
                 f"{unpacked / 2**30:.0f} GiB would have to be unpacked for this plane: take one "
                 f"along another axis, or store the file in other blocks (h5repack)"
             )
-        _limit("reading", READING + unpacked / UNPACKED, ADDRESSES + 3 * held)
+        _limit("reading", READING + unpacked / UNPACKED, ADDRESSES + size + 3 * held)
 
     with h5py.File(source, "r") as file:
         return read_arrays(file, dataset, plan)
 
 
-class _WholeFile(io.BytesIO):
-    """A file in memory that ends in an error and not in a shorter answer."""
+class _Watched(io.BytesIO):
+    """A file in memory that keeps whether anything was read up to its end."""
 
-    name, to_the_end = "content", False
+    name, lock, to_the_end = "content", contextlib.nullcontext(), False
 
     def read(self, size: int | None = -1, /) -> bytes:
         content = super().read(size)
-        self.to_the_end |= size is None or size < 0
-        if size is not None and len(content) < size:
-            raise ValueError("the file is cut off: some of its pixels are missing")
+        self.to_the_end |= size is None or not 0 <= size <= len(content)
         return content
 
 
-def _by_fabio(source: Any, dataset: str | int | None, reader: str) -> dict[str, Any]:
+class _Errors(logging.Handler):
+    """What a library reports as wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage()[:200])
+
+
+def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) -> dict[str, Any]:
     module, name = reader.split(".")
-    kind, content = getattr(importlib.import_module(f"fabio.{module}"), name), source.read()
-    file = _WholeFile(content)
+    kind = getattr(importlib.import_module(f"fabio.{module}"), name)
+    source.seek(0)
+    content = source.read()
+    if name == "EdfImage":  # fabio needs a byte order, which is that of Intel where there is none
+        _, _, rest = content.partition(b"{")
+        order = b"" if b"byteorder" in rest[: 2**14].lower() else b"\nByteOrder = LowByteFirst ;\n"
+        content = b"{" + order + rest
+    errors = _Errors()
+    logging.getLogger("fabio").addHandler(errors)
+    file = _Watched(content)
     image = kind().read(file)
-    first_frame(dataset, image.nframes)
-    check_frame(np.shape(image.data))
+    frame = first_frame(dataset, image.nframes)
+    image = image.getframe(frame) if image.nframes > 1 else image
+    header: dict[str, Any] = {
+        key: value if isinstance(value, (int, float)) else str(value)
+        for key, value in image.header.items()
+    }
+    if elsewhere := header.get("EDF_BinaryFileName"):
+        raise ValueError(f"its pixels are elsewhere, in {elsewhere[:60]!r}, which is not read")
+    if header.get("_array_intensities.linearity", "").startswith(("sqrt", "log")):
+        raise ValueError("its pixels are roots or logarithms of intensities: save these instead")
+    pixels = image.data
+    check_frame(np.shape(pixels))
     # A decoder that goes beyond the end of what it was given makes an image of what is there.
-    if file.to_the_end:
-        longer = kind().read(_WholeFile(content + b"\xff" * 2**16))
-        if not np.array_equal(longer.data, image.data):
+    if file.to_the_end and name != "Fit2dImage":  # whose arrays have their own length
+        longer = kind().read(_Watched(content + b"\xff" * 2**16))
+        longer = longer.getframe(frame) if image.nframes > 1 else longer
+        if not np.array_equal(longer.data, pixels):
             raise ValueError("the file is cut off: some of its pixels are missing")
-    header = {k: v if isinstance(v, (int, float)) else str(v) for k, v in image.header.items()}
-    arrays = {"pixels": image.data, "header": header}
     if name == "RaxisImage":  # its pixels are the end of the file
-        before, record = len(content) - 2 * image.data.size, image.header["Record Length"]
+        before, record = size - 2 * pixels.size, header["Record Length"]
         if before < 1400 or (record > 0 and before % record):
-            arrays["doubt"] = "it is not as long as its header says: is the file cut off?"
-    return arrays
+            errors.messages.append("it is not as long as its header says: is the file cut off?")
+    doubt = "; ".join(f"{words[:1].lower()}{words[1:]}" for words in errors.messages) or None
+    return {"pixels": pixels, "header": header, "doubt": doubt}
 
 
 def _say(**words: Any) -> None:
-    sys.stdout.buffer.write(json.dumps(words).encode() + b"\n")
-    sys.stdout.buffer.flush()
+    sys.stderr.buffer.write(json.dumps(words).encode() + b"\n")
+    sys.stderr.buffer.flush()
 
 
 def _limit(doing: str, seconds: float, memory: int, files: int | None = None) -> None:

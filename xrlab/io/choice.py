@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 # Twice the largest X-ray pixel detectors (EIGER 16M). As float64 256 MiB.
 MAX_PIXELS = 2**25
 
 # More frames, members or blocks than this are not counted to the end.
 MAX_PARTS = 1000
+# An array in a compressed file has at most so many bytes, those of the largest image in float64.
+MAX_UNPACKED = 2**28 + 2**20
+
+# Names of arrays that say which pixels are not to be used ("{}" stands for that of the image), and
+# whether it is those where they are not 0.
+MASKS = {"{}_mask": True, "mask": True, "pixel_mask": True, "{}_pixel_mask": True,
+         "data_mask": True, "bad_pixel_mask": True, "weights": False, "{}_weights": False,
+         "number_of_pixels_rebinned": False, "valid": False, "{}_valid": False,
+         "valid_mask": False, "good_pixels": False}  # fmt: skip
 
 _CHOICE = re.compile(r"(?P<name>.*?)(?:\[(?P<index>[\d\s,:]+)\])?", re.DOTALL)
 
@@ -34,6 +43,11 @@ def split_choice(dataset: str | int | None) -> tuple[str | None, Index]:
     if not all(part == ":" or part.isdecimal() for part in index):
         raise ValueError(f"a place in a stack is written as [3] or [:, 3]; got {dataset!r}")
     return parts["name"] or None, tuple(slice(None) if p == ":" else int(p) for p in index)
+
+
+def masks_of(names: Iterable[str]) -> dict[str, bool]:
+    """Names of the masks of images with these names, with the meanings in `MASKS`."""
+    return {mask.format(name): bad for mask, bad in MASKS.items() for name in names}
 
 
 def check_frame(shape: Sequence[int], index: Index = (), what: str = "it") -> Index:

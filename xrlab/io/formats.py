@@ -25,10 +25,12 @@ from numpy.typing import DTypeLike, NDArray
 from xrlab.io.choice import (
     MAX_PARTS,
     MAX_PIXELS,
+    MAX_UNPACKED,
     Index,
     ask_which,
     check_frame,
     first_frame,
+    masks_of,
     split_choice,
 )
 from xrlab.io.stored import Stored, pairs
@@ -38,20 +40,25 @@ _STDERR = threading.Lock()
 
 # Tags of TIFF: what display programs do with the pixels, and what GDAL says of the numbers.
 POLARITY, ORIENTATION, GDAL_METADATA, GDAL_NODATA = 262, 274, 42112, 42113
-
+# Pages of TIFF that are smaller copies, and masks, by the bits of NewSubfileType.
+REDUCED, MASK = 1, 4
 # Compressions of TIFF that change intensities.
 LOSSY = {"OJPEG", "JPEG", "JPEG_LOSSY", "ALT_JPEG", "JETRAW", "LERC", "WEBP", "JPEGXR_NDPI"}
+
+# Types of numbers as the headers of SMV name them, in lower case, without "_" and "int".
+_SMV_TYPES = {"unsigned short": "u2", "unsigned long": "u4", "unsigned": "u4",
+              "unsigned char": "u1", "signed short": "i2", "short": "i2", "signed long": "i4",
+              "signed": "i4", "long": "i4", "": "i4", "signed char": "i1", "float": "f4",
+              "float ieee": "f4"}  # fmt: skip
 
 
 def read_npy(content: bytes, dataset: str | int | None = None) -> Stored:
     """Read NumPy's .npy, never a pickle."""
-    _, index = split_choice(dataset)
-    file = io.BytesIO(content)
-    return Stored(_npy(file, index, len(content), "the array", content))
+    return Stored(_npy(content, split_choice(dataset)[1], "the array"))
 
 
 def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
-    """Read one array of NumPy's .npz, compressed or not."""
+    """Read one array of NumPy's .npz, with its mask and the arrays h and k if they are there."""
     name, index = split_choice(dataset)
     if content.count(b"PK\x01\x02") > MAX_PARTS:
         raise ValueError(f"it is an archive of more than {MAX_PARTS} files")
@@ -63,49 +70,46 @@ def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
         }
         if not members:
             raise ValueError("it is a ZIP archive without NumPy arrays in it")
-        masked = name is None and members.keys() == {"data", "mask"}  # of a masked array
-        if masked or (name is None and len(members) == 1):
-            name = next(iter(sorted(members)))
+        beside = {*masks_of(("data", "image")), "h", "k", "fill_value"}
+        images = [member for member in members if member not in beside] or list(members)
+        name = images[0] if name is None and len(images) == 1 else name
         if name not in members:
             shapes = {}
-            for each, info in members.items():
-                with archive.open(info) as member:
-                    shapes[each] = _npy_header(member)[0]
+            for member, info in members.items():
+                with archive.open(info) as file:
+                    shapes[member] = _npy_header(file)[0]
             raise ValueError(ask_which(shapes, name))
-        arrays = []
-        for each in (name, "mask") if masked else (name,):
-            with archive.open(members[each]) as member:
-                what = f"the array {each!r}"
-                arrays.append(_npy(member, index, members[each].file_size, what))
-    return Stored(arrays[0], mask=arrays[1] != 0 if masked else None)
+
+        def read(member: str, index: Index) -> NDArray[Any]:
+            what = f"the array {member!r}"
+            if members[member].file_size > MAX_UNPACKED:
+                raise ValueError(f"{what} unpacks to more than {MAX_UNPACKED:,} bytes")
+            return _npy(archive.read(members[member]), index, what)
+
+        pixels, mask = read(name, index), None
+        for member, bad in masks_of((name,)).items():
+            if member in members and member != name:
+                lost = (np.squeeze(read(member, ())) != 0) == bad
+                mask = lost if mask is None or mask.shape != lost.shape else mask | lost
+        axes = [read(axis, ()).astype(float) for axis in "hk" if axis in members]
+        if [*pixels.shape] == [axis.size for axis in axes]:
+            return Stored(pixels, mask=mask, axes=(("h", axes[0]), ("k", axes[1])))
+    return Stored(pixels, mask=mask)
 
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"version {version} of NumPy's format is not for images")
+    first = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    return read(file)
 
 
-def _npy(
-    file: Any, index: Index, length: int, what: str, content: bytes | None = None
-) -> NDArray[Any]:
-    """Read an array from an open file, or without a copy from its whole content."""
+def _npy(content: bytes, index: Index, what: str) -> NDArray[Any]:
+    file = io.BytesIO(content)
     shape, fortran, dtype = _npy_header(file)
     if dtype.hasobject:
         raise ValueError(f"{what} holds Python objects, which could run code when loaded")
-    needed = math.prod(shape) * dtype.itemsize
     index = check_frame(shape, index, what)
-    if math.prod(shape) > 4 * MAX_PIXELS:
-        raise ValueError(f"{what} has shape {shape}, too much to read: save one frame alone")
-    if needed > length:
-        raise ValueError(f"{what} of shape {shape} needs {needed:,} bytes and has {length:,}")
-    values = memoryview(content)[file.tell() :][:needed] if content else file.read(needed)
-    if len(values) < needed:
-        raise ValueError(f"{what} is cut off after {len(values):,} of {needed:,} bytes")
-    array = np.frombuffer(values, dtype).reshape(shape, order="F" if fortran else "C")
+    array = plain_block(content, file.tell(), dtype, shape, "F" if fortran else "C")
     return array[index]
 
 
@@ -126,44 +130,47 @@ def read_pgm(content: bytes, dataset: str | int | None = None) -> Stored:
     if not 0 < highest < 2**16:
         raise ValueError(f"the largest value of a PGM is from 1 to 65535; this one says {highest}")
     check_frame((rows, columns))
-    start, size, doubt = header.end(), rows * columns, None
+    start, size, rest = header.end(), rows * columns, 0
     dtype = np.dtype(np.uint8 if highest < 256 else ">u2")
     if header[1] == b"5":
         needed = size * dtype.itemsize
         if content[start - 1 : start + 1] == b"\r\n" and len(content) - start != needed:
             start += 1  # a line that ends with two signs
         pixels = plain_block(content, start, dtype, (rows, columns))
-        if rest := content[start + needed :].strip(b"\0\n\r "):
-            doubt = f"{len(rest):,} bytes follow the pixels: were line ends changed in a transfer?"
+        rest = len(content[start + needed :].strip(b"\0\n\r "))
     else:
         text = re.sub(rb"#[^\n\r]*", b"", content[start:])
-        pixels = np.fromstring(text, np.int64, size, sep=" ")
-        if pixels.size < size:
-            raise ValueError(f"the PGM is cut off after {pixels.size:,} of {size:,} pixels")
-        pixels = pixels.astype(dtype) if 0 <= pixels.min() <= pixels.max() < 2**16 else pixels
-        pixels = pixels.reshape(rows, columns)
+        numbers = np.fromstring(text, np.int64, sep=" ")
+        if numbers.size < size:
+            raise ValueError(f"the PGM is cut off after {numbers.size:,} of {size:,} pixels")
+        if numbers.min() < 0:
+            raise ValueError(f"a PGM holds no negative numbers; this one holds {numbers.min()}")
+        rest = numbers.size - size
+        pixels = numbers[:size].reshape(rows, columns)
+        pixels = pixels.astype(dtype) if pixels.max() < 2**16 else pixels
+    doubt = None
+    if rest:
+        what = "bytes" if header[1] == b"5" else "numbers"
+        doubt = f"{rest:,} {what} follow the pixels: were line ends changed in a transfer?"
     if pixels.max() > highest:
         doubt = f"it holds {pixels.max()}, more than the largest value of its header, {highest}"
     return Stored(pixels, doubt=doubt)
 
 
-def read_png(content: bytes, dataset: str | int | None = None) -> Stored:
-    """Read a grey PNG of up to 16 bits, or one whose red, green and blue are the same."""
+def read_picture(content: bytes, dataset: str | int | None = None) -> Stored:
+    """Read grey PNG of up to 16 bits, or one of three equal colours, and PFM, by Pillow."""
     from PIL import Image
 
     first_frame(dataset, 1)
-    columns, rows = (int.from_bytes(content[n : n + 4], "big") for n in (16, 20))
-    check_frame((rows, columns))
-    depth, kind = content[24], content[25]
-    if depth == 16 and kind != 0:
-        raise ValueError("it is a colour picture of 16 bits; save the intensities as grey")
-    with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+    with Image.open(io.BytesIO(content), formats=["PNG", "PPM"]) as picture:
+        check_frame(picture.size[::-1])
+        if picture.format == "PNG" and content[24] == 16 and content[25] != 0:
+            raise ValueError("it is a colour picture of 16 bits; save the intensities as grey")
         if getattr(picture, "n_frames", 1) != 1:
             raise ValueError(f"it is an animation of {picture.n_frames} frames")  # type: ignore[attr-defined]
-        if picture.mode.startswith(("L", "I", "1")) and picture.mode != "LA":
+        if picture.mode.startswith(("L", "I", "1", "F")) and picture.mode != "LA":
             return Stored(np.asarray(picture.convert("L") if picture.mode == "1" else picture))
-        channels = np.asarray(picture.convert("RGBA"))
-    return Stored(_grey(channels))
+        return Stored(_grey(np.asarray(picture.convert("RGBA"))))
 
 
 def _grey(channels: NDArray[Any]) -> NDArray[Any]:
@@ -178,66 +185,112 @@ def _grey(channels: NDArray[Any]) -> NDArray[Any]:
     return red
 
 
+def read_smv(content: bytes, dataset: str | int | None = None) -> Stored:
+    """Read the SMV format of ADSC and d*TREK detectors (.img).
+
+    By hand, since fabio takes every type but those of d*TREK for 16 bits without sign.
+    """
+    text = content[: 2**14].decode("latin-1").partition("{")[2]
+    entries = re.findall(r"(?m)([A-Za-z]\w*)[ \t]*=[ \t]*\"?([^;\"\r\n]*)", text)
+    header = {key.lower(): value.strip() for key, value in reversed(entries)}
+    try:
+        start, rows, columns, frames = (
+            int(float(header.get(name, default)))
+            for name, default in (("header_bytes", ""), ("size2", ""), ("size1", ""), ("size3", 1))
+        )
+    except ValueError as error:
+        raise ValueError(f"its SMV header lacks HEADER_BYTES, SIZE1 or SIZE2 ({error})") from error
+    frame = first_frame(dataset, frames)
+    check_frame((rows, columns))
+    said = header.get("data_type", header.get("type", "unsigned_short")).lower()
+    kind = " ".join(word for word in re.split(r"[\s_]+", said) if word != "int")
+    if kind not in _SMV_TYPES or header.get("compression", "none").lower() != "none":
+        raise ValueError(f"its pixels of type {said!r}, or their compression, are not read")
+    order = ">" if header.get("byte_order", "").lower().startswith("big") else "<"
+    dtype = np.dtype(order + _SMV_TYPES[kind])
+    start += frame * rows * columns * dtype.itemsize
+    pixels = plain_block(content, start, dtype, (rows, columns))
+    ratio = int(float(header.get("raxis_compression_ratio", 1)))
+    if ratio > 1 and pixels.dtype.kind == "u":  # the highest bit means that many times the rest
+        top = np.iinfo(pixels.dtype).max // 2 + 1
+        pixels = np.where(pixels >= top, (pixels % top).astype(np.uint32) * ratio, pixels)
+    return Stored(pixels, header)
+
+
 def read_tiff(content: bytes, dataset: str | int | None = None) -> Stored:
     """Read TIFF by tifffile, compressed kinds that it cannot decode by Pillow; also MarCCD.
 
     Pixels are as they are stored, in the order of the file: orientation and polarity are for
-    display. The calibration of ImageJ, GDAL's scale and flag, a description with the words of a
-    detector, and the saturation value of MarCCD's own header are used.
+    display. The calibration of ImageJ, GDAL's scale and flag, pages that are masks, a description
+    with the words of a detector, and the saturation value of MarCCD's own header are used.
     """
-    from tifffile import COMPRESSION as C
     from tifffile import TiffFile
 
     with TiffFile(io.BytesIO(content)) as file:
-        pages = _count(file.pages)
-        frame = first_frame(dataset, pages)
+        kinds = _kinds_of_pages(file.pages)
+        frames = [n for n, kind in enumerate(kinds) if not kind & (REDUCED | MASK)] or [0]
+        frame = frames[first_frame(dataset, len(frames))]
         imagej = (file.imagej_metadata or {}) if file.is_imagej else {}
-        if pages == 1 and imagej.get("images", 1) != 1:
+        if len(kinds) == 1 and imagej.get("images", 1) != 1:
             raise ValueError(f"it is an ImageJ stack of {imagej['images']} frames; save one alone")
-        page: Any = file.pages[frame]
-        if page.dtype is None:
-            raise ValueError("its kind of pixels is unknown")
-        if page.compression.name in LOSSY:
-            raise ValueError(f"its compression, {page.compression.name}, changes intensities")
-        shape = tuple(n for n in page.shape if n != 1) if len(page.shape) > 2 else page.shape
-        colour = len(shape) == 3 and shape[-1] in (3, 4)
-        check_frame(shape[:2] if colour else shape)
-        step = math.prod(page.chunks) * page.dtype.itemsize
-        if step > 8 * MAX_PIXELS or len(page.dataoffsets) > 10**5:
-            raise ValueError(f"its tiles, {page.chunks} pixels each, are too large or too many")
-        ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        if not ends or max(ends) > len(content) or not all(page.databytecounts):
-            raise ValueError("the file is cut off: some of its pixels are missing")
-        if page.compression == C.NONE:
-            if sum(page.databytecounts) < math.prod(page.shape) * page.bitspersample // 8:
-                raise ValueError("the file is cut off: some of its pixels are missing")
-        elif page.compression in (C.ADOBE_DEFLATE, C.DEFLATE):
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-                _check_deflated(content[offset : offset + count], step)
-        own = {C.NONE: (1,), C.ADOBE_DEFLATE: (1, 2), C.DEFLATE: (1, 2)}
-        if page.predictor in own.get(page.compression, ()) and page.bitspersample % 8 == 0:
-            pixels = page.asarray()
-        else:
-            pixels = _tiff_by_pillow(content, frame, page)
-        if page.photometric.name == "PALETTE":
-            pixels, colour = np.moveaxis(page.colormap, 0, -1)[pixels], True
-            shape = pixels.shape
-        header = _tiff_header(page, imagej)
-    if colour:
-        pixels = _grey(pixels.reshape(shape))
+        pixels = _tiff_page(content, file.pages[frame], frame)
+        masks = [n for n, kind in enumerate(kinds) if kind & (REDUCED | MASK) == MASK]
+        mask = None
+        if len(masks) == len(frames):
+            number = masks[frames.index(frame)]
+            mask = _tiff_page(content, file.pages[number], number) == 0
+        header = _tiff_header(file.pages[frame], imagej)
     header["saturated_value"] = _marccd_saturation(content)
-    return Stored(pixels.reshape(shape[:2]), header)
+    return Stored(pixels, header, mask)
+
+
+def _tiff_page(content: bytes, page: Any, number: int) -> NDArray[Any]:
+    """Decode the pixels of one page, after a look at all sizes in it."""
+    from tifffile import COMPRESSION as C
+
+    if page.dtype is None:
+        raise ValueError("its kind of pixels is unknown")
+    if page.compression.name in LOSSY:
+        raise ValueError(f"its compression, {page.compression.name}, changes intensities")
+    shape = tuple(n for n in page.shape if n != 1) if len(page.shape) > 2 else page.shape
+    planes = len(shape) == 3 and page.planarconfig == 2 and shape[0] in (3, 4)
+    colour = planes or (len(shape) == 3 and shape[-1] in (3, 4))
+    check_frame((shape[1:] if planes else shape[:2]) if colour else shape)
+    step = math.prod(page.chunks) * page.dtype.itemsize
+    if step > 8 * MAX_PIXELS or len(page.dataoffsets) > 10**5:
+        raise ValueError(f"its tiles, {page.chunks} pixels each, are too large or too many")
+    blocks = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    plain = math.prod(page.shape) * page.bitspersample // 8 if page.compression == C.NONE else 1
+    if not blocks or max(map(sum, blocks)) > len(content) or not all(page.databytecounts) or (
+        sum(page.databytecounts) < plain
+    ):  # fmt: skip
+        raise ValueError("the file is cut off: some of its pixels are missing")
+    if page.compression in (C.ADOBE_DEFLATE, C.DEFLATE):
+        for offset, count in blocks:
+            unpacked = zlib.decompressobj().decompress(content[offset : offset + count], step + 1)
+            if len(unpacked) > step:
+                raise ValueError("a compressed block unpacks to more than its part of the image")
+    own = {C.NONE: (1,), C.ADOBE_DEFLATE: (1, 2), C.DEFLATE: (1, 2)}
+    whole = page.bitspersample % 8 == 0 or page.bitspersample == 1
+    if page.predictor in own.get(page.compression, ()) and whole:
+        pixels = page.asarray().reshape(shape)
+    else:
+        pixels = _tiff_by_pillow(content, number, page).reshape(shape)
+    if page.photometric.name == "PALETTE":
+        pixels, colour = np.moveaxis(page.colormap, 0, -1)[pixels], True
+    pixels = _grey(np.moveaxis(pixels, 0, -1) if planes else pixels) if colour else pixels
+    return pixels.view(np.uint8) if pixels.dtype == bool else pixels
 
 
 def _tiff_header(page: Any, imagej: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what the tags of a TIFF say of its numbers."""
     header: dict[str, Any] = pairs(page.description)
+    if imagej.get("cf", 0) != 0:
+        raise ValueError(
+            f"ImageJ calibrated it by a curve (function {imagej['cf']}): save it in calibrated "
+            f"units, as 32-bit"
+        )
     if "c0" in imagej and "c1" in imagej:
-        if imagej.get("cf", 0) != 0:
-            raise ValueError(
-                f"ImageJ calibrated it by a curve (function {imagej['cf']}): save it in calibrated "
-                f"units, as 32-bit"
-            )
         header |= {"add_offset": imagej["c0"], "scale_factor": imagej["c1"]}
     text = {n: str(page.tags[n].value) for n in (GDAL_METADATA, GDAL_NODATA) if n in page.tags}
     header["gdal_nodata"] = text.get(GDAL_NODATA, "")
@@ -246,20 +299,14 @@ def _tiff_header(page: Any, imagej: Mapping[str, Any]) -> dict[str, Any]:
     return header
 
 
-def _count(pages: Any) -> int:
-    for n in range(1, MAX_PARTS):
-        try:
-            pages[n]
-        except IndexError:
-            return n
-    return MAX_PARTS
-
-
-def _check_deflated(data: bytes, expected: int) -> None:
-    """Refuse a block that would unpack to more than it should."""
-    unpacked = zlib.decompressobj().decompress(data, expected + 1)
-    if len(unpacked) > expected:
-        raise ValueError("a compressed block unpacks to more than its part of the image")
+def _kinds_of_pages(pages: Any) -> list[int]:
+    kinds: list[int] = []
+    try:
+        while len(kinds) < MAX_PARTS:
+            kinds.append(int(pages[len(kinds)].subfiletype))
+    except IndexError:
+        pass
+    return kinds
 
 
 def _tiff_by_pillow(content: bytes, frame: int, page: Any) -> NDArray[Any]:
@@ -305,7 +352,9 @@ def _marccd_saturation(content: bytes) -> float | None:
     return interpret_header(header, HEADER_FORMAT, HEADER_NAMES)["saturated_value"] or None
 
 
-def plain_block(content: bytes, start: int, dtype: DTypeLike, shape: Sequence[int]) -> NDArray[Any]:
+def plain_block(
+    content: bytes, start: int, dtype: DTypeLike, shape: Sequence[int], order: Any = "C"
+) -> NDArray[Any]:
     """Pixels that lie uncompressed from a place in the file on."""
     dtype = np.dtype(dtype)
     needed = math.prod(shape) * dtype.itemsize
@@ -314,4 +363,4 @@ def plain_block(content: bytes, start: int, dtype: DTypeLike, shape: Sequence[in
             f"{' x '.join(map(str, shape))} pixels need {needed:,} bytes and "
             f"{max(len(content) - start, 0):,} follow the header: is the file cut off?"
         )
-    return np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape)
+    return np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape, order=order)

@@ -15,8 +15,9 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from xrlab.io.axes import miller
-from xrlab.io.choice import MAX_PIXELS, Index, ask_which, check_frame, split_choice
+from xrlab.io.axes import miller, split_unit
+from xrlab.io.choice import MAX_PIXELS, Index, ask_which, check_frame, masks_of, split_choice
+from xrlab.io.stored import meanings, scaling
 
 # More objects than this are not looked through without being told where to look.
 MAX_OBJECTS = 2000
@@ -30,14 +31,12 @@ BESIDE = re.compile(
     re.IGNORECASE,
 )
 
-# Names of arrays that say which pixels are not to be used ("" stands for the name of the signal):
-# where they are not 0, and where they are 0.
-BAD = ("{}_mask", "mask", "pixel_mask", "{}_pixel_mask", "data_mask", "bad_pixel_mask")
-GOOD = ("weights", "{}_weights", "number_of_pixels_rebinned", "valid", "{}_valid", "good_pixels")
+# Numbers of a detector that tell which values it measured.
+LIMITS = ("saturation_value", "underload_value", "countrate_correction_count_cutoff")
 
 # A plane of a volume by its place on an axis: "l=0.5", "entry/data[l=0.5]".
 _PLANE = re.compile(
-    r"(?P<name>.*?)[\[\s,;]*\b(?P<axis>[a-z]\w*)\s*=\s*(?P<value>[-+]?[\d.]+)\s*\]?",
+    r"(?P<name>.*?)[\[\s,;]*\b(?P<axis>[a-z]\w*)\s*=\s*(?P<value>[-+]?[\d.]+(e[-+]?\d+)?)\s*\]?",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -75,10 +74,8 @@ def read_arrays(
     plane = _PLANE.fullmatch(dataset) if isinstance(dataset, str) else None
     name, index = (plane["name"].strip(), ()) if plane else split_choice(dataset)
     node, group = _named(file, name) if name else _default(file)
-    if node.dtype.kind not in "buif":
-        raise ValueError(f"{node.name} holds {node.dtype}, and an image holds real numbers")
-    _refuse_elsewhere(node)
-    if any(np.ravel(each[()])[:1].any() for each in _beside(group, ("is_direct",))):
+    _refuse_unreadable(node)
+    if any(np.ravel(each[()])[:1].any() for each in _beside([group], ("is_direct",))):
         raise ValueError(f"{node.name} is a pair distribution function, and no scattering")
     matlab = "MATLAB_class" in node.attrs  # writes the dimensions in the order of its memory
     shape = node.shape[::-1] if matlab else node.shape
@@ -88,31 +85,27 @@ def read_arrays(
     index = check_frame(shape, index, node.name)
     index += (slice(None),) * (node.ndim - len(index))
     kept = [n for n, i in enumerate(index) if isinstance(i, slice)]
-    if node.ndim > 2:
-        kept = [n for n in kept if shape[n] != 1] if len(kept) > 2 else kept
-    if node.chunks and math.prod(node.chunks) * node.dtype.itemsize > 8 * MAX_PIXELS:
-        raise ValueError(f"{node.name} is stored in blocks of {node.chunks}: too large to read")
-    if node.size and not node.is_virtual and not node.id.get_storage_size():
-        raise ValueError(f"{node.name} was never written: there are no pixels in the file")
-    _refuse_unknown_filters(node)
+    if len(kept) > 2:
+        kept = [n for n in kept if shape[n] != 1]
     place = index[::-1] if matlab else index
     plan(*_cost(node, place))
     pixels = np.asarray(node[place])
     pixels = pixels.reshape([n for n in pixels.shape if n != 1]) if pixels.ndim > 2 else pixels
+    if _text(node.attrs.get("_Unsigned")).lower() == "true" and pixels.dtype.kind == "i":
+        pixels = pixels.view(pixels.dtype.str.replace("i", "u"))
     if matlab:
-        pixels = pixels.T
-    arrays: dict[str, Any] = {"pixels": pixels, "header": _header(node, group)}
-    lost = None if matlab else _mask(node, group, place, kept, pixels.shape)
-    counts = next(_beside(group, ("number_of_pixels_rebinned",)), None)
+        return {"pixels": pixels.T, "header": _header(node, group, [])}
+    groups = _detectors(node, group)
+    counts = next(_beside([group], ("number_of_pixels_rebinned",)), None)
     if node.name.endswith("rebinned_data") and counts is not None and counts.shape == node.shape:
         with np.errstate(divide="ignore", invalid="ignore"):  # meerkat's older files hold sums
-            arrays["pixels"] = pixels / counts[place].reshape(pixels.shape)
+            pixels = pixels / counts[place].reshape(pixels.shape)
+    arrays: dict[str, Any] = {"pixels": pixels, "header": _header(node, group, groups)}
+    lost = _mask(node, group, groups, index, kept, pixels.shape)
     if lost is not None:
         arrays["mask"] = lost
     both = [axes[n] for n in kept]
-    if len(both) == 2 and all(both):
-        arrays["axes"] = both
-    return arrays
+    return arrays | {"axes": both} if len(both) == 2 and all(both) else arrays
 
 
 # Finding the data set
@@ -124,59 +117,61 @@ def _follow(group: Any, path: str, depth: int = 0) -> Any:
     for part in path.split("/"):
         if part in ("", "."):
             continue
-        if not isinstance(node, h5py.Group) or not node.id.links.exists(part.encode()):
-            return None
-        kind = node.id.links.get_info(part.encode()).type
-        if kind == h5py.h5l.TYPE_EXTERNAL:
-            other = node.id.links.get_val(part.encode())[0].decode("utf-8", "replace")
-            raise ElsewhereError(f"{node.name.rstrip('/')}/{part}", other)
-        if kind == h5py.h5l.TYPE_SOFT:
-            aim = node.id.links.get_val(part.encode()).decode("utf-8", "replace")
-            node = _follow(node, aim, depth + 1) if depth < 20 else None
+        link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
+        if isinstance(link, h5py.ExternalLink):
+            raise ElsewhereError(f"{node.name.rstrip('/')}/{part}", link.filename)
+        if isinstance(link, h5py.SoftLink):
+            node = _follow(node, link.path, depth + 1) if depth < 20 else None
         else:
-            node = node[part]
+            node = node[part] if link else None
     return node
 
 
-def _contents(file: Any) -> tuple[list[Any], dict[str, str]]:
-    """List all data sets of a file, and the links to other files with the names of these."""
-    found, others, seen, groups = [], {}, set(), [file]
-    for group in groups:
-        for name in group:
-            info = group.id.links.get_info(name.encode())
-            path = f"{group.name.rstrip('/')}/{name}"
-            if info.type == h5py.h5l.TYPE_EXTERNAL:
-                others[path] = group.id.links.get_val(name.encode())[0].decode("utf-8", "replace")
-            if info.type != h5py.h5l.TYPE_HARD or name.startswith("#"):
+def _inside(group: Any, path: str) -> Any:
+    """As `_follow`, None for what lies in another file."""
+    try:
+        return _follow(group, path)
+    except ElsewhereError:
+        return None
+
+
+def _walk(start: Any) -> tuple[list[Any], dict[str, str]]:
+    """List all groups and data sets in a group, and the links to other files with their names."""
+    nodes, others, seen = [start], {}, set()
+    for group in nodes:
+        for name in group if isinstance(group, h5py.Group) else ():
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                others[f"{group.name.rstrip('/')}/{name}"] = link.filename
+            if not isinstance(link, h5py.HardLink) or name.startswith("#"):
                 continue
             node = group[name]
-            if node.id in seen:
-                continue
-            seen.add(node.id)
-            if isinstance(node, h5py.Group):
-                groups.append(node)
-            elif isinstance(node, h5py.Dataset):
-                found.append(node)
+            if node.id not in seen:
+                seen.add(node.id)
+                nodes.append(node)
         if len(seen) + len(others) > MAX_OBJECTS:
             raise ValueError(f"it holds more than {MAX_OBJECTS} things: say which with dataset=...")
-    return found, others
+    return nodes[1:], others
 
 
-def _images(file: Any) -> tuple[list[Any], dict[str, str]]:
+def _images(group: Any) -> tuple[list[Any], dict[str, str]]:
     """List all arrays of real numbers with two axes or more, and what lies in other files."""
-    found, others = _contents(file)
-    images = [
+    nodes, others = _walk(group)
+    return [
         node
-        for node in found
-        if node.dtype.kind in "uif" and sum(n > 1 for n in node.shape or ()) > 1
-    ]
-    return images, others
+        for node in nodes
+        if isinstance(node, h5py.Dataset)
+        and node.dtype.kind in "uif"
+        and sum(n > 1 for n in node.shape or ()) > 1
+    ], others
 
 
 def _named(file: Any, name: str) -> tuple[Any, Any]:
     node, group = _follow(file, name), _follow(file, name.strip("/").rpartition("/")[0])
     if isinstance(node, h5py.Group):
         node, group = _signal(node) or node, node
+    if isinstance(node, h5py.Group) and (others := _images(node)[1]):
+        _refuse_links(others)
     if not isinstance(node, h5py.Dataset):
         raise ValueError(ask_which({each.name: each.shape for each in _images(file)[0]}, name))
     return node, node.parent if group is None else group
@@ -200,19 +195,21 @@ def _default(file: Any) -> tuple[Any, Any]:
     if len(candidates) == 1 and (_marked(candidates[0]) or not others):
         return candidates[0], candidates[0].parent
     if others and not candidates:
-        name, other = next(iter(others.items()))
-        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
-        raise ElsewhereError(name, other, more)
+        _refuse_links(others)
     if not images:
         raise ValueError("there is no array of numbers with two axes in it")
     listed = ask_which({node.name: node.shape for node in candidates or images})
     raise ValueError(listed + "".join(f"; {n!r} lies in the file {o}" for n, o in others.items()))
 
 
+def _refuse_links(others: dict[str, str]) -> None:
+    name, other = next(iter(others.items()))
+    raise ElsewhereError(name, other, f" (and {len(others) - 1} more)" if len(others) > 1 else "")
+
+
 def _signal(group: Any) -> Any:
     """Give the signal of an NXdata group or of Mantid's MDHisto, None for other groups."""
-    name = _text(group.attrs.get("signal"))
-    for path in (name, "MDHistoWorkspace/data/signal"):
+    for path in (_text(group.attrs.get("signal")), "MDHistoWorkspace/data/signal"):
         node = _follow(group, path) if path else None
         if isinstance(node, h5py.Dataset):
             return node
@@ -227,15 +224,15 @@ def _marked(node: Any) -> bool:
 
 def _text(value: Any) -> str:
     """Text of an attribute, of fixed or variable length, alone or in an array of one."""
-    if isinstance(value, np.ndarray):
-        value = value.ravel()[0] if value.size == 1 else ""
-    return (
-        value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "").strip()
-    )
+    value = np.ravel(value)[0] if np.size(value) == 1 else ""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return "" if text is None or isinstance(text, h5py.Empty) else str(text).strip()
 
 
-def _refuse_elsewhere(node: Any, depth: int = 0) -> None:
-    """Refuse data that lie in another file, through virtual data sets as well."""
+def _refuse_unreadable(node: Any, depth: int = 0) -> None:
+    """Refuse data in another file, also through virtual data sets, and what cannot be decoded."""
+    if node.dtype.kind not in "buif":
+        raise ValueError(f"{node.name} holds {node.dtype}, and an image holds real numbers")
     if node.external:
         raise ElsewhereError(node.name, node.external[0][0])
     for source in node.virtual_sources() if node.is_virtual else ():
@@ -244,11 +241,11 @@ def _refuse_elsewhere(node: Any, depth: int = 0) -> None:
         part = _follow(node.file, source.dset_name) if depth < 5 else None
         if not isinstance(part, h5py.Dataset):
             raise ValueError(f"{node.name} needs {source.dset_name}, which is not in the file")
-        _refuse_elsewhere(part, depth + 1)
-        _refuse_unknown_filters(part)
-
-
-def _refuse_unknown_filters(node: Any) -> None:
+        _refuse_unreadable(part, depth + 1)
+    if node.chunks and math.prod(node.chunks) * node.dtype.itemsize > 8 * MAX_PIXELS:
+        raise ValueError(f"{node.name} is stored in blocks of {node.chunks}: too large to read")
+    if node.size and not node.is_virtual and not node.id.get_storage_size():
+        raise ValueError(f"{node.name} was never written: there are no pixels in the file")
     properties = node.id.get_create_plist()
     for n in range(properties.get_nfilters()):
         number, _, _, name = properties.get_filter(n)
@@ -271,79 +268,76 @@ def _cost(node: Any, index: Sequence[int | slice]) -> tuple[int, int]:
 # What is said beside it
 
 
-def _beside(group: Any, names: Iterable[str]) -> Iterator[Any]:
-    """Give the data sets of numbers with these names in a group."""
-    for name in names:
-        node = _follow(group, name) if isinstance(group, h5py.Group) and name else None
-        if isinstance(node, h5py.Dataset) and node.dtype.kind in "buif":
-            _refuse_elsewhere(node)
-            yield node
+def _beside(groups: Iterable[Any], names: Iterable[str]) -> Iterator[Any]:
+    """Give the data sets of numbers with these names in some groups."""
+    names = list(names)
+    for group in groups:
+        for name in names:
+            node = _follow(group, name) if name else None
+            if isinstance(node, h5py.Dataset) and node.dtype.kind in "buif":
+                _refuse_unreadable(node)
+                yield node
 
 
-def _detectors(node: Any, group: Any) -> Iterator[Any]:
-    """Give the groups that may describe the detector: that of the data, those of the entry."""
-    yield group
-    if group != node.parent:
-        yield node.parent
-    entry = _follow(node.file, node.name.split("/")[1])
-    instruments = [_follow(entry, "instrument")] if isinstance(entry, h5py.Group) else []
-    for group in instruments:
-        for name in group if isinstance(group, h5py.Group) else ():
-            detector = _follow(group, name)
-            if isinstance(detector, h5py.Group):
-                yield detector
-                inner = _follow(detector, "detectorSpecific")
-                yield from [inner] if isinstance(inner, h5py.Group) else []
+def _detectors(node: Any, group: Any) -> list[Any]:
+    """List the groups that may describe the detector: of the data, the entry, its instruments."""
+    entry = _inside(node.file, node.name.split("/")[1])
+    groups = [group, node.parent, *([entry] if isinstance(entry, h5py.Group) else [])]
+    for name in groups[2] if len(groups) > 2 else ():
+        inner = _inside(entry, name)
+        if isinstance(inner, h5py.Group) and (
+            name == "instrument" or _text(inner.attrs.get("NX_class")) == "NXinstrument"
+        ):
+            groups += [each for each in _walk(inner)[0] if isinstance(each, h5py.Group)]
+    return list(dict.fromkeys(groups))
+
+
+def _names(node: Any, own: Any) -> list[str]:
+    """Names by which arrays beside a data set refer to it: its own, and that of the signal."""
+    return list({node.name.rsplit("/")[-1], _text(own.attrs.get("signal")) or "data"})
 
 
 def _mask(
-    node: Any, own: Any, index: Index, kept: Sequence[int], shape: tuple[int, ...]
+    node: Any, own: Any, groups: Sequence[Any], index: Index, kept: list[int], shape: Sequence[int]
 ) -> NDArray[np.bool_] | None:
     """Pixels that any mask of the data or of its detector leaves out."""
-    name = node.name.rsplit("/")[-1]
-    signal, said = _text(own.attrs.get("signal")), _text(node.attrs.get("mask"))
-    valid = "h_axis" in own  # nebula3d marks what is valid
+    asked = masks_of(_names(node, own)) | {_text(node.attrs.get("mask")): True}
+    if "h_axis" in own:  # nebula3d marks what is valid
+        asked["mask"] = False
     lost = None
-    for group in _detectors(node, own):
-        for names, bad in ((BAD, True), (GOOD, False)):
-            asked = {n.format(each) for n in names for each in (name, signal)}
-            asked |= {said} if bad and group in (own, node.parent) else set()
-            for mask in _beside(group, asked):
-                if mask == node or mask.name == node.name:
-                    continue
-                if mask.shape == node.shape:
-                    part = mask[index].reshape(shape)
-                elif mask.shape == shape and list(kept) == [node.ndim - 2, node.ndim - 1]:
-                    part = mask[()]
-                else:
-                    continue
-                found = (part != 0) == (bad and not valid)
-                lost = found if lost is None else lost | found
+    for name, bad in asked.items():
+        for mask in _beside(groups if "/" not in name else groups[:1], [name]):
+            last = [n for n in mask.shape if n != 1]
+            if mask.name == node.name:
+                continue
+            if mask.shape == node.shape:
+                part = mask[index].reshape(shape)
+            elif last == [*shape] and kept == [node.ndim - 2, node.ndim - 1]:
+                part = mask[()].reshape(shape)
+            else:
+                continue
+            found = (part != 0) == bad
+            lost = found if lost is None else lost | found
     return lost
 
 
-def _header(node: Any, own: Any) -> dict[str, Any]:
+def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
     """Attributes, and numbers beside the data, that say what the stored numbers mean."""
-    name = _text(own.attrs.get("signal")) or node.name.rsplit("/")[-1]
     header = {key: node.attrs[key] for key in node.attrs}
-    for key, word in (("scaling_factor", "scale_factor"), ("offset", "add_offset")):
-        for given in (key, f"{name}_{key}"):
-            for each in _beside(own, (given,)):
-                header[word] = each[()]
-        if key in header:
-            header[word] = header.pop(key)
-    words = ("saturation_value", "underload_value", "countrate_correction_count_cutoff")
-    for group in _detectors(node, own):
-        if group in (own, node.parent) or node.dtype.kind in "ui":
-            for each in _beside(group, words):
-                header[each.name.rsplit("/")[-1]] = each[()]
+    near = list(dict.fromkeys((own, node.parent)))
+    for key in ("scaling_factor", "offset"):
+        for given in _beside(near, (key, *(f"{name}_{key}" for name in _names(node, own)))):
+            header[key] = given[()]
+    for limit in _beside(groups if node.dtype.kind in "ui" else near, LIMITS):
+        header[limit.name.rsplit("/")[-1]] = limit[()]
+    if "offset" in header:  # NeXus: (number + offset) * scaling_factor
+        header["add_offset"] = header.pop("offset") * header.get("scaling_factor", 1.0)
     filled = node.id.get_create_plist().fill_value_defined()
     if filled == h5py.h5d.FILL_VALUE_USER_DEFINED and node.fillvalue != 0:
         header["_fillvalue"] = node.fillvalue
     return {
-        key: value.decode("latin-1") if isinstance(value, bytes) else np.ravel(value).tolist()[:2]
-        for key, value in header.items()
-        if isinstance(value, bytes) or np.asarray(value).dtype.kind in "buif"
+        key: np.ravel(n).tolist()[:2] if np.asarray(n).dtype.kind in "buif" else _text(n)
+        for key, n in header.items()
     }
 
 
@@ -357,8 +351,7 @@ def _axes(node: Any, group: Any) -> list[Axis | None]:
     said = node.attrs.get("axes", group.attrs.get("axes"))
     if said is not None:
         many = isinstance(said, np.ndarray) and said.size > 1
-        parts = list(said) if many else re.split("[:,]", _text(said).strip("[]"))
-        listed = [_text(part) for part in parts]
+        listed = [_text(n) for n in (said if many else re.split("[:,]", _text(said).strip("[]")))]
         for n, name in enumerate(listed):
             place = np.ravel(group.attrs.get(f"{name}_indices", n))
             if place.size == 1 and place.dtype.kind in "ui" and place[0] < node.ndim:
@@ -366,20 +359,22 @@ def _axes(node: Any, group: Any) -> list[Axis | None]:
         if len(listed) != node.ndim and not any(f"{n}_indices" in group.attrs for n in listed):
             names = [""] * node.ndim
     else:  # in the oldest way of NeXus the axes say their dimension, from 1 on
-        for each in group:
-            other = _follow_inside(group, each)
-            place = np.ravel(getattr(other, "attrs", {}).get("axis", 0))
+        for name in group:
+            attributes = getattr(_inside(group, name), "attrs", {})
+            place = np.ravel(attributes.get("axis", 0))
             if place.size == 1 and place.dtype.kind in "ui" and 0 < place[0] <= node.ndim:
-                names[int(place[0]) - 1] = each
+                n = int(place[0]) - 1
+                if not names[n] or _text(attributes.get("primary")) == "1":
+                    names[n] = name
     own = [f"{n}_axis" for n in "hkl"[: node.ndim]]
-    if not any(names) and all(_follow_inside(group, n) is not None for n in own):
+    if not any(names) and all(_inside(group, n) is not None for n in own):
         names = own  # nebula3d
     axes = [_axis(group, name, n, shape) for n, name in enumerate(names)]
     for n, scales in enumerate(node.dims):
         if axes[n] is None and len(scales):
             axes[n] = _axis(group, scales[0].name, n, shape)
     begin, step, last = (
-        next((np.ravel(each[()]) for each in _beside(group, names)), np.zeros(0))
+        next((np.ravel(each[()]) for each in _beside([group], names)), np.zeros(0))
         for names in (("lower_limits",), ("step_sizes", "step_size"), ("maxind",))
     )
     if begin.size != node.ndim and last.size == node.ndim:
@@ -389,21 +384,14 @@ def _axes(node: Any, group: Any) -> list[Axis | None]:
     return axes
 
 
-def _follow_inside(group: Any, name: str) -> Any:
-    """As `_follow`, None for what lies in another file."""
-    try:
-        return _follow(group, name)
-    except ElsewhereError:
-        return None
-
-
 def _axis(group: Any, name: str, dimension: int, shape: Sequence[int]) -> Axis | None:
     """Label and values of a dimension: middles, also where the file has the edges of bins."""
-    node = _follow_inside(group, name) if name not in ("", ".") else None
+    node = _inside(group, name) if name not in ("", ".") else None
     if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "uif" or node.size > MAX_PIXELS:
         return None
-    _refuse_elsewhere(node)
-    values = np.asarray(node[()], np.float64)
+    _refuse_unreadable(node)
+    scale, offset = scaling(meanings(_header(node, group, [])))
+    values = np.asarray(node[()], np.float64) * scale + offset
     if values.ndim > 1 and values.shape == tuple(shape):  # the same for all pixels of a layer
         lines = np.moveaxis(values, dimension, 0).reshape(shape[dimension], -1)
         values = lines[:, 0] if (lines == lines[:, :1]).all() else lines
@@ -418,13 +406,8 @@ def _axis(group: Any, name: str, dimension: int, shape: Sequence[int]) -> Axis |
 
 def _plane(node: Any, axes: Sequence[Axis | None], letter: str, value: float) -> Index:
     """Index of the plane of a volume that is nearest to a value on one of its axes."""
-    from xrlab.io.axes import split_unit
-
-    known = {}
-    for n, axis in enumerate(axes):
-        if axis is not None:
-            name = split_unit(axis[0])[0]
-            known[miller(name) or name.lower()] = n, axis[1]
+    named = {split_unit(axis[0])[0]: (n, axis[1]) for n, axis in enumerate(axes) if axis}
+    known = {miller(name) or name.lower(): place for name, place in named.items()}
     if letter not in known:
         raise ValueError(
             f"{node.name} has no axis {letter!r} with known values; it has "

@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 from xrlab.crystal.arrays import Image
 from xrlab.io.child import FABIO, read_apart
-from xrlab.io.detectors import read_braces, read_cbf
-from xrlab.io.formats import read_npy, read_npz, read_pgm, read_png, read_tiff
+from xrlab.io.choice import MAX_UNPACKED
+from xrlab.io.formats import read_npy, read_npz, read_pgm, read_picture, read_smv, read_tiff
 from xrlab.io.stored import Axes, Stored, Unmeasured
 from xrlab.io.tables import read_text
 
@@ -27,22 +27,17 @@ Reader = Callable[[bytes, str | int | None], Stored]
 # Longer files are refused unless they are HDF5, of which only the needed part is read.
 MAX_BYTES = 2**29
 
-# Compressed files may unpack to the largest image, and to this many times their size at most.
-MAX_UNPACKED, MAX_RATIO = 2**28 + 2**20, 1000
+# Compressed files may unpack to this many times their size at most.
+MAX_RATIO = 1000
 
 # First bytes of a file after white space, and what reads it.
 FORMATS: dict[bytes, Reader] = {
-    b"\x89PNG\r\n\x1a\n": read_png,
+    b"\x89PNG\r\n\x1a\n": read_picture,
+    b"Pf": read_picture,
     b"\x93NUMPY": read_npy,
     b"PK\x03\x04": read_npz,
-    b"II*\0": read_tiff,
-    b"MM\0*": read_tiff,
-    b"II+\0": read_tiff,
-    b"MM\0+": read_tiff,
-    b"P2": read_pgm,
-    b"P5": read_pgm,
-    b"###CBF": read_cbf,
-    b"{": read_braces,
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), read_tiff),
+    **dict.fromkeys((b"P2", b"P5"), read_pgm),
     **{begin: partial(read_apart, reader=name) for begin, name in FABIO.items()},
 }
 
@@ -59,12 +54,15 @@ OTHERS = {
     b"\xff\xd8\xff": "is a JPEG picture, which changes intensities: take what it was made from",
     b"GIF8": "is a GIF picture: take what it was made from",
     b"P6": "is a colour picture (PPM): save the intensities as grey",
+    b"P7": "is a PAM picture: save it as PGM or TIFF",
     b"MATLAB 5.0": "is a MATLAB file of version 5: save it with -v7.3",
-    **{
-        bytes([0x80, protocol]): "is a Python pickle, which could run code when loaded: save it as "
-        ".npy"
-        for protocol in (2, 3, 4, 5)
-    },
+    b"CDF": "is a NetCDF file of version 3: save it as NetCDF 4 (nccopy -k nc4)",
+    b"SIMPLE  =": "is a FITS file: save it as TIFF or HDF5",
+    b"M\0\0\0A\0\0\0S\0\0\0K": "is a mask of Fit2D, and no image",
+    **dict.fromkeys(
+        (bytes([0x80, protocol]) for protocol in (2, 3, 4, 5)),
+        "is a Python pickle, which could run code when loaded: save it as .npy",
+    ),
 }
 
 
@@ -184,7 +182,8 @@ def read_stored(
                 raise ValueError(f"{stored.doubt}. To read it nevertheless: insist=True, --insist")
             image = stored.image(unmeasured)
     except Exception as error:  # readers fail in many ways on a damaged file
-        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        reason = f"it is damaged ({type(error).__name__}: {error})"
+        reason = str(error) if isinstance(error, ValueError) else reason
         if _stamp(content) != before:
             reason = "it changed while it was read: wait until it is written, and read it again"
         reason = _printable(reason, 2000)
@@ -209,6 +208,8 @@ def _read(content: bytes | Path, dataset: str | int | None) -> Stored:
         if first.startswith(begin):
             return _read(_unpacked(content, packer, opener), dataset)
     start = first.lstrip() if b"{" in first[:16] else first
+    if start.startswith(b"{") and b"HEADER_BYTES" in first.upper():
+        return read_smv(content, dataset)
     for begin, reader in FORMATS.items():
         if start.startswith(begin):
             return reader(content, dataset)

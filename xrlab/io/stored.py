@@ -6,36 +6,37 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from xrlab.crystal.arrays import Image, Mask
 
 Axes = tuple[tuple[str, NDArray[np.float64]], ...]
 Unmeasured = Literal["auto"] | None | float | Iterable[float]
 
-# Twice the largest X-ray pixel detectors (EIGER 16M). As float64 256 MiB.
-MAX_PIXELS = 2**25
-
 # Words of headers and attributes, in lower case, by what they say of the stored numbers: from
 # which value on a pixel is saturated; the largest and the smallest valid value; values that flag an
-# unmeasured pixel, and how far from them a pixel may be; how to make intensities of the numbers.
+# unmeasured pixel, and how far from them a pixel may be; how to make intensities of the numbers,
+# scale * (number - pedestal) + offset.
 WORDS = {
     "saturation": "ccd_image_saturation saturated_value saturation_value count_cutoff overload "
-    "countrate_correction_count_cutoff _array_intensities.overload detector_saturation",
+    "countrate_correction_count_cutoff _array_intensities.overload detector_saturation saturation "
+    "overload_cutoff",
     "highest": "valid_max",
     "lowest": "valid_min underload_value _array_intensities.underload",
     "flags": "_fillvalue missing_value nodata gdal_nodata no_data nodata_value dummy dummy_value "
     "_array_intensities.undefined_value undefined_value invalid_value mask_value",
-    "tolerance": "ddummy",
+    "tolerance": "ddummy delta_dummy",
     "scale": "scale_factor scaling_factor _array_intensities.scaling",
-    "offset": "add_offset _array_intensities.offset",
+    "offset": "add_offset _array_intensities.offset datavalueoffset",
     "pedestal": "image_pedestal adc_pedestal",
 }
 _ROLES = {word: role for role, words in WORDS.items() for word in words.split()}
+# Pixels beyond a limit of these kinds were not measured.
+_LIMITS = {"saturation": np.greater_equal, "highest": np.greater, "lowest": np.less}
 
 # Flags of detectors, as they look where whole numbers were widened or became real numbers: the
 # largest numbers of 16, 31 and 32 bits, also as rounded to single precision.
@@ -96,8 +97,7 @@ class Stored:
                 f"one 2-D image of real numbers is needed, of at least 2 x 2 pixels"
             )
         said = meanings(self.header or {})
-        scale, pedestal = said.get("scale", [1.0])[0], said.get("pedestal", [0.0])[0]
-        offset = said.get("offset", [0.0])[0] - scale * pedestal
+        scale, offset = scaling(said)
         image = np.array(pixels, np.float64, order="C")
         lost = ~np.isfinite(image)
         if unmeasured == "auto":
@@ -121,11 +121,12 @@ class Stored:
 def meanings(header: Mapping[str, Any]) -> dict[str, list[float]]:
     """Numbers of a header by what they mean, the keys of `WORDS`.
 
-    >>> meanings({"Dummy": "-10", "DDummy": "0.1", "Title": "3"})
-    {'flags': [-10.0], 'tolerance': [0.1]}
+    >>> meanings({"Dummy": "-10", "DDummy": "0.1", "Title": "3", "text": "# Count_cutoff 99"})
+    {'flags': [-10.0], 'tolerance': [0.1], 'saturation': [99.0]}
     """
     said: dict[str, list[float]] = {}
-    for word, value in header.items():
+    texts = [text for text in header.values() if isinstance(text, str) and re.search("[#\n]", text)]
+    for word, value in chain(header.items(), *(pairs(text).items() for text in texts)):
         word = word.strip().lower()
         if isinstance(value, (str, bytes)):
             text = value.decode("latin-1") if isinstance(value, bytes) else value
@@ -138,6 +139,15 @@ def meanings(header: Mapping[str, Any]) -> dict[str, list[float]]:
         elif numbers and word in _ROLES and not (word == "dummy" and numbers[0] == 0):
             said.setdefault(_ROLES[word], []).extend(numbers[:1])
     return said
+
+
+def scaling(said: Mapping[str, list[float]]) -> tuple[float, float]:
+    """Scale and offset that make intensities, or values of an axis, of stored numbers."""
+    scale, offset, pedestal = (
+        said.get(role, [default])[0]
+        for role, default in (("scale", 1.0), ("offset", 0.0), ("pedestal", 0.0))
+    )
+    return scale, offset - scale * pedestal
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -154,41 +164,38 @@ def _flagged(
 ) -> Mask:
     """Pixels that the header, or a value that is a flag, says were not measured."""
     lost = np.zeros(image.shape, bool)
-    for flag in said.get("flags", ()):
-        near = said.get("tolerance", [0.0])[0]
-        # A flag in a header may have more digits than the pixels.
+    near = said.get("tolerance", [0.0])[0]
+    for flag in said.get("flags", ()):  # it may have more digits than the pixels
         rounded = float(np.asarray(flag).astype(dtype)) if dtype.kind == "f" else flag
-        lost |= np.abs(image - flag) <= near
-        lost |= image == rounded
-    for limit in said.get("saturation", ()):
-        lost |= (image >= limit) if limit > 0 else False
-    for limit in said.get("highest", ()):
-        lost |= image > limit
-    for limit in said.get("lowest", ()):
-        lost |= image < limit
+        lost |= (np.abs(image - flag) <= near) | (image == rounded)
+    for role, beyond in _LIMITS.items():
+        for limit in said.get(role, ()):
+            lost |= beyond(image, limit) & (role != "saturation" or limit > 0)
     finite = image[np.isfinite(image) & ~lost]
     if not finite.size:
         return lost
     low, high = float(finite.min()), float(finite.max())
+
+    def several(value: float) -> bool:
+        return int(np.count_nonzero(image == value)) > 1
+
     if dtype.kind in "ui":
         top = float(np.iinfo(dtype).max)
-        several = np.count_nonzero(image == top) > 1
         if dtype.itemsize >= 4:
             lost |= image >= top - 1
-        elif several:
-            second = dtype == np.uint16 and np.count_nonzero(image == top - 1) > 1
-            lost |= image >= top - second
+        elif several(top):
+            lost |= image >= top - (dtype == np.uint16 and several(top - 1))
         if not packed:
             lost |= image < 0
-    many = high != WIDENED_TOPS[0] or np.count_nonzero(image == high) > 1
-    if dtype.itemsize >= 4 and not packed and high in WIDENED_TOPS and many:
+    wide = dtype.itemsize >= 4 and not packed and high in WIDENED_TOPS
+    if wide and (high != WIDENED_TOPS[0] or several(high)):
         lost |= image >= high - (high > 2**31)
     if dtype.kind == "f":
         largest = float(np.finfo(dtype).max)
         lost |= np.abs(image) >= min(largest, float(np.finfo(np.float32).max))
         for flag in {low, high} & {float(np.asarray(n).astype(dtype)) for n in SENTINELS}:
-            alike = image == flag
-            lost |= alike if np.count_nonzero(alike) > 1 else False
+            if several(flag):
+                lost |= image == flag
         # Counts that became real numbers keep the flags of their detector.
         negative = finite[finite < 0]
         if not packed and negative.size > 1 and np.isin(negative, DETECTOR_FLAGS).all():
@@ -223,6 +230,8 @@ def zeros_beyond_chance(image: Image) -> Mask:
     >>> int(zeros_beyond_chance(image).sum())
     100
     """
+    from scipy import ndimage  # not where files are read in a process of its own
+
     zero = image == 0
     if zero.all() or not zero.any():
         return zero
@@ -258,6 +267,8 @@ def _block_counts(part: Mask) -> NDArray[np.intp]:
 
 def _opened(zero: Mask, needed: int) -> Mask:
     """Zeros in an all-zero square or line of so many pixels."""
+    from scipy import ndimage
+
     found = np.zeros_like(zero)
     side = math.ceil(math.sqrt(needed))
     for rows, columns in ((side, side), (1, needed), (needed, 1)):

@@ -7,6 +7,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from xrlab.io.axes import miller, split_unit
 from xrlab.io.stored import Stored
 
 # Longer tables of text are no images but mistakes, and slow.
@@ -24,35 +25,45 @@ BYTE_ORDER_MARKS = {
 # How programs write that there is no number, in lower case: pandas, R, spreadsheets, databases,
 # numpy's masked arrays, the run-time libraries of Microsoft's C and of Fortran.
 _MISSING = re.compile(
-    r"[-+]?(1\.#\w+|nan.*|inf(inity)?)|<?na>?|#?n/?a|#?null!?|none|masked|missing|-+|\*+"
-    r"|#(num|value|ref|name)[!?]|#div/0!",
+    r"[-+]?(1\.#\w+|nan.*|inf(inity)?)|<?na>?|#?n/?a|#?null!?|none|masked|missing|-+|\*+|\?+"
+    r"|n\.?d\.?|#(num|value|ref|name)[!?]|#div/0!",
     re.IGNORECASE,
 )
+# A comment, which an error of a spreadsheet is not.
 _COMMENT = re.compile(r"(?i)(?<!\d\.)#(?!n/?a|num!|div/0|value!|ref!|name|null).*|^\s*%.*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)?(e[-+]?\d+)?", re.IGNORECASE)
+# An exponent of Fortran: with D, or of three digits without a letter.
+_EXPONENT = re.compile(r"(?<=[\d.])(?:[dD](?=[-+]?\d)|(?=[-+]\d{3}$))")
 
-# Signs that a typesetter or a spreadsheet puts for those of a number, and quotes.
-SIGNS = str.maketrans({"\u2212": "-", **dict.fromkeys("\u00a0\u202f\u2009'\"")})
+# Signs that a typesetter or a spreadsheet puts for those of a number.
+SIGNS = str.maketrans({"\u2212": "-", **dict.fromkeys("\u00a0\u202f\u2009'")})
+# What stands for a comma inside quotes.
+_QUOTED = "\ufffc"
 
-# A first row or column of 0, 1, 2, ... this long numbers the columns or rows.
-COUNTING = 8
+# A first row or column of 0, 1, 2, ... or 1, 2, 3, ... this long numbers the columns or rows.
+COUNTING = 4
+# A list of points is an image if so much of its grid is there, and without titles if it is so long.
+FULL, MANY_POINTS = 0.5, 64
 
 
 def read_text(content: bytes, dataset: str | int | None = None) -> Stored:
-    """Read a table of numbers: commas, semicolons, tabs or spaces between them.
+    """Read a table of numbers: commas, semicolons, tabs, bars or spaces between them.
 
-    Left out are what follows ``#`` or ``%``, a line of column titles, and a column that numbers or
-    names the rows. An empty field is NaN. Numbers may have a decimal comma where a comma separates
-    nothing. Three columns of which the first two are the points of a grid become its image.
+    Left out are what follows ``#`` or ``%``, lines of words before the numbers, and a column that
+    numbers or names the rows. An empty field is NaN. Numbers may have a decimal comma where a comma
+    separates nothing. A list of points whose first two columns are a grid becomes its image.
     """
     if len(content) > MAX_TEXT:
         raise ValueError(f"a table of {len(content):,} bytes is too long; save it as .npy or TIFF")
     mark = next(mark for mark in BYTE_ORDER_MARKS if content.startswith(mark))
+    coding, sure = BYTE_ORDER_MARKS[mark], True
     if not mark and b"\0" in content[:4096]:
-        raise ValueError(f"it begins with {content[:8]!r}, like no format that xrlab reads")
-    sure = True
+        zeros = [content[n:4096:2].count(0) for n in (0, 1)]
+        if min(zeros) or max(zeros) < len(content[:4096]) // 2:
+            raise ValueError(f"it begins with {content[:8]!r}, like no format that xrlab reads")
+        coding = "utf-16-be" if zeros[0] else "utf-16-le"
     try:
-        text = content.decode(BYTE_ORDER_MARKS[mark])
+        text = content.decode(coding)
     except UnicodeDecodeError:
         text, sure = content.decode("cp1252", "replace"), False
     try:
@@ -64,24 +75,28 @@ def read_text(content: bytes, dataset: str | int | None = None) -> Stored:
 
 
 def _table(text: str) -> Stored:
-    lines = [_strip(line) for line in text.translate(SIGNS).splitlines()]
+    text = re.sub(r'"([^"\n]*)"', lambda quoted: quoted[1].replace(",", _QUOTED), text)
+    lines = [_COMMENT.sub("", line).strip(" \r") for line in text.translate(SIGNS).splitlines()]
     lines = [line for line in lines if line.strip()]
     delimiter = None
     if lines and (chosen := re.fullmatch(r"(?i)sep=(.)", lines[0])):
         delimiter = chosen[1]
         del lines[0]
-    if not lines:
-        raise ValueError("there is no number in it")
-    named = not all(map(_is_number, lines[0].split()))  # so far as white space separates
-    delimiter = delimiter or _delimiter(lines[named:] or lines)
-    if delimiter != ",":
-        lines = [line.replace(",", ".") for line in lines]
+    delimiter = delimiter or _delimiter(lines)
     if delimiter:  # columns without a name or a number, as spreadsheets add
-        while all(line.endswith(delimiter) for line in lines):
+        edge = f" {delimiter}" if delimiter == "|" else " "
+        while lines and all(line.endswith(delimiter) for line in lines):
             lines = [line[:-1].rstrip(" ") for line in lines]
+        lines = [line.strip(edge) for line in lines]
+    if delimiter != ",":
+        lines = [_points(line, delimiter) if "," in line else line for line in lines]
     titles = None
-    if not all(_is_number(field) for field in _split(lines[0], delimiter)):
-        titles = _split(lines.pop(0), delimiter)
+    while lines and not all(_is_number(field) for field in _split(lines[0], delimiter)):
+        names = _split(lines[0], delimiter)
+        if titles and any(map(_is_number, names)) and len(names) > 1 and len(names) >= len(titles):
+            break  # a row with a name
+        titles = names
+        del lines[0]
     if not lines:
         raise ValueError("there is no number in it")
     try:
@@ -95,23 +110,25 @@ def _table(text: str) -> Stored:
     return _without_numbering(values, titles)
 
 
-def _strip(line: str) -> str:
-    """Take off a comment, which an error of a spreadsheet is not."""
-    return re.sub(
-        r"(?i)(?<!\d\.)#(?!n/?a|num!|div/0|value!|ref!|name|null).*|^\s*%.*", "", line
-    ).strip(" \r")
-
-
 def _delimiter(lines: list[str]) -> str | None:
-    """Find what stands between the numbers; None for white space."""
-    some = lines[:50]
-    for mark in (";", "\t", ","):
+    """Find what stands between the numbers, in the last lines; None for white space."""
+    some = lines[-50:]
+    for mark in (";", "\t", "|", ","):
         if all(mark in line for line in some):
             words = [word for line in some for word in line.split()]
             if mark == "," and all(map(_DECIMAL_COMMA.fullmatch, words)) and len(words) > len(some):
                 return None
             return mark
     return None
+
+
+def _points(line: str, delimiter: str | None) -> str:
+    """Write decimal points for commas, without the points that group thousands."""
+    fields = line.split(delimiter) if delimiter else line.split()
+    plain = [f.replace(".", "") if -1 < f.find(".") < f.rfind(",") else f for f in fields]
+    return (delimiter or " ").join(
+        f.replace(",", "." if f.count(",") == 1 and "." not in f else "") for f in plain
+    )
 
 
 def _split(line: str, delimiter: str | None) -> list[str]:
@@ -129,19 +146,25 @@ def _is_number(field: str) -> bool:
 def _plain(field: str) -> str:
     """Write a number as Python does.
 
-    >>> [_plain(field) for field in ("1.#QNAN", "", "1.5D+03", "<NA>", "2")]
-    ['nan', 'nan', '1.5e+03', 'nan', '2']
+    >>> [_plain(field) for field in ("1.#QNAN", "", "1.5D+03", "<NA>", "2", "1.5-101")]
+    ['nan', 'nan', '1.5e+03', 'nan', '2', '1.5e-101']
     """
     if not field or _MISSING.fullmatch(field):
         return "nan"
-    return re.sub(r"(?<=[\d.])[dD](?=[-+]?\d)", "e", field)
+    if _QUOTED in field:
+        whole, _, part = field.partition(_QUOTED)
+        if len(part) == 3 and "." not in field:
+            raise ValueError(f"{whole},{part} may be {whole}{part} or {whole}.{part}")
+        field = field.replace(_QUOTED, "." if _QUOTED not in part and "." not in part else "")
+    return _EXPONENT.sub("e", field)
 
 
 def _filled(lines: list[str], delimiter: str | None) -> list[str]:
     """Lines with NaN in empty fields."""
     if not delimiter or not any(delimiter * 2 in f"{delimiter}{n}{delimiter}" for n in lines):
         return lines
-    hole = re.compile(f"(?<![^{delimiter}])(?={delimiter}|$)")
+    mark = re.escape(delimiter)
+    hole = re.compile(f"(?<![^{mark}])(?={mark}|$)")
     return [hole.sub("nan", line) for line in lines]
 
 
@@ -157,19 +180,32 @@ def _without_numbering(values: NDArray[np.float64], titles: list[str] | None) ->
         rest = len(titles) > 1 and all(map(_is_number, titles[1:])) and not _is_number(titles[0])
         numbered |= len(titles) < values.shape[1] or not titles[0] or rest
     if numbered:
-        return Stored(values[:, 1:])
-    if values.shape[1] == 3 and len(values) >= COUNTING**2:
-        (h, row), (k, column) = (np.unique(v, return_inverse=True) for v in values.T[:2])
-        if len(h) * len(k) == len(values) == len(np.unique(row * len(k) + column)):
-            image = np.empty((len(h), len(k)))
-            image[row, column] = values[:, 2]
-            labels = titles if titles and len(titles) == 3 else ["first column", "second column"]
-            return Stored(image, axes=((labels[0], h), (labels[1], k)))
-    return Stored(values)
+        titles = titles[1:] if titles and len(titles) == values.shape[1] else titles
+        values = values[:, 1:]
+    known = titles if titles and len(titles) == values.shape[1] else []
+    return _points_on_grid(values, known) or Stored(values)
+
+
+def _points_on_grid(values: NDArray[np.float64], titles: list[str]) -> Stored | None:
+    """Make an image of a list of points: intensities follow the columns of h, k and l."""
+    indices = [n for n, title in enumerate(titles) if miller(split_unit(title)[0])]
+    if len(indices) < 2 and values.shape[1] == 3 and len(values) >= MANY_POINTS:
+        indices = [0, 1]
+    varied = [n for n in indices if np.ptp(values[:, n]) > 0]
+    if len(varied) != 2 or max(indices) + 1 == values.shape[1]:
+        return None
+    (h, row), (k, column) = (np.unique(values[:, n], return_inverse=True) for n in varied)
+    different = len(np.unique(row * len(k) + column))
+    if different < len(values) or len(values) < FULL * len(h) * len(k):
+        return None
+    image = np.full((len(h), len(k)), np.nan)
+    image[row, column] = values[:, max(indices) + 1]
+    labels = [titles[n] if titles else ("first column", "second column")[n] for n in varied]
+    return Stored(image, axes=((labels[0], h), (labels[1], k)))
 
 
 def _counts(values: NDArray[np.float64], start: int | None = 0) -> bool:
-    first = values[0] if start is None else start
+    first = values[0] if start is None or values[0] == start + 1 else start
     return len(values) >= COUNTING and bool((values == first + np.arange(len(values))).all())
 
 
