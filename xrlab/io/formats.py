@@ -271,15 +271,28 @@ def _tiff_page(content: bytes, page: Any, number: int) -> NDArray[Any]:
             if len(unpacked) > step:
                 raise ValueError("a compressed block unpacks to more than its part of the image")
     own = {C.NONE: (1,), C.ADOBE_DEFLATE: (1, 2), C.DEFLATE: (1, 2)}
-    whole = page.bitspersample % 8 == 0 or page.bitspersample == 1
-    if page.predictor in own.get(page.compression, ()) and whole:
+    plain_rows = len(shape) == 2 and not page.is_tiled and page.bitspersample < 16
+    if page.bitspersample % 8 and page.compression == C.NONE and plain_rows:
+        packed = b"".join(content[offset : offset + count] for offset, count in blocks)
+        pixels = _unpack_bits(packed, page.bitspersample, page.fillorder == 2, *shape[:2])
+    elif page.predictor in own.get(page.compression, ()) and page.bitspersample % 8 == 0:
         pixels = page.asarray().reshape(shape)
     else:
         pixels = _tiff_by_pillow(content, number, page).reshape(shape)
     if page.photometric.name == "PALETTE":
         pixels, colour = np.moveaxis(page.colormap, 0, -1)[pixels], True
-    pixels = _grey(np.moveaxis(pixels, 0, -1) if planes else pixels) if colour else pixels
-    return pixels.view(np.uint8) if pixels.dtype == bool else pixels
+    return _grey(np.moveaxis(pixels, 0, -1) if planes else pixels) if colour else pixels
+
+
+def _unpack_bits(packed: bytes, bits: int, low: bool, rows: int, columns: int) -> NDArray[Any]:
+    """Whole numbers of fewer bits than 16; every row begins with a byte."""
+    width = math.ceil(columns * bits / 8)
+    lines = plain_block(packed, 0, np.uint8, (rows, width))
+    single = np.unpackbits(lines, axis=1, bitorder="little" if low else "big")[:, : columns * bits]
+    pixels = np.zeros((rows, columns), np.uint16)
+    for n in range(bits):
+        pixels = pixels * 2 + single[:, n::bits]
+    return pixels
 
 
 def _tiff_header(page: Any, imagej: Mapping[str, Any]) -> dict[str, Any]:

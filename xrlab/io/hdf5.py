@@ -330,8 +330,12 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
             header[key] = given[()]
     for limit in _beside(groups if node.dtype.kind in "ui" else near, LIMITS):
         header[limit.name.rsplit("/")[-1]] = limit[()]
+    for key in {"scaling_factor", "scale_factor", "offset", "add_offset"} & header.keys():
+        if len(set(np.ravel(header[key]).tolist())) > 1:
+            raise ValueError(f"{key} of {node.name} differs from frame to frame: apply it first")
     if "offset" in header:  # NeXus: (number + offset) * scaling_factor
-        header["add_offset"] = header.pop("offset") * header.get("scaling_factor", 1.0)
+        both = (header.pop("offset"), header.get("scaling_factor", 1.0))
+        header["add_offset"] = math.prod(float(np.ravel(number)[0]) for number in both)
     filled = node.id.get_create_plist().fill_value_defined()
     if filled == h5py.h5d.FILL_VALUE_USER_DEFINED and node.fillvalue != 0:
         header["_fillvalue"] = node.fillvalue

@@ -90,13 +90,14 @@ def _table(text: str) -> Stored:
         lines = [line.strip(edge) for line in lines]
     if delimiter != ",":
         lines = [_points(line, delimiter) if "," in line else line for line in lines]
-    titles = None
-    while lines and not all(_is_number(field) for field in _split(lines[0], delimiter)):
-        names = _split(lines[0], delimiter)
-        if titles and any(map(_is_number, names)) and len(names) > 1 and len(names) >= len(titles):
+    titles, width = None, len(_split(lines[-1], delimiter)) if lines else 0
+    while lines and not all(map(_is_number, names := _split(lines[0], delimiter))):
+        if titles and len(names) == width and any(map(_is_number, names)):
             break  # a row with a name
         titles = names
         del lines[0]
+    if _QUOTED in text and not lines:
+        raise ValueError("a comma in quotes may be decimal, or group thousands")
     if not lines:
         raise ValueError("there is no number in it")
     try:
@@ -112,7 +113,7 @@ def _table(text: str) -> Stored:
 
 def _delimiter(lines: list[str]) -> str | None:
     """Find what stands between the numbers, in the last lines; None for white space."""
-    some = lines[-50:]
+    some = lines[-min(50, (len(lines) + 1) // 2) :]
     for mark in (";", "\t", "|", ","):
         if all(mark in line for line in some):
             words = [word for line in some for word in line.split()]

@@ -1,0 +1,355 @@
+"""More files as independent writers make them: the same notions in other formats and places."""
+
+import io
+import struct
+
+import fuzz_readers as fuzz
+import h5py
+import numpy as np
+import pytest
+import tifffile
+
+from xrlab.io.read import read_image_bytes
+from xrlab.io.section import read_section
+
+A = np.random.default_rng(0).poisson(40, (32, 24)) + 3 * np.arange(32)[:, None] + 7 * np.arange(24)
+H, K, L = np.linspace(-1, 2, 32), np.linspace(0, 2.3, 24), np.linspace(-1, 1, 9)
+HOLE = np.zeros(A.shape, bool)
+HOLE[3:9, 5:15] = True
+GAPS = np.where(HOLE, np.nan, A)
+STACK = np.stack([A, A + 1])
+
+
+def hdf5(then=lambda data: None, values=A, **more):
+    """Bytes of an NXdata group with a signal v, axes h and k, and what a function adds to it."""
+    file = io.BytesIO()
+    with h5py.File(file, "w") as content:
+        content.attrs["default"] = "entry"
+        data = content.create_group("entry/data")
+        content["entry"].attrs["default"] = "data"
+        data.attrs.update({"NX_class": "NXdata", "signal": "v", "axes": ["h", "k"]})
+        for name, array in {"v": values, "h": H, "k": K, **more}.items():
+            data[name] = array
+        then(data)
+    return file.getvalue()
+
+
+def attributes(name, **values):
+    """A function that sets attributes of an array in a group, or of the group itself."""
+    return lambda data: (data[name] if name else data).attrs.update(values)
+
+
+def tiff(image, **options):
+    file = io.BytesIO()
+    tifffile.imwrite(file, image, **({"metadata": None} | options))
+    return file.getvalue()
+
+
+def smv(text, values=A, dtype="<u2"):
+    return text.encode().ljust(512) + values.astype(dtype).tobytes()
+
+
+def table(values=A, mark=",", end=""):
+    return "\n".join(mark.join(f"{v:g}" for v in row) + end for row in values)
+
+
+def npz(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+SMV = '{{\nHEADER_BYTES=512;\nSIZE1={0};\nSIZE2={1};\nTYPE="unsigned_short";\n{2}}}\n'
+EDF = b"{\nDim_1=24; Dim_2=32; DataType=FloatValue; DataValueOffset=5;\n}\n"
+HEADER = b"a,b\n(cts),(cts)\n"
+PLAIN = "P2 24 32 65535 " + " ".join(map(str, A.ravel()))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (hdf5(attributes("", signal=np.bytes_("v   ")), z=A * 2), A),
+        (hdf5(attributes("v", scale_factor="0.25"), A * 4), A),
+        (hdf5(attributes("v", missing_value="-7"), np.where(HOLE, -7.0, A)), GAPS),
+        (hdf5(attributes("v", dummy=-10.0, delta_dummy=0.5), np.where(HOLE, -10.4, A)), GAPS),
+        (hdf5(values=A * 4 - 8, v_scaling_factor=0.25, v_offset=8), A),
+        (hdf5(attributes("v", _Unsigned="true"), (A % 250).astype("u1").view("i1")), A % 250),
+    ],
+    ids=["padded name", "factor as text", "flag as text", "pyFAI", "NeXus' offset", "unsigned"],
+)
+def test_attributes_of_other_writers(content, expected):
+    """Text padded with spaces, numbers as text; NeXus: (number + offset) * factor."""
+    np.testing.assert_array_equal(read_image_bytes(content), expected)
+
+
+def test_a_factor_that_differs_from_frame_to_frame_is_not_taken_for_one():
+    """No frame comes out on the scale of another."""
+    content = hdf5(values=STACK, v_scaling_factor=np.array([1.0, 2.0]))
+    with pytest.raises(ValueError, match=r"scaling_factor .* differs from frame to frame"):
+        read_image_bytes(content, dataset="entry/data/v[1]")
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("mask", None),
+        ("instrument/detector/module/mask", None),
+        ("ESRF-ID15/pilatus/pixel_mask", "NXinstrument"),
+        ("ESRF-ID15/pilatus/detectorSpecific/pixel_mask", "NXinstrument"),
+    ],
+)
+def test_masks_lie_in_all_parts_of_an_entry(place, kind):
+    """Of the entry, of a module, of an instrument that is known by its class."""
+
+    def then(data):
+        data.parent[place] = HOLE.astype("u4")
+        if kind:
+            data.parent[place.split("/")[0]].attrs["NX_class"] = kind
+
+    np.testing.assert_array_equal(read_image_bytes(hdf5(then)), GAPS)
+
+
+def test_the_mask_of_another_plot_is_not_used():
+    """It lies in a group of data of its own."""
+
+    def then(data):
+        other = data.parent.create_group("other")
+        other.attrs["NX_class"] = "NXdata"
+        other["mask"] = HOLE
+
+    np.testing.assert_array_equal(read_image_bytes(hdf5(then)), A)
+
+
+def test_a_mask_with_an_axis_of_length_one():
+    """That of a detector for all frames of a stack."""
+    content = hdf5(values=STACK, pixel_mask=HOLE[None])
+    image = read_image_bytes(content, dataset="entry/data/v[0]")
+    np.testing.assert_array_equal(image, GAPS)
+
+
+def test_packed_axes_are_unpacked():
+    """Steps with a factor and an offset, of NetCDF and of NeXus."""
+    packed = np.arange(32, dtype="i2")
+    content = hdf5(attributes("h", scale_factor=0.1, add_offset=-1.0), h=packed)
+    np.testing.assert_allclose(read_section(content).h, packed * 0.1 - 1)
+    content = hdf5(h=packed, h_scaling_factor=0.1, h_offset=-10)
+    np.testing.assert_allclose(read_section(content).h, packed * 0.1 - 1)
+
+
+def test_the_primary_axis_is_taken():
+    """Two arrays for one dimension, in the oldest way of NeXus."""
+
+    def then(data):
+        del data.attrs["axes"]
+        for name, place, rank in (("a_angle", 1, 2), ("h", 1, 1), ("k", 2, 1), ("z", 1, 3)):
+            data[name].attrs.update({"axis": place, "primary": rank})
+
+    content = hdf5(then, a_angle=np.arange(32.0), z=np.arange(32.0))
+    np.testing.assert_allclose(read_section(content).h, H)
+
+
+def test_empty_attributes_say_nothing():
+    """As some writers leave them."""
+    content = hdf5(attributes("h", long_name=h5py.Empty("f"), units=h5py.Empty("S1")))
+    np.testing.assert_allclose(read_section(content).h, H)
+
+
+@pytest.mark.parametrize("unit", ["2pi/A", "2*pi/Angstrom", "a.u.", "arb.units", "2pi/d", "invA"])
+def test_units_that_look_like_rlu_are_asked_for(unit):
+    """Capital A is the angstrom, not the lattice; arbitrary units are none."""
+
+    def then(data):
+        data["h"].attrs["units"] = data["k"].attrs["units"] = unit
+
+    with pytest.raises(ValueError, match="Which h and k"):
+        read_section(hdf5(then))
+
+
+@pytest.mark.parametrize(
+    ("label", "unit"), [("[{},0,0]", "in 6.283 Ang^-1"), ("{}, r.l.u.", ""), ("{}/r.l.u.", "")]
+)
+def test_more_units_that_are_rlu(label, unit):
+    """Mantid's length in ang, and units after a comma or a slash."""
+
+    def then(data):
+        for name in "hk":
+            data[name].attrs.update({"long_name": label.format(name), "units": unit})
+
+    np.testing.assert_allclose(read_section(hdf5(then)).h, H)
+
+
+def test_a_group_of_linked_frames_names_their_files():
+    """Asked for by the name of the group."""
+
+    def then(data):
+        frames = data.parent.create_group("frames")
+        for n in (1, 2):
+            frames[f"data_{n:06d}"] = h5py.ExternalLink(f"run_{n}.h5", "/a")
+
+    with pytest.raises(ValueError, match=r"data_000001 lies in another file, run_1\.h5.*1 more"):
+        read_image_bytes(hdf5(then), dataset="entry/frames")
+
+
+def test_planes_by_numbers_with_exponents():
+    """As programs print them."""
+    volume = A[:, :, None] + 1000 * np.arange(9)
+    content = hdf5(attributes("", axes=["h", "k", "l"]), volume, l=L)
+    np.testing.assert_array_equal(read_section(content, dataset="l=5e-1").image, volume[:, :, 6])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("width", [24, 23])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_pixels_of_odd_bits(order, width, bits):
+    """Most significant bits first whatever the byte order; every row begins with a byte."""
+    values = A[:, :width]
+    digits = ["".join(f"{v:0{bits}b}" for v in row) for row in values]
+    packed = [[int(row[n : n + 8].ljust(8, "0"), 2) for n in range(0, len(row), 8)]
+              for row in digits]  # fmt: skip
+    content = bytearray(tiff(np.array(packed, "u1"), byteorder=order))
+    with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
+        for name, value in (("ImageWidth", width), ("BitsPerSample", bits)):
+            tag = file.pages[0].tags[name]
+            kind = order + ("I" if tag.dtype == 4 else "H")
+            struct.pack_into(kind, content, tag.valueoffset, value)
+    np.testing.assert_array_equal(read_image_bytes(bytes(content)), values)
+
+
+def test_pages_that_are_masks_or_smaller_copies():
+    """The bits of NewSubfileType tell which page is the image."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(A.astype("u2"), metadata=None)
+        writer.write(A[::2, ::2].astype("u2"), metadata=None, subfiletype=1)
+        writer.write(~HOLE, metadata=None, subfiletype=4, photometric=4)
+    np.testing.assert_array_equal(read_image_bytes(file.getvalue()), GAPS)
+
+
+def test_a_curve_of_imagej_without_coefficients_is_refused():
+    """Its function alone says that values are not intensities."""
+    content = tiff(A.astype("u2"), description="ImageJ=1.53t\ncf=21\nvunit=OD\n")
+    with pytest.raises(ValueError, match=r"by a curve \(function 21\)"):
+        read_image_bytes(content)
+
+
+def test_grey_in_three_planes():
+    """Red, green and blue apart."""
+    planes = np.stack([A // 2] * 3).astype("u1")
+    content = tiff(planes, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_image_bytes(content), A // 2)
+
+
+def test_pfm_begins_with_the_last_row():
+    """Real numbers of Netpbm's relative, little-endian by a negative scale."""
+    content = b"Pf\n24 32\n-1.0\n" + A[::-1].astype("<f4").tobytes()
+    np.testing.assert_array_equal(read_image_bytes(content), A)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{PLAIN} 5 6 7", "3 numbers follow the pixels.*insist"),
+        ("P2\n2 2\n255\n1 -2 3 4", "no negative numbers"),
+        ("CDF\1" + "\0" * 40, "NetCDF file of version 3"),
+        ("SIMPLE  =      T" + " " * 80, "FITS"),
+        ("M\0\0\0A\0\0\0S\0\0\0K\0\0\0" + "\0" * 99, "mask of Fit2D"),
+        ("\n".join(",".join(f'"{v * 100:,}"' for v in row) for row in A), "group thousands"),
+    ],
+    ids=["longer PGM", "negative PGM", "NetCDF 3", "FITS", "Fit2D's mask", "thousands"],
+)
+def test_what_no_value_can_be_right_for_is_refused(content, message):
+    """With what it is, and what to do."""
+    with pytest.raises(ValueError, match=message):
+        read_image_bytes(content.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected"),
+    [
+        (SMV.format('"24"', '"32"', ""), A, A),
+        (SMV.format(24, 32, "COMMENT=a } b;\nSIZE1=99;\n"), A, A),
+        ("{\nHEADER_BYTES=512;\nCOMMENT=a } b;\nSIZE1=24;\nSIZE2=32;\n}", A, A),
+        (SMV.format(24, 32, "OVERLOAD_CUTOFF=200;\n"), A, np.where(A >= 200, np.nan, A)),
+    ],
+    ids=["quotes", "twice", "brace", "overload"],
+)
+def test_more_odd_headers_of_smv(text, values, expected):
+    """Quotes, a brace in a comment, a key that comes twice, other words for saturation."""
+    np.testing.assert_array_equal(read_image_bytes(smv(text, values)), expected)
+
+
+def test_smv_of_two_frames_asks():
+    """SIZE3 is a third dimension."""
+    content = smv(SMV.format(24, 32, "SIZE3=2;\n"), STACK)
+    with pytest.raises(ValueError, match="2 frames"):
+        read_image_bytes(content)
+    np.testing.assert_array_equal(read_image_bytes(content, dataset=1), A + 1)
+
+
+def test_fit2d_is_read_and_cut_files_of_it_are_not():
+    """Its own format, by hand from the offsets in fabio's reader."""
+    content = fuzz.fit2d(A)
+    np.testing.assert_array_equal(read_image_bytes(content), A)
+    for lost in (1, 600):
+        with pytest.raises(ValueError, match="cannot be read"):
+            read_image_bytes(content[:-lost])
+
+
+def test_edf_with_an_offset_and_without_a_byte_order():
+    """The offset of the SAXS programs; the byte order of most machines."""
+    content = EDF + (A - 5).astype("<f4").tobytes()
+    np.testing.assert_array_equal(read_image_bytes(content), A)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ",".join(map(str, range(1, 25))) + "\n" + table(),
+        "\n".join(f"{n},{row}" for n, row in enumerate(table().splitlines(), 1)),
+        "| " + table(mark=" | ", end=" |").replace("\n", "\n| "),
+        table(mark="|"),
+        "Exported by a program 1.2\nDate: 2024-01-02\n\n" + table(),
+        "width,24\nheight,32\n" + table(),
+        ",".join("a" * 24) + "\n" + ",".join(["(cts)"] * 24) + "\n" + table(),
+        table(mark="\t").replace("\n", "\r\n").encode("utf-16-le"),
+    ],
+    ids=["columns from 1", "rows from 1", "Markdown", "bars", "words", "keys", "units", "UTF-16"],
+)
+def test_more_tables(content):
+    """Numbering from 1, bars, lines of words first, UTF-16 without a mark."""
+    content = content if isinstance(content, bytes) else content.encode()
+    np.testing.assert_array_equal(read_image_bytes(content), A)
+
+
+def test_points_and_commas_that_group_thousands():
+    """With a decimal comma, points are none; and the other way round."""
+    english = [[f"{v * 100 + 0.5:,.2f}" for v in row] for row in A]
+    german = [[v.translate(str.maketrans(",.", ".,")) for v in row] for row in english]
+    for rows in (english, german):
+        content = "\n".join(";".join(row) for row in rows).encode()
+        np.testing.assert_array_equal(read_image_bytes(content), A * 100 + 0.5)
+
+
+@pytest.mark.parametrize("titles", ["h,k,I", "h,k,l,I", "h,k,I,sigma", ",h,k,I"])
+def test_more_lists_of_points(titles):
+    """With an index, errors, a constant l; a point that is missing is unmeasured."""
+    h, k = np.repeat(H, 24), np.tile(K, 32)
+    columns = {"h": h, "k": k, "l": 0 * h + 0.5, "I": A.ravel(), "sigma": h + 9, "": range(768)}
+    points = np.column_stack([columns[name] for name in titles.split(",")])
+    rows = table(points[np.r_[:50, 51:768]])
+    if titles[0] != ",":
+        rows = "\n".join(rows.splitlines()[::-1])
+    section = read_section(f"{titles}\n{rows}".encode())
+    expected = A.astype(float)
+    expected.ravel()[50] = np.nan
+    np.testing.assert_array_equal(section.image, expected)
+    np.testing.assert_allclose(section.h, H, rtol=1e-5)
+
+
+def test_arrays_that_lie_beside_an_image_in_npz():
+    """Its mask, and the values of its axes."""
+    section = read_section(npz(image=A, image_mask=HOLE, h=H, k=K))
+    np.testing.assert_array_equal(section.image, GAPS)
+    np.testing.assert_allclose(section.k, K)
+    for more in ({"mask": HOLE}, {"mask": HOLE, "fill_value": 9}, {"weights": ~HOLE}):
+        np.testing.assert_array_equal(read_image_bytes(npz(data=A, **more)), GAPS)
