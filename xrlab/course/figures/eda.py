@@ -99,7 +99,7 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
         ticks: dict[str, Any] = {
             "tickmode": "array",
             "tickvals": centres,
-            "tickfont": {"size": 12 - span},
+            "tickfont": {"size": 12 - span if len(spans) > 1 else 11},
         }
         ticks |= {"showgrid": False, "constrain": "domain", **place}
         angle = 0 if span == 2 else -90
