@@ -122,6 +122,7 @@ weights: install
 	$(BIN)/python -m xrlab.training.train_clean --span 2 --epochs 40
 	$(BIN)/python -m xrlab.training.train_clean --span 3
 	$(BIN)/python -m xrlab.training.train_clean --span 4 --epochs 30
+	$(BIN)/python -m xrlab.training.export
 
 clean:
 	rm -rf build $(VENV)

@@ -16,7 +16,8 @@ from measure import median_time, seconds
 from xrlab import small_cnn
 from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import DataSet
-from xrlab.networks.backend import BATCH, import_keras, run_model
+from xrlab.networks.backend import import_keras
+from xrlab.networks.shipped import BATCH, load_network, run_model
 from xrlab.training.fit import fit
 
 EPOCHS = 3
@@ -74,7 +75,7 @@ def main() -> None:
     # In turns, as what else the machine does changes with time.
     pairs = [(fit_epoch(data), bare_epoch(data)) for _ in range(arguments.repeats)]
     ours, bare = (statistics.median(times) for times in zip(*pairs, strict=True))
-    model, images = small_cnn(15), data.images[: 8 * BATCH]
+    model, images = load_network("cfs4"), data.images[: 8 * BATCH]
     run_model(model, images)
     batch = median_time(lambda _: run_model(model, images), range(5)) / len(images)
     print(json.dumps({"fit": ours, "bare": bare, "image": batch}))

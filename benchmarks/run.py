@@ -31,7 +31,16 @@ import speed
 from measure import Curve, Finding, Row, duration, seconds
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-PACKAGES = ("numpy", "scipy", "numba", "keras", "tensorflow", "tensorflow-cpu", "plotly")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "onnxruntime",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "plotly",
+)
 
 Result = TypeVar("Result", Row, Finding, Curve)
 

@@ -28,6 +28,7 @@ from xrlab.datasets.dataset import make_sample
 from xrlab.drawing.plots import images_figure
 from xrlab.drawing.png import picture
 from xrlab.networks.measured import EXCHANGED, with_mask
+from xrlab.networks.shipped import load_network
 
 Seed = int | np.random.Generator
 
@@ -271,7 +272,7 @@ def reading(repeats: int) -> Iterator[Row]:
     stacks = [image[None, :, :, None]] * 10 * repeats
     for name, ours, same in (
         ("`xrlab.predict`", lambda stack: xrlab.predict(stack[..., 0], kind="simulated"), None),
-        ("`model.predict_on_batch` alone", model.predict_on_batch, 1e-4),
+        ("ONNX Runtime alone", load_network("cfs4").predict_on_batch, 1e-4),
     ):
         yield compare(
             f"one image through the CNN, {name}",

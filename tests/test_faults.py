@@ -35,7 +35,7 @@ from xrlab import cli, generate, load_model, open_data_set, small_cnn
 from xrlab.datasets import store
 from xrlab.io import fetch, files
 from xrlab.io.files import InUseError, alone, write
-from xrlab.networks import backend
+from xrlab.networks import shipped
 from xrlab.networks.backend import import_keras
 from xrlab.training.checkpoints import Checkpoint
 from xrlab.training.fit import fit
@@ -345,8 +345,9 @@ def test_reports_in_a_read_only_folder(read_only_folder):
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """The file of the smallest network in a folder of its own, to be damaged."""
-    shutil.copy(backend.WEIGHTS / "cfs2.keras", tmp_path)
-    monkeypatch.setattr(backend, "WEIGHTS", tmp_path)
+    for suffix in (".keras", ".onnx"):
+        shutil.copy(shipped.WEIGHTS / f"cfs2{suffix}", tmp_path)
+    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path)
     return tmp_path / "cfs2.keras"
 
 
@@ -374,11 +375,21 @@ def test_damaged_weights_are_named(weights, damage):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", None], ids=["empty", "page", "cut"])
+def test_damaged_network_is_named(weights, content):
+    """As above, of the file that answers."""
+    path = weights.with_suffix(".onnx")
+    path.write_bytes(path.read_bytes()[:-1000] if content is None else content)
+    with pytest.raises(ValueError, match=r"cfs2\.onnx are damaged.*install xrlab anew") as told:
+        shipped.read_network(path)
+    assert "\n" not in str(told.value)
+
+
 @pytest.mark.parametrize("content", [b"", b'{"name": "cfs2", ', b"\xff\xfe"])
 def test_damaged_card_is_named(weights, content):
     weights.with_suffix(".json").write_bytes(content)
     with pytest.raises(ValueError, match=r"cfs2\.json is damaged.*install xrlab anew"):
-        backend.model_card("cfs2")
+        shipped.model_card("cfs2")
 
 
 def test_weights_that_hold_code_are_refused(weights, tmp_path):

@@ -256,10 +256,10 @@ def test_the_best_fit_is_a_maximum(solved):
 def test_variance_of_the_correlations_by_finite_differences(solved):
     """The delta method with slopes that are differences."""
     problem, _, best = solved
-    c, variance = problem.correlations(best, 3)
+    c, variance = problem.correlations(best, 3), problem.variances(best, 3)
 
     def correlation(theta, n):
-        return problem.correlations(replace(best, theta=theta), 3)[0][n]
+        return problem.correlations(replace(best, theta=theta), 3)[n]
 
     for n in (0, 3, 7, 8, 11):  # two near ones, c(2, 2), c(1, -1), c(2, -2)
         slope = approx_fprime(best.theta, correlation, 1e-6, n)

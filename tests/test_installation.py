@@ -57,11 +57,11 @@ def test_packages(monkeypatch, wanted, says):
 
 def test_weights(monkeypatch, tmp_path):
     """A missing file and one that was cut short are told apart."""
-    monkeypatch.setattr("xrlab.networks.backend.WEIGHTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no cfs2\.keras"):
+    monkeypatch.setattr("xrlab.networks.shipped.WEIGHTS", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no cfs2\.onnx"):
         installation._weights()
-    (tmp_path / "cfs2.keras").write_bytes(b"version https://git-lfs")
-    with pytest.raises(ValueError, match=r"cfs2\.keras is not whole \(23 bytes\)"):
+    (tmp_path / "cfs2.onnx").write_bytes(b"version https://git-lfs")
+    with pytest.raises(ValueError, match=r"cfs2\.onnx are damaged"):
         installation._weights()
 
 
@@ -90,10 +90,10 @@ def test_free_memory_knows_control_groups(monkeypatch, tmp_path):
 
 def test_a_wrong_answer_of_network_or_kernel_is_a_failure(monkeypatch):
     """Not only exceptions: what they compute is looked at."""
-    backend = import_module("xrlab.networks.backend")
+    backend = import_module("xrlab.networks.shipped")
     monkeypatch.setattr(backend, "run_model", lambda *a, **k: np.zeros((1, 3)))
     with pytest.raises(ArithmeticError, match="is true"):
-        installation._keras()
+        installation._answer()
     wrong = simulate(Encoding.from_vector([0.0, 0.0, 0.0]), 20, seed=0)
     monkeypatch.setattr(import_module("xrlab.crystal.lattice"), "simulate", lambda *a, **k: wrong)
     with pytest.raises(ArithmeticError, match="asked for"):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from xrlab import load_model
-from xrlab.networks.backend import import_keras, run_model
+from xrlab.networks.backend import import_keras
+from xrlab.networks.shipped import run_model
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed"
@@ -23,7 +24,8 @@ from xrlab import ReciprocalGrid, load_model, medium_cnn, small_cnn
 from xrlab.course.autoencoder import image_autoencoder
 from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import generate
-from xrlab.networks.backend import import_keras, run_model
+from xrlab.networks.backend import import_keras
+from xrlab.networks.shipped import run_model
 from xrlab.training.fit import fit
 
 setting = Setting(size=20, lot_size=6, lots=4, grid=ReciprocalGrid(shape=(16, 16)))

@@ -8,17 +8,11 @@ from xrlab import Encoding, expected_image, predict
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.crystal.lattice import realised_correlations
-from xrlab.networks.backend import WEIGHTS, import_keras, model_card
+from xrlab.networks.backend import import_keras
 from xrlab.networks.folding import cosines, fold_clean, fold_matrix, unfold
-from xrlab.networks.measured import (
-    answer_all,
-    answering,
-    calibrated,
-    measured_cnn,
-    read,
-    sizes,
-    with_mask,
-)
+from xrlab.networks.measured import answer_all, calibrated, read, sizes, with_mask
+from xrlab.networks.measured_cnn import answering, measured_cnn
+from xrlab.networks.shipped import WEIGHTS, model_card
 from xrlab.training.measured_images import (
     MeasuredSet,
     _rearranged,

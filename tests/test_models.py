@@ -3,20 +3,21 @@
 import numpy as np
 import pytest
 
-from xrlab import large_cnn, load_model, medium_cnn, predict, small_cnn
+from xrlab import large_cnn, load_model, medium_cnn, small_cnn
 from xrlab.crystal.setting import STUDY
 from xrlab.datasets.dataset import generate
 from xrlab.inference.baselines import delta_pdf_vectors
 from xrlab.inference.metrics import mean_squared_error, r2_score
-from xrlab.networks.backend import (
+from xrlab.networks.backend import import_keras
+from xrlab.networks.cnn import ARCHITECTURES
+from xrlab.networks.shipped import (
     BATCH,
     WEIGHTS,
-    import_keras,
+    load_network,
     model_card,
     run_model,
     shipped_models,
 )
-from xrlab.networks.cnn import ARCHITECTURES
 
 SPANS = (2, 3, 4)
 # R^2 on the test images of the card.
@@ -115,8 +116,7 @@ def test_batches_do_not_change_the_answer(image):
     import_keras().backend.backend() != "tensorflow", reason="counts what TensorFlow traces"
 )
 def test_prediction_is_traced_once(image):
-    """One image after the other, through `predict` as well, runs the same compiled function."""
-    predict(image[None], span=2, kind="simulated")
+    """One image after the other runs the same compiled function."""
     model = small_cnn(3)
     run_model(model, image[None])
     traced = model.predict_function.experimental_get_tracing_count()
@@ -131,7 +131,7 @@ def test_shipped_weights_meet_their_bar_on_unseen_images(span):
     card = model_card(f"cfs{span}")
     assert card["test"]["r2"] >= LEAST_R2[span]
     unseen = generate(span, 300, 987, STUDY, progress=False)
-    found = run_model(load_model(f"cfs{span}"), unseen.images)
+    found = run_model(load_network(f"cfs{span}"), unseen.images)
     # R^2 of 300 images scatters by a fifth of 1 - R^2, mostly together with that of the baseline.
     assert 1 - r2_score(unseen.encodings, found) < 1.4 * (1 - card["test"]["r2"])
     fourier = delta_pdf_vectors(unseen)
@@ -159,5 +159,6 @@ def test_weights_are_small():
 @pytest.mark.parametrize("name", ["cfs9", "", "../../etc/passwd", "cfs4.keras"])
 def test_unknown_models_are_refused(name):
     """The error lists what there is; a name is never a path."""
-    with pytest.raises(ValueError, match=", ".join(shipped_models())):
-        load_model(name)
+    for load in (load_model, load_network):
+        with pytest.raises(ValueError, match=", ".join(shipped_models())):
+            load(name)

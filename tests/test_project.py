@@ -121,6 +121,20 @@ def test_import_is_light(module, heavy):
     assert done.stdout.strip() == "[]"
 
 
+def test_an_interpretation_needs_no_training_packages():
+    """Neither network nor fit imports Keras or TensorFlow, nor what only simulations need."""
+    heavy = ["keras", "tensorflow", "onnx", "tf2onnx", "numba", "ipywidgets", "skimage", "fabio"]
+    code = (
+        "import sys, numpy, xrlab; image = numpy.random.default_rng(0).gamma(4, 1, (64, 64)); "
+        "xrlab.interpret(image).to_dict(); xrlab.predict(image[None], kind='simulated'); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_no_tracked_file_is_large():
     """Nothing over 4 MiB is kept in git."""
     try:

@@ -10,8 +10,9 @@ from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.setting import STUDY, Setting
 from xrlab.datasets.dataset import generate
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate
-from xrlab.networks.backend import WEIGHTS, import_keras, model_card, run_model
+from xrlab.networks.backend import import_keras
 from xrlab.networks.corrected_delta_pdf import projection_net
+from xrlab.networks.shipped import WEIGHTS, model_card, run_model
 from xrlab.training.batches import Symmetries
 from xrlab.training.train_corrected import draw_lots, fit_correction, main, train_and_save
 from xrlab.trials.trial import NINETY

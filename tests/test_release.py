@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 import xrlab
-from xrlab.networks.backend import shipped_models
+from xrlab.networks.shipped import shipped_models
 
 ROOT = Path(__file__).parent.parent
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -140,7 +140,7 @@ def test_wheel_has_the_package_and_nothing_else(wheel):
     }
     assert {name for name in names if not name.startswith("xrlab-")} == package
     for model in shipped_models():
-        assert {f"xrlab/weights/{model}.keras", f"xrlab/weights/{model}.json"} <= names
+        assert {f"xrlab/weights/{model}{end}" for end in (".onnx", ".keras", ".json")} <= names
     assert {
         "xrlab/interpretation/report.css",
         "xrlab/course/glossary.yaml",
@@ -214,10 +214,12 @@ def test_installed_package_works_without_the_checkout(clean):
     """It is the installed one, and loads every weight, the glossary and the style of reports."""
     program = """
 import xrlab, xrlab.course.glossary, xrlab.interpretation.report
-from xrlab.networks.backend import load_model, model_card, shipped_models
+from xrlab.networks.backend import load_model
+from xrlab.networks.shipped import load_network, model_card, shipped_models
 assert xrlab.course.glossary.glossary_markdown() and xrlab.interpretation.report.STYLE
 for name in shipped_models():
     assert load_model(name).count_params() == model_card(name)["parameters"], name
+    assert load_network(name).outputs
 print(len(shipped_models()), xrlab.__version__, xrlab.__file__)
 """
     done = clean("python", "-c", program)

@@ -12,7 +12,8 @@ from xrlab import Encoding, ReciprocalGrid, delta_pdf, diffraction_image, simula
 from xrlab.crystal.setting import STUDY, Setting
 from xrlab.datasets.dataset import Simulated, generate
 from xrlab.inference.metrics import mean_squared_error
-from xrlab.networks.backend import import_keras, run_model
+from xrlab.networks.backend import import_keras
+from xrlab.networks.shipped import run_model
 from xrlab.training.batches import Symmetries, half_cell_shift, make_batches
 from xrlab.training.checkpoints import Checkpoint, History
 from xrlab.training.fit import fit, fit_incremental

@@ -9,8 +9,9 @@ import pytest
 
 from xrlab.course.figures import training as training_plots
 from xrlab.crystal.setting import Setting
-from xrlab.networks.backend import import_keras, run_model
+from xrlab.networks.backend import import_keras
 from xrlab.networks.cnn import small_cnn
+from xrlab.networks.shipped import run_model
 from xrlab.training import fit as fit_module
 from xrlab.training.checkpoints import History
 from xrlab.training.fit import fit

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from xrlab.networks.backend import WEIGHTS, load_model, model_card, shipped_models
+from xrlab.networks.backend import load_model
 from xrlab.networks.cnn import ARCHITECTURES
 from xrlab.networks.corrected_delta_pdf import projection_net
-from xrlab.networks.measured import measured_cnn
+from xrlab.networks.measured_cnn import measured_cnn
+from xrlab.networks.shipped import WEIGHTS, model_card, shipped_models
 from xrlab.training import train_clean, train_corrected
 
 CARDS = sorted(path.stem for path in WEIGHTS.glob("*.json"))

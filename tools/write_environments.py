@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-COURSE = ("cluster", "lab")  # extras of pyproject.toml
+COURSE = ("cluster", "lab", "train")  # extras of pyproject.toml
 BINDER = (*COURSE, "binder")
 WRITTEN_BY = "# Written by tools/write_environments.py from requirements.lock; do not edit.\n"
 HEAD = """\

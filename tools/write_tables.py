@@ -9,7 +9,7 @@ import nbformat
 import numpy as np
 
 from xrlab.course.study import ROWS, read_card, study_table
-from xrlab.networks.backend import shipped_models
+from xrlab.networks.shipped import shipped_models
 from xrlab.trials import crystals
 from xrlab.trials.trial import Score, table
 

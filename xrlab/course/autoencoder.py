@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
-from xrlab.networks.backend import BATCH, import_keras
+from xrlab.networks.backend import import_keras
+from xrlab.networks.shipped import BATCH
 
 if TYPE_CHECKING:
     import keras

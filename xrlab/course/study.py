@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from xrlab.drawing.tables import markdown_table
-from xrlab.networks.backend import WEIGHTS
+from xrlab.networks.shipped import WEIGHTS
 from xrlab.training.checkpoints import History
 
 

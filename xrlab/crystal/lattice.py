@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import fft
 
 from xrlab.crystal.arrays import Sites
 from xrlab.crystal.encoding import Encoding, vector_length
-from xrlab.crystal.kernels import pair_means
 from xrlab.crystal.samplers import SAMPLERS, Start
 
 
@@ -152,8 +152,10 @@ def realised_correlations(sites: ArrayLike, span: int) -> Encoding:
             f"a lattice of {len(array)} x {len(array)} sites has no correlations of span {span}: "
             f"take a larger lattice or a span up to {len(array)}"
         )
+    # Sums of s(x, y) s(x + i, y + j), whole numbers, by the Wiener-Khinchin theorem.
+    sums = np.rint(fft.irfft2(np.abs(fft.rfft2(array.astype(np.float64))) ** 2, array.shape))
     mean = array.mean()
-    return Encoding((pair_means(array, span) - mean**2) / (1 - mean**2))
+    return Encoding((sums[:span, :span] / array.size - mean**2) / (1 - mean**2))
 
 
 def as_sites(sites: ArrayLike) -> Sites:

@@ -16,7 +16,6 @@ from scipy import fft
 
 from xrlab.crystal.arrays import Floats, Sites, Waves
 from xrlab.crystal.encoding import Encoding, component_names, vector_length
-from xrlab.crystal.kernels import grow, pseudo_likelihood, swap_cycles
 from xrlab.crystal.spectrum import Spectrum, field_correlation, maximum_entropy, phase_shift
 
 Start = Literal["warm", "cold"]
@@ -73,6 +72,8 @@ def monte_carlo(
     field's neighbourhoods suggest: those of largest pseudo-likelihood (Besag, J. R. Stat. Soc. B
     36, 192, 1974). Where no such field exists the start is cold whatever was asked.
     """
+    from xrlab.crystal.kernels import pseudo_likelihood, swap_cycles
+
     if start not in ("warm", "cold"):
         raise ValueError(f"a Monte Carlo run starts 'warm' or 'cold'; got {start!r}")
     cold_cycles = default_cycles(encoding.span, size)
@@ -133,6 +134,8 @@ def growth(
         If the encoding is not of that form, r = c(1, 0) and s = c(0, 1), or a correlation is too
         negative for the concentration.
     """
+    from xrlab.crystal.kernels import grow
+
     along_a, along_b = encoding.matrix[1, 0], encoding.matrix[0, 1]
     reach = np.arange(encoding.span)
     product = np.outer(along_a**reach, along_b**reach).ravel()[1:]

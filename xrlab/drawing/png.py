@@ -8,7 +8,6 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
-from plotly.colors import sample_colorscale, unlabel_rgb
 
 # Safe for colour-blind readers: even steps of lightness, and red-blue with white at 0.
 Colours = str | tuple[tuple[float, str], ...]
@@ -73,6 +72,8 @@ def picture(
 @cache
 def palette(colours: Colours) -> list[int]:
     """256 colours of a plotly scale as red, green, blue, red, ..."""
+    from plotly.colors import sample_colorscale, unlabel_rgb
+
     named = colours if isinstance(colours, str) else list(map(list, colours))
     scale = sample_colorscale(named, np.linspace(0, 1, 256).tolist())
     return [round(part) for colour in scale for part in unlabel_rgb(colour)]

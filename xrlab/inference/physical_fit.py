@@ -184,9 +184,9 @@ def _fit(
     for problem, best in zip(problems, solutions, strict=True):
         residual, without = problem.unseen(values, best, block)
         residuals.append(residual)
-        answer, variance = problem.correlations(best, span)
-        left = np.array([problem.correlations(each, span)[0] for each in without])
-        answers.append(answer)
+        left = np.array([problem.correlations(each, span) for each in without])
+        answers.append(problem.correlations(best, span))
+        variance = problem.variances(best, span)
         variances.append(variance + (FOLDS - 1) / FOLDS * ((left - left.mean(0)) ** 2).sum(0))
     errors = np.array(residuals)[:, ~limit] ** 2
     weights = _weights(errors, block[~limit])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import nnls
 
 from xrlab.crystal.arrays import Floats, Image, Integers, Mask
 from xrlab.crystal.grid import ReciprocalGrid
@@ -40,11 +39,16 @@ TINY = 1e-30
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Coefficients of ln E, ln S and ln B at the best fit, their covariance, and phi and tau."""
+    """Coefficients of ln E, ln S and ln B at the best fit, their precision, and phi and tau."""
 
     theta: Floats
-    covariance: Floats
+    precision: Floats
     noise: tuple[float, float]
+
+    @cached_property
+    def covariance(self) -> Floats:
+        """Covariance of the coefficients."""
+        return np.linalg.inv(self.precision).astype(np.float64)
 
 
 class Problem:
@@ -64,9 +68,9 @@ class Problem:
             _polynomials(x.ravel(), y.ravel(), ground),
         )
         self.limit = limit
-        self.signal = np.hstack(self.everywhere[:2])[used.ravel()]
-        self.ground = self.everywhere[2][used.ravel()]
-        self.n_envelope, self.n_signal = len(powers), self.signal.shape[1]
+        self.design = np.hstack(self.everywhere)[used.ravel()]
+        self.n_envelope, self.n_signal = len(powers), len(powers) + len(i)
+        self.signal, self.ground = np.hsplit(self.design, [self.n_signal])
         of_envelope = ENVELOPE / np.sqrt(np.maximum(powers.sum(1), 1))
         of_ground = BACKGROUND / np.sqrt(np.maximum(ground.sum(1), 1))
         spread = np.concatenate([of_envelope, SPREAD / (1 + (i**2 + j**2) / 6.25), of_ground])
@@ -126,10 +130,11 @@ class Problem:
             weight[self.limit & (residual > 0)] = 0
             if keep is not None:
                 weight[~keep] = 0
-            slopes = np.hstack([self.signal * signal[:, None], self.ground * ground[:, None]])
-            weighted = slopes * np.sqrt(weight)[:, None]
-            normal = weighted.T @ weighted + np.diag(self.precision)
-            gradient = slopes.T @ (weight * residual) - self.precision * theta
+            root = np.sqrt(weight)
+            slopes = self.design * (root * signal)[:, None]
+            slopes[:, self.n_signal :] = self.ground * (root * ground)[:, None]
+            normal = slopes.T @ slopes + np.diag(self.precision)
+            gradient = slopes.T @ (root * residual) - self.precision * theta
             cost = weight @ residual**2 + self.precision @ theta**2
             for _ in range(12):
                 damped = normal + damping * np.diag(np.diag(normal))
@@ -144,7 +149,7 @@ class Problem:
             theta, damping = trial, max(damping / 8, 1e-7)
             if cost - new < 1e-4 * max(float(cost), 1.0) and (noise or step > len(EASING)):
                 break
-        return Solution(theta, np.linalg.inv(normal).astype(np.float64), (phi, tau))
+        return Solution(theta, normal, (phi, tau))
 
     def unseen(
         self, values: Floats, solution: Solution, block: Integers
@@ -164,18 +169,17 @@ class Problem:
         spectrum = np.exp(log - log.max())
         return (spectrum / spectrum.mean()).reshape(CELL, CELL)
 
-    def correlations(self, solution: Solution, span: int) -> tuple[Floats, Floats]:
-        """c(i, j), then c(i, -j), and their variances by the first derivatives."""
-        (h, k), series = _cell_cosines()
-        spectrum = self.cell(solution).ravel() / CELL**2
-        i, j = np.divmod(np.arange(1, span**2), span)
-        both = (i > 0) & (j > 0)
-        i, j = np.concatenate([i, i[both]]), np.concatenate([j, -j[both]])
-        waves = np.cos(2 * np.pi * (np.outer(h, i) + np.outer(k, j)))
-        c = spectrum @ waves
-        slopes = 2 * (waves - c).T @ (spectrum[:, None] * series)
+    def correlations(self, solution: Solution, span: int) -> Floats:
+        """c(i, j), then c(i, -j)."""
+        return self.cell(solution).ravel() / CELL**2 @ _waves(span)
+
+    def variances(self, solution: Solution, span: int) -> Floats:
+        """Variances of the correlations by their first derivatives."""
+        waves, spectrum = _waves(span), self.cell(solution).ravel() / CELL**2
+        series = spectrum[:, None] * _cell_cosines()[1]
+        slopes = 2 * (waves - spectrum @ waves).T @ series
         part = slice(self.n_envelope, self.n_signal)
-        return c, np.einsum("ck,kl,cl->c", slopes, solution.covariance[part, part], slopes)
+        return (slopes @ solution.covariance[part, part] * slopes).sum(axis=1)
 
     def parts(self, solution: Solution, grid: ReciprocalGrid) -> tuple[Image, Image, Image]:
         """E (for S of mean 1), B and E S + B everywhere on the grid."""
@@ -196,9 +200,20 @@ def _noise(residual: Floats, mean: Floats, step: int) -> tuple[float, float]:
     groups = np.array_split(np.argsort(mean), 12)
     level = np.array([np.median(mean[g]) for g in groups])
     spread = np.array([(1.4826 * np.median(np.abs(residual[g]))) ** 2 for g in groups]) + 1e-8
-    (phi, tau2), _ = nnls(np.stack([level, level**2], axis=1) / spread[:, None], np.ones(12))
+    phi, tau2 = _not_negative(level / spread, level**2 / spread)
     easing = EASING[step] if step < len(EASING) else 0.0
     return max(float(phi), 1e-6), max(float(np.sqrt(tau2)), easing, TAU)
+
+
+def _not_negative(a: Floats, b: Floats) -> tuple[float, float]:
+    """Find x, y >= 0 that minimise |a x + b y - 1|^2."""
+    x, y = np.linalg.lstsq(np.stack([a, b], axis=1), np.ones(len(a)), rcond=None)[0]
+    if min(x, y) >= 0:
+        return x, y
+    # One of them is 0. The residual is smaller with the vector nearer to the direction of ones.
+    alone = a.sum() / (a @ a), b.sum() / (b @ b)
+    first = a.sum() ** 2 / (a @ a) >= b.sum() ** 2 / (b @ b)
+    return (alone[0], 0.0) if first else (0.0, alone[1])
 
 
 def _log_mean(log: Floats) -> float:
@@ -229,3 +244,13 @@ def _cell_cosines() -> tuple[Floats, Floats]:
     h, k = (a.ravel() for a in np.meshgrid(q, q, indexing="ij"))
     i, j = _half_plane()
     return np.array([h, k]), np.cos(2 * np.pi * (np.outer(h, i) + np.outer(k, j)))
+
+
+@cache
+def _waves(span: int) -> Floats:
+    """Cosines of c(i, j) and then of c(i, -j) at the points of the cell, shape (1024, n)."""
+    h, k = _cell_cosines()[0]
+    i, j = np.divmod(np.arange(1, span**2), span)
+    both = (i > 0) & (j > 0)
+    i, j = np.concatenate([i, i[both]]), np.concatenate([j, -j[both]])
+    return np.cos(2 * np.pi * (np.outer(h, i) + np.outer(k, j)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Packages on which the numbers depend. Their versions are looked up without an import.
 PACKAGES = (
-    *("xrlab", "keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "scipy", "numba"),
+    *("xrlab", "onnxruntime", "numpy", "scipy", "numba"),
     *("scikit-image", "fabio", "h5py", "tifffile"),
 )
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from xrlab.crystal.arrays import Floats, Image, Singles
 from xrlab.crystal.encoding import Encoding, component_names, values_text
 from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.crystal.lattice import Lattice
-from xrlab.drawing.plots import add_encoding, add_image, add_lattice, describe, panels
 from xrlab.inference.metrics import image_r2
 from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation.evidence import Evidence
 from xrlab.interpretation.findings import DECISIVE, Finding, Status, status_of, warnings_of
 from xrlab.networks.predict import Kind
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +171,8 @@ class Interpretation:
         measurement, on one colour scale that leaves the Bragg peaks out; otherwise both are the
         crystal's own pattern S. Without a lattice, measured | corrected | encoding.
         """
+        from xrlab.drawing.plots import add_encoding, add_image, add_lattice, describe, panels
+
         values = values_text(self.encoding, self.standard_error)
         if self.lattice is None or self.simulated is None:
             figure = panels("measured", "measured, corrected", "encoding")

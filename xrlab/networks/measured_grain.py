@@ -11,9 +11,9 @@ import numpy as np
 
 from xrlab.crystal.arrays import Floats, Reals
 from xrlab.crystal.encoding import vector_length
-from xrlab.networks.backend import BATCH, load_model, model_card
 from xrlab.networks.folding import SPAN
 from xrlab.networks.measured import EXCHANGED, with_mask
+from xrlab.networks.shipped import BATCH, load_network, model_card
 
 
 def read_grain(images: Reals) -> tuple[Floats, Floats]:
@@ -24,7 +24,7 @@ def read_grain(images: Reals) -> tuple[Floats, Floats]:
     images : array, shape (n, 64, 64)
         NaN where unmeasured.
     """
-    model, calibration = load_model("measured-grain"), model_card("measured-grain")["calibration"]
+    model, calibration = load_network("measured-grain"), model_card("measured-grain")["calibration"]
     n = vector_length(SPAN)
     order = np.concatenate([EXCHANGED, n + EXCHANGED])
     answers = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ from xrlab.crystal.setting import SETTING, STUDY
 from xrlab.inference.delta_pdf import delta_pdf, delta_pdf_error
 from xrlab.measurement.filling import filled
 from xrlab.networks import measured as measured_kind
-from xrlab.networks.backend import load_model, run_model
+from xrlab.networks.shipped import load_network, run_model
 
 Kind = Literal["measured", "simulated"]
 
@@ -119,7 +118,7 @@ def read_simulated(
 ) -> tuple[Floats, Floats]:
     """Return mean and standard error for a stack of `prepared` clean images."""
     if lot_size == STUDY.lot_size and span in NETWORKS:
-        parts = [w * run_model(_model(name), inputs) for name, w in NETWORKS[span].items()]
+        parts = [w * run_model(load_network(name), inputs) for name, w in NETWORKS[span].items()]
         mean: Floats = np.sum(parts, axis=0, dtype=np.float64)
     else:
         mean = np.array([delta_pdf(image, span, lot_size=lot_size).vector for image in inputs])
@@ -131,6 +130,3 @@ def read_simulated(
         for image, c in zip(inputs, mean, strict=True)
     ]
     return mean, np.array(error)
-
-
-_model = cache(load_model)

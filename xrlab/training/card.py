@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.setting import STUDY
 from xrlab.io.files import write
-from xrlab.networks.backend import WEIGHTS, import_keras
+from xrlab.networks.backend import import_keras
+from xrlab.networks.shipped import WEIGHTS
 from xrlab.training.packed import save_packed
 
 if TYPE_CHECKING:

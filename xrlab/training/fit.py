@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from xrlab.datasets.dataset import DataSet, Simulated, join
-from xrlab.networks.backend import BATCH, import_keras
+from xrlab.networks.backend import import_keras
+from xrlab.networks.shipped import BATCH
 from xrlab.training.batches import make_batches
 from xrlab.training.checkpoints import Checkpoint, History
 

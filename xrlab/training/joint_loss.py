@@ -8,7 +8,7 @@ import numpy as np
 
 from xrlab.networks.backend import import_keras
 from xrlab.networks.folding import CELL
-from xrlab.networks.measured import RANK
+from xrlab.networks.measured_cnn import RANK
 
 # Degrees of freedom of Student's t in the likelihood: outliers count for little.
 FREEDOM = 8

@@ -10,7 +10,8 @@ import numpy as np
 
 from xrlab.crystal.arrays import Singles
 from xrlab.datasets.dataset import DataSet, Simulated
-from xrlab.networks.backend import BATCH, import_keras, run_model
+from xrlab.networks.backend import import_keras
+from xrlab.networks.shipped import BATCH, run_model
 from xrlab.training.batches import make_batches
 
 if TYPE_CHECKING:

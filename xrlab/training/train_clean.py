@@ -17,8 +17,9 @@ from xrlab.crystal.encoding import vector_length
 from xrlab.crystal.setting import STUDY, Setting
 from xrlab.datasets.dataset import DataSet, Simulated, generate
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
-from xrlab.networks.backend import import_keras, run_model
+from xrlab.networks.backend import import_keras
 from xrlab.networks.cnn import ARCHITECTURES
+from xrlab.networks.shipped import run_model
 from xrlab.training import card
 from xrlab.training.fit import fit
 from xrlab.training.last_layer import refit_last_layer

@@ -21,8 +21,9 @@ from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import CHUNK, DataSet, generate, make_lattice
 from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate, side_by_side
-from xrlab.networks.backend import WEIGHTS, import_keras, run_model
+from xrlab.networks.backend import import_keras
 from xrlab.networks.corrected_delta_pdf import UNIT, projection_net, symmetries
+from xrlab.networks.shipped import WEIGHTS, run_model
 from xrlab.training import card
 from xrlab.training.packed import round_to_half
 

@@ -25,17 +25,11 @@ from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.encoding import component_names
 from xrlab.inference.metrics import r2_score
 from xrlab.io.files import write
-from xrlab.networks.backend import WEIGHTS, import_keras
+from xrlab.networks.backend import import_keras
 from xrlab.networks.folding import SPAN
-from xrlab.networks.measured import (
-    EXCHANGED,
-    answer_all,
-    answering,
-    calibrated,
-    measured_cnn,
-    sizes,
-    with_mask,
-)
+from xrlab.networks.measured import EXCHANGED, answer_all, calibrated, sizes, with_mask
+from xrlab.networks.measured_cnn import answering, measured_cnn
+from xrlab.networks.shipped import WEIGHTS
 from xrlab.training.checkpoints import Checkpoint
 from xrlab.training.joint_loss import FREEDOM, losses, mean_squared_error
 from xrlab.training.measured_images import MeasuredSet, clean_images, measured_set, smooth_factor

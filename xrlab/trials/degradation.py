@@ -19,8 +19,8 @@ from xrlab.inference.baselines import vectors
 from xrlab.inference.metrics import mean_squared_error, r2_score
 from xrlab.measurement.effects import Effect, Seed
 from xrlab.measurement.instrument import PRESETS, Instrument, stream
-from xrlab.networks.backend import load_model, run_model
 from xrlab.networks.predict import predict, prepared
+from xrlab.networks.shipped import load_network, run_model
 from xrlab.trials.rivals import cut_delta_pdf, recommended_delta_pdf
 from xrlab.trials.trial import NINETY, Score, score, trials
 
@@ -117,7 +117,7 @@ def _network(images: Floats) -> Floats:
 
 
 def _clean_network(images: Floats) -> Floats:
-    return np.clip(run_model(load_model("cfs4"), prepared(images)), -1, 1).astype(np.float64)
+    return np.clip(run_model(load_network("cfs4"), prepared(images)), -1, 1).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)

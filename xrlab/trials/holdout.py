@@ -18,7 +18,7 @@ from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.setting import STUDY, Setting
 from xrlab.datasets.parallel import in_parallel
 from xrlab.inference.metrics import image_r2, mean_squared_error
-from xrlab.networks.backend import load_model, run_model
+from xrlab.networks.shipped import load_network, run_model
 
 SPANS = (2, 3, 4)
 
@@ -117,7 +117,9 @@ def decoded_comparisons(
     stack, truth = np.asarray(images, np.float32), np.asarray(encodings, np.float64)
     if len(stack) != len(truth):
         raise ValueError(f"there are {len(stack)} images and {len(truth)} encodings")
-    answers = [np.clip(run_model(load_model(f"cfs{n}"), stack), -1, 1, dtype=float) for n in spans]
+    answers = [
+        np.clip(run_model(load_network(f"cfs{n}"), stack), -1, 1, dtype=float) for n in spans
+    ]
     answers.append(truth)
 
     def simulated(i: int, vector: Floats, m: int) -> Singles:

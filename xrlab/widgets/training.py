@@ -17,8 +17,9 @@ from xrlab.crystal.encoding import vector_length
 from xrlab.crystal.setting import Setting
 from xrlab.datasets.dataset import DataSet, generate, join
 from xrlab.inference.baselines import delta_pdf_vectors, evaluate
-from xrlab.networks.backend import import_keras, run_model
+from xrlab.networks.backend import import_keras
 from xrlab.networks.cnn import ARCHITECTURES
+from xrlab.networks.shipped import run_model
 from xrlab.training.checkpoints import History
 from xrlab.training.fit import fit
 from xrlab.widgets.panel import SPANS, Panel, choice, slider
