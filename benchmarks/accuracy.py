@@ -102,11 +102,16 @@ def delta_pdf(number: int, seeds: int) -> Iterator[Finding]:
         )
 
 
-def memory(samples: int) -> Iterator[Finding]:
-    """Memory while a data set is made on disk, in a process of its own."""
+def _memory(*arguments: object) -> dict[str, float]:
+    """Run memory.py, in a process of its own."""
     script = Path(__file__).parent / "memory.py"
-    line = subprocess.check_output([sys.executable, script, str(samples)])
-    found = json.loads(line)
+    line = subprocess.check_output([sys.executable, script, *map(str, arguments)])
+    return dict(json.loads(line))
+
+
+def memory(samples: int) -> Iterator[Finding]:
+    """Memory while a data set is made on disk."""
+    found = _memory(samples)
     yield Finding(
         f"memory while `generate_to` makes {samples} images 50/25/8, span 4, Gaussian, two "
         f"workers in one process ({duration(found['seconds'])})",
@@ -118,9 +123,8 @@ def memory(samples: int) -> Iterator[Finding]:
 
 
 def training_memory(samples: int) -> Iterator[Finding]:
-    """Memory while the small CNN is trained, in a process of its own."""
-    script = Path(__file__).parent / "memory.py"
-    found = json.loads(subprocess.check_output([sys.executable, script, str(samples), "--train"]))
+    """Memory while the small CNN is trained."""
+    found = _memory(samples, "--train")
     yield Finding(
         f"memory while the small CNN is trained on {samples} images of span 4 and its last layer "
         f"refitted ({duration(found['seconds'])}, their simulation included)",

@@ -55,11 +55,11 @@ def components_figure(sets: Mapping[str, BySpan]) -> go.Figure:
         place, first = {"row": 1, "col": column}, column == 1
         for kind, (name, encodings) in enumerate(sets.items()):
             density, _ = np.histogram(np.asarray(encodings[span], float), edges, density=True)
-            _line(figure, _middles(edges), density, name, kind, place, first)
+            _line(figure, _middles(edges), density, name, kind, first, **place)
         vectors = np.asarray(main[span], float)
         law = norm.pdf(fine, vectors.mean(), vectors.std())
-        _line(figure, [-1, 1], [0.5, 0.5], "evenly spread", 2, place, first)
-        _line(figure, fine, law, "normal, same spread", 3, place, first)
+        _line(figure, [-1, 1], [0.5, 0.5], "evenly spread", 2, first, **place)
+        _line(figure, fine, law, "normal, same spread", 3, first, **place)
         figure.update_xaxes(title="c(i, j)", **place)
         spread = vectors.std(axis=0)
         place = {"row": 2, "col": column}
@@ -131,7 +131,7 @@ def border_figure(
         place, first = {"row": 1, "col": column}, column == 1
         for kind, points in ((1, asked), (0, out)):
             x, y = np.asarray(points, float).T
-            _dots(figure, x, y, labels[1 - kind], kind, place, first)
+            _dots(figure, x, y, labels[1 - kind], kind, first, **place)
         figure.data[-1].marker.opacity = figure.data[-2].marker.opacity = 0.6
         ring = np.vstack([border, np.asarray(border)[:1]])
         style = {"name": "border of the possible", "line": BORDER | {"dash": "solid"}}
@@ -164,12 +164,12 @@ def norms_figure(sets: Mapping[str, BySpan]) -> go.Figure:
         for kind, (name, encodings) in enumerate(sets.items()):
             norms = np.linalg.norm(np.asarray(encodings[span], float), axis=1)
             density, _ = np.histogram(norms, edges, density=True)
-            _line(figure, _middles(edges), density, name, kind, place, first)
+            _line(figure, _middles(edges), density, name, kind, first, **place)
         cube = densities.cube_norm_density(fine, n_values)
-        _line(figure, fine, cube, "evenly spread", 2, place, first)
+        _line(figure, fine, cube, "evenly spread", 2, first, **place)
         spread = float(np.sqrt((np.asarray(main[span], float) ** 2).mean()))
         chi = chi_law.pdf(fine, n_values, scale=spread)
-        _line(figure, fine, chi, "independent normal, same spread", 3, place, first)
+        _line(figure, fine, chi, "independent normal, same spread", 3, first, **place)
         words = {"annotation_text": f"perfect<br>order, √{n_values}", "annotation_font_size": 11}
         figure.add_vline(
             farthest,
@@ -212,9 +212,9 @@ def speckle_figure(
     for kind, (name, ratio) in enumerate(ratios.items()):
         values = np.ravel(np.asarray(ratio))
         density = np.histogram(values, edges)[0] / values.size / np.diff(edges)
-        _dots(figure, _middles(edges), density, name, kind, place, True)
+        _dots(figure, _middles(edges), density, name, kind, True, **place)
     for kind, (name, number) in enumerate(lots.items()):
-        _line(figure, fine, speckle.speckle_density(fine, number), name, kind, place, True)
+        _line(figure, fine, speckle.speckle_density(fine, number), name, kind, True, **place)
     figure.update_xaxes(title="I / S", **place)
     figure.update_yaxes(title="density", range=[0, 1.25], **place)
     return _layout(figure, 3, 400)
@@ -253,7 +253,7 @@ def intensities_figure(
             curves.append((kind, name, np.log(10) * middles * density))
         place = {"row": 1, "col": column}
         for kind, name, share in curves:
-            _line(figure, middles, share, name, kind, place, name not in shown)
+            _line(figure, middles, share, name, kind, name not in shown, **place)
             shown.add(name)
         ticks = {"tickvals": TENS, "ticktext": [f"{ten:g}" for ten in TENS]}
         figure.update_xaxes(title=x_title, type="log", range=[-2.5, 2], **ticks, **place)
@@ -301,30 +301,18 @@ def _middles(edges: Floats) -> Floats:
 
 
 def _line(
-    figure: go.Figure,
-    x: ArrayLike,
-    y: ArrayLike,
-    name: str,
-    kind: int,
-    place: dict[str, int],
-    show: bool,
+    figure: go.Figure, x: ArrayLike, y: ArrayLike, name: str, kind: int, show: bool, **place: Any
 ) -> None:
-    style = {"name": name, "legendgroup": name, "showlegend": show, **place}
     line = {"width": 2.5 if kind < 2 else 1.8}
-    add_curve(figure, np.asarray(x), np.asarray(y), kind, "lines", line=line, **style)
+    style = {"name": name, "legendgroup": name, "showlegend": show, "line": line}
+    add_curve(figure, np.asarray(x), np.asarray(y), kind, "lines", **style, **place)
 
 
 def _dots(
-    figure: go.Figure,
-    x: ArrayLike,
-    y: ArrayLike,
-    name: str,
-    kind: int,
-    place: dict[str, int],
-    show: bool,
+    figure: go.Figure, x: ArrayLike, y: ArrayLike, name: str, kind: int, show: bool, **place: Any
 ) -> None:
-    style = {"name": name, "marker": {"size": 4 + kind}, "showlegend": show, **place}
-    add_curve(figure, np.asarray(x), np.asarray(y), kind, "markers", **style)
+    style = {"name": name, "marker": {"size": 4 + kind}, "showlegend": show}
+    add_curve(figure, np.asarray(x), np.asarray(y), kind, "markers", **style, **place)
 
 
 def _layout(figure: go.Figure, columns: int, height: int, legend: bool = True) -> go.Figure:
