@@ -8,17 +8,14 @@ the kinds of `TESTS`.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import chain
 from math import isqrt
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy import fft, stats
-from threadpoolctl import threadpool_limits
 
 from xrlab.crystal.arrays import Floats, Reals, Sites
 from xrlab.crystal.diffraction import correlation_image, expected_image
@@ -27,7 +24,10 @@ from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID
 from xrlab.crystal.kernels import compiled
 from xrlab.crystal.samplers import growth
 from xrlab.crystal.spectrum import extend
+from xrlab.datasets.parallel import in_parallel
+from xrlab.drawing.tables import markdown_table
 from xrlab.measurement.instrument import Instrument, Range, preset
+from xrlab.trials.command import images_and_seed
 from xrlab.trials.independent import thermal_lattice, unseen_measurement
 from xrlab.trials.trial import SPAN, Trial, trials
 
@@ -40,9 +40,7 @@ KEPT_OUT = {
 }
 
 
-def maximum_entropy_crystal(
-    rng: np.random.Generator,
-) -> tuple[Floats, Floats]:
+def maximum_entropy_crystal(rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Draw correlations and continue them by the field of maximum entropy.
 
     Realisable targets of span 2 to 5, half of them weakened, concentrations of 0.25 to 0.75, seen
@@ -121,8 +119,7 @@ def calibration_crystals(n_samples: int, seed: int, *, n_jobs: int = 1) -> Known
         share = level / (level + taken.before("background")[between].mean())
         return taken.image, vector, share, np.nan_to_num(taken.factor("envelope"))
 
-    with threadpool_limits(1):
-        made = Parallel(n_jobs=n_jobs)(delayed(make)(i) for i in range(n_samples))
+    made = in_parallel(make, range(n_samples), n_jobs)
     images, vectors, shares, factors = (np.array(parts) for parts in zip(*made, strict=True))
     return KnownTrial("calibration", images, vectors, shares, factors)
 
@@ -132,9 +129,7 @@ def calibration_crystals(n_samples: int, seed: int, *, n_jobs: int = 1) -> Known
 LARGE, COHERENCE = 768, 8.0
 
 
-def lattice_crystal(
-    sites: Sites,
-) -> tuple[Floats, Floats]:
+def lattice_crystal(sites: Sites) -> tuple[Floats, Floats]:
     """Image of a large periodic lattice at a resolution so low that little grain is left.
 
     c(i, j), from all pairs of sites, is multiplied by exp(-(i^2 + j^2) / (2 COHERENCE^2)).
@@ -260,9 +255,7 @@ def crystal_trial(name: str, n_samples: int, seed: int, *, n_jobs: int = 1) -> T
         clean, vector = crystal(rng)
         return measure(clean, rng), vector
 
-    with threadpool_limits(1):
-        made = Parallel(n_jobs=n_jobs)(delayed(make)(i) for i in range(n_samples))
-    images, vectors = zip(*made, strict=True)
+    images, vectors = zip(*in_parallel(make, range(n_samples), n_jobs), strict=True)
     return Trial(name, np.array(images), np.array(vectors))
 
 
@@ -345,27 +338,18 @@ def _waves(span: int) -> Floats:
 
 def table(scores: dict[str, JointScore]) -> str:
     """Write scores as a Markdown table."""
-    lines = [
-        "| images | R² | rms error | 50 % | 90 % | 99 % | 90 % ellipsoid | S(q): error over stated "
-        "| log score |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {s.r2:.3f} | {s.rms_error:.3f} | {s.coverage50:.1%} | {s.coverage90:.1%} | "
-        f"{s.coverage99:.1%} | {s.ellipsoid90:.1%} | {s.spectrum_ratio:.2f} | {s.log_score:.2f} |"
-        for name, s in scores.items()
-    ]
-    return "\n".join(lines)
+    heads = ["images", "R²", "rms error", "50 %", "90 %", "99 %", "90 % ellipsoid"]
+    heads += ["S(q): error over stated", "log score"]
+    kinds = (".3f", ".3f", ".1%", ".1%", ".1%", ".1%", ".2f", ".2f")  # of the fields of a score
+    rows = ([name, *map(format, astuple(score), kinds)] for name, score in scores.items())
+    return markdown_table(heads, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table of the shipped network, grainy images (`xrlab.trials.trial`) at its end."""
     from xrlab.networks.measured import read
 
-    parser = argparse.ArgumentParser(prog="python -m xrlab.trials.crystals", description=__doc__)
-    parser.add_argument("--images", type=int, default=100, help="per trial; default: 100")
-    parser.add_argument("--seed", type=int, default=4711, help="default: 4711")
-    chosen = parser.parse_args(arguments)
+    n_images, seed = images_and_seed("crystals", __doc__, 100, 4711, arguments)
 
     def reader(
         images: Reals, background: tuple[float, float] | None = None
@@ -373,10 +357,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reading = read(images, SPAN, background)
         return reading.mean, reading.covariance, reading.freedom
 
-    made = chain(
-        (crystal_trial(name, chosen.images, chosen.seed) for name in TESTS),
-        trials(chosen.images, chosen.seed),
-    )
+    made = chain((crystal_trial(name, n_images, seed) for name in TESTS), trials(n_images, seed))
     names = {trial.name: joint_score(trial, reader) for trial in made}
     print(table(names))
 

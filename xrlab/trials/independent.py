@@ -10,20 +10,16 @@ flat-field errors, streaks and electronic noise.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Image, Reals, Sites
 from xrlab.crystal.form_factor import Cell, FormFactor, Molecule
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.crystal.kernels import compiled
 
-Image = NDArray[np.float64]
-
 SWEEPS = 200
 
 
-def thermal_lattice(
-    rng: np.random.Generator, size: int = 96, sweeps: int = SWEEPS
-) -> NDArray[np.int8]:
+def thermal_lattice(rng: np.random.Generator, size: int = 96, sweeps: int = SWEEPS) -> Sites:
     """Equilibrate an Ising lattice with random couplings by heat-bath flips at kT = 1.
 
     E = -sum J_r s s' over 3 to 7 vectors r of a half-plane, each at most 3 sites long along a and
@@ -72,7 +68,7 @@ def _heat_bath(sites, vectors, coupling, sweeps, rng):  # type: ignore[no-untype
                 sites[x, y] = spin
 
 
-def unseen_measurement(image: NDArray[np.floating], rng: np.random.Generator) -> Image:
+def unseen_measurement(image: Reals, rng: np.random.Generator) -> Image:
     """Measure a clean image of 64 x 64 pixels with a random instrument of another make.
 
     Parameters
