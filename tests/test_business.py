@@ -110,21 +110,6 @@ def test_nothing_passes():
     assert (plan.delivered, plan.net_income) == (0, -1000 * 30 - 5000)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"units": -1}, "units must be a number from 0 up; got -1"),
-        ({"price": np.nan}, "price must be a number"),
-        ({"fixed": np.inf}, "fixed must be finite"),
-        ({"error_rate": 5}, "error_rate is a share from 0 to 1; got 5: divide"),
-    ],
-)
-def test_bad_inputs_are_named(change, message):
-    """With the value and what to do."""
-    with pytest.raises(ValueError, match=message):
-        replace(PLAN, **change)
-
-
 # How little two totals determine
 
 
@@ -195,20 +180,6 @@ def test_break_even_in_closed_form():
     assert claim == pytest.approx(102_100_002 / 3000)
 
 
-@pytest.mark.parametrize(
-    ("name", "ends", "message"),
-    [
-        ("colour", (0, 1), "no input 'colour'; it has units, price"),
-        ("price", (500, 600), "earns more than 0 at both ends"),
-        ("price", (0, 10), "earns less"),
-    ],
-)
-def test_no_break_even_is_said(name, ends, message):
-    """Instead of a number that means nothing."""
-    with pytest.raises(ValueError, match=message):
-        business.break_even(PLAN, name, 0, *ends)
-
-
 # How often an answer is wrong
 
 
@@ -252,6 +223,13 @@ def test_screening_with_true_error_bars():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: replace(PLAN, units=-1), "units must be a number from 0 up; got -1"),
+        (lambda: replace(PLAN, price=np.nan), "price must be a number"),
+        (lambda: replace(PLAN, fixed=np.inf), "fixed must be finite"),
+        (lambda: replace(PLAN, error_rate=5), "error_rate is a share from 0 to 1; got 5: divide"),
+        (lambda: business.break_even(PLAN, "colour", 0, 0, 1), "no input 'colour'; it has units"),
+        (lambda: business.break_even(PLAN, "price", 0, 500, 600), "more than 0 at both ends"),
+        (lambda: business.break_even(PLAN, "price", 0, 0, 10), "earns less"),
         (lambda: business.count_ways(0), "got a total of 0"),
         (lambda: business.error_probability([0.1, 0], 0.1), "above 0; got"),
         (lambda: business.error_probability([0.1, np.nan], 0.1), "above 0; got"),
@@ -262,8 +240,8 @@ def test_screening_with_true_error_bars():
         (lambda: business.screen([[0]], [[0]], [[1]], 0.1, 2), "threshold 2"),
     ],
 )
-def test_unusable_errors_are_named(call, message):
-    """With the value that cannot be."""
+def test_bad_inputs_are_named(call, message):
+    """With the value and what to do, instead of a number that means nothing."""
     with pytest.raises(ValueError, match=message):
         call()
 

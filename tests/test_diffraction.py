@@ -108,34 +108,6 @@ def test_rows_run_along_h():
     assert image[0, 1] == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"lot_size": 51}, "does not fit a lattice of 50 x 50"),
-        ({"lot_size": 0}, "from 1 to 50"),
-        ({"lots": 0}, "at least 1 lot"),
-    ],
-)
-def test_lots_that_do_not_fit_are_refused(clusters, arguments, message):
-    """A lattice smaller than the lot, or no lot at all, is named."""
-    with pytest.raises(ValueError, match=message):
-        diffraction_image(clusters, **arguments)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"h": (2, 0)}, "h runs from a smaller"),
-        ({"k": (0, float("nan"))}, "k runs"),
-        ({"shape": (1, 64)}, "at least 2 rows"),
-    ],
-)
-def test_bad_grids_are_refused(arguments, message):
-    """Ends in order, two points or more."""
-    with pytest.raises(ValueError, match=message):
-        ReciprocalGrid(**arguments)
-
-
 def test_distance_to_bragg_is_zero_at_whole_indices():
     """On the standard grid the corners are Bragg positions and (1/2, 1/2) is farthest."""
     distance = ReciprocalGrid(shape=(5, 5)).distance_to_bragg()
@@ -250,20 +222,6 @@ def test_form_factor_of_a_molecule_is_taken(clusters):
     np.testing.assert_allclose(image, diffraction_image(clusters) * factor.on(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("factor", [np.ones((3, 3)), -np.ones((64, 64)), np.full((64, 64), np.nan)])
-def test_bad_form_factors_are_refused(clusters, factor):
-    """Wrong shape, negative or NaN."""
-    with pytest.raises(ValueError, match="squared form factor"):
-        diffraction_image(clusters, form_factor=factor)
-
-
-@pytest.mark.parametrize(("lot_size", "size"), [(0, None), (30, 20)])
-def test_expected_image_refuses_lots_that_do_not_fit(lot_size, size):
-    """The lot is named."""
-    with pytest.raises(ValueError, match=str(lot_size)):
-        expected_image(Encoding.from_vector([0.1, 0, 0]), lot_size=lot_size, size=size)
-
-
 def test_expected_image_of_an_impossible_encoding_is_refused():
     """With the proof; the nearest realisable one has an image."""
     impossible = Encoding.from_vector([-0.9, -0.9, -0.9])
@@ -272,8 +230,30 @@ def test_expected_image_of_an_impossible_encoding_is_refused():
     assert expected_image(impossible.nearest_realisable()).min() >= 0
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (3, 5)])
-def test_correlations_without_a_middle_are_refused(shape):
-    """c(0, 0) stands in the middle of an odd square."""
-    with pytest.raises(ValueError, match="odd side"):
-        correlation_image(np.ones(shape))
+NOTHING = Encoding.from_vector([0.1, 0, 0])
+LATTICE = simulate(NOTHING, 50, "gaussian")
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (diffraction_image, {"lattice": LATTICE, "lot_size": 51}, "fit a lattice of 50 x 50"),
+        (diffraction_image, {"lattice": LATTICE, "lot_size": 0}, "from 1 to 50"),
+        (diffraction_image, {"lattice": LATTICE, "lots": 0}, "at least 1 lot"),
+        *(
+            (diffraction_image, {"lattice": LATTICE, "form_factor": factor}, "squared form factor")
+            for factor in (np.ones((3, 3)), -np.ones((64, 64)), np.full((64, 64), np.nan))
+        ),
+        (expected_image, {"encoding": NOTHING, "lot_size": 0}, "0"),
+        (expected_image, {"encoding": NOTHING, "lot_size": 30, "size": 20}, "30"),
+        (correlation_image, {"correlations": np.ones((4, 4))}, "odd side"),
+        (correlation_image, {"correlations": np.ones((3, 5))}, "odd side"),
+        (ReciprocalGrid, {"h": (2, 0)}, "h runs from a smaller"),
+        (ReciprocalGrid, {"k": (0, np.nan)}, "k runs"),
+        (ReciprocalGrid, {"shape": (1, 64)}, "at least 2 rows"),
+    ],
+)
+def test_bad_arguments_are_refused(function, arguments, message):
+    """Lots that do not fit, bad form factors, correlations without a middle, ends out of order."""
+    with pytest.raises(ValueError, match=message):
+        function(**arguments)

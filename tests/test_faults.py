@@ -30,7 +30,7 @@ from tests.faults import (
     wait_for,
 )
 from tests.series import write_notebook
-from tests.test_store import QUICK, make, n_written, tree
+from tests.test_store import QUICK, flipped, make, n_written, tree
 from xrlab import cli, generate, load_model, open_data_set, small_cnn
 from xrlab.datasets import store
 from xrlab.io import fetch, files
@@ -356,10 +356,6 @@ def other_zip(_):
     with zipfile.ZipFile(content, "w") as file:
         file.writestr("thesis.txt", "thesis")
     return content.getvalue()
-
-
-def flipped(content):
-    return content[:9000] + bytes([content[9000] ^ 1]) + content[9001:]
 
 
 @pytest.mark.parametrize(

@@ -432,17 +432,14 @@ def test_symmetrised_image_has_the_symmetry(group, image):
     """Averaging over a group gives what every operation of it leaves alone, mean included."""
     if image.min() == image.max():
         return
+    if group[0] == "4":
+        with pytest.raises(ValueError, match=rf"group {group} needs a square image.*\(3, 6\)"):
+            filling.symmetrise(image[:3] + np.arange(6.0), group)
     average = filling.symmetrise(image, group)
     for each in filters.equivalents(average, group):
         np.testing.assert_allclose(each, average, atol=1e-12)
     assert average.mean() == pytest.approx(image.mean())
     assert len(filters.GROUPS[group]) == {"1": 1, "2": 2, "2mm": 4, "4": 4, "4mm": 8}[group]
-
-
-def test_quarter_turns_need_a_square():
-    """A group that does not fit the image is refused by name."""
-    with pytest.raises(ValueError, match=r"group 4 needs a square image.*\(3, 4\)"):
-        filling.symmetrise(np.arange(12.0).reshape(3, 4), "4")
 
 
 def test_round_trip_through_gaps(clean):

@@ -402,11 +402,6 @@ def test_bad_images_are_refused(effect, bad_image):
     else:
         with pytest.raises(ValueError, match=message):
             effect(image)
-
-
-@pytest.mark.parametrize("effect", EFFECTS)
-def test_images_off_the_grid_are_refused(effect):
-    """The shape is that of the grid, not another one."""
     with pytest.raises(ValueError, match=r"shape \(64, 64\), and \(7, 9\) is needed"):
         effect(ones(), SMALL)
 
@@ -454,10 +449,6 @@ def test_parameters_out_of_range_are_refused(effect, parameters, message):
     """The error names the parameter, what it must be, and what it was."""
     with pytest.raises(ValueError, match=message):
         effect(ones(), **parameters)
-
-
-def test_counts_too_large_to_draw_are_refused():
-    """An image of 1e10 is in no Laue units."""
     with pytest.raises(ValueError, match="up to 9e9 Laue units, not 1e\\+10"):
         counting(1e10 * ones())
 

@@ -1,5 +1,6 @@
 """Lattices against brute force, exact enumeration and each other."""
 
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -113,45 +114,27 @@ def test_realised_encoding_spreads_as_published():
         )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"size": 3}, "too small for span 2"),
-        ({"size": 0}, "too small"),
-        ({"concentration": 0.01}, "0.05 to 0.95"),
-        ({"concentration": float("nan")}, "0.05 to 0.95"),
-        ({"cycles": 0}, "at least 1 cycle"),
-        ({"sampler": "magic"}, "monte_carlo"),
-    ],
-)
-def test_bad_arguments_are_refused(arguments, message):
-    """The error says what was given and what would do."""
-    with pytest.raises(ValueError, match=message):
-        simulate(Encoding.from_vector([0.1, 0.1, 0.1]), **arguments)
-
-
-def test_a_vector_in_place_of_an_encoding_is_refused():
-    """A forgotten Encoding.from_vector is named."""
-    with pytest.raises(ValueError, match="needs an Encoding, not list"):
-        simulate([0.1, 0.1, 0.1])
+WEAK = Encoding.from_vector([0.1, 0.1, 0.1])
 
 
 @pytest.mark.parametrize(
-    ("sites", "message"),
+    ("function", "arguments", "message"),
     [
-        (np.ones((4, 4)), "both of them"),
-        (np.arange(16).reshape(4, 4), r"\+1 and -1"),
-        (np.ones((2, 3)), "square"),
-        (np.full((4, 4), np.nan), r"\+1 and -1"),
+        (simulate, (WEAK, 3), "too small for span 2"),
+        (simulate, (WEAK, 0), "too small"),
+        (partial(simulate, concentration=0.01), (WEAK,), "0.05 to 0.95"),
+        (partial(simulate, concentration=np.nan), (WEAK,), "0.05 to 0.95"),
+        (partial(simulate, cycles=0), (WEAK,), "at least 1 cycle"),
+        (simulate, (WEAK, 50, "magic"), "monte_carlo"),
+        (simulate, ([0.1, 0.1, 0.1],), "needs an Encoding, not list"),
+        (realised_correlations, (np.ones((4, 4)), 2), "both of them"),
+        (realised_correlations, (np.arange(16).reshape(4, 4), 2), r"\+1 and -1"),
+        (realised_correlations, (np.ones((2, 3)), 2), "square"),
+        (realised_correlations, (np.full((4, 4), np.nan), 2), r"\+1 and -1"),
+        (realised_correlations, (np.indices((4, 4)).sum(0) % 2 * 2 - 1, 5), "4 x 4 .* of span 5"),
     ],
 )
-def test_an_array_that_is_no_lattice_is_refused(sites, message):
-    """Only square arrays of +1 and -1, both present, have correlations."""
+def test_bad_arguments_are_refused(function, arguments, message):
+    """The error says what was given and what would do; no lattice is wrapped round in silence."""
     with pytest.raises(ValueError, match=message):
-        realised_correlations(sites, 2)
-
-
-def test_a_span_beyond_the_lattice_is_refused():
-    """Not wrapped round in silence."""
-    with pytest.raises(ValueError, match="4 x 4 sites has no correlations of span 5"):
-        realised_correlations(np.indices((4, 4)).sum(axis=0) % 2 * 2 - 1, 5)
+        function(*arguments)

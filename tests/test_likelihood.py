@@ -157,10 +157,12 @@ def test_masked_image_is_read_as_well_as_its_bound_allows():
         ({"measured": np.ones((3, 3))}, r"\(3, 3\)"),
     ],
 )
-def test_bad_arguments_are_refused(arguments, message):
+def test_bad_arguments_are_refused(arguments, message, clusters):
     """The error says what was given and what would do."""
     with pytest.raises(ValueError, match=message):
         cramer_rao(CLUSTERS, **arguments)
+    with pytest.raises(ValueError, match="60"):
+        lots_floor(clusters, lot_size=60)
 
 
 def test_bad_images_are_refused(bad_image):
@@ -176,9 +178,3 @@ def test_weights_of_open_and_closed_windows():
         trapezoid_weights(ReciprocalGrid((0, 1), (0, 0.5), (3, 2))),
         [[0.5, 0.5], [1, 1], [0.5, 0.5]],
     )
-
-
-def test_lots_floor_refuses_lots_that_do_not_fit(clusters):
-    """The error names the lot."""
-    with pytest.raises(ValueError, match="60"):
-        lots_floor(clusters, lot_size=60)

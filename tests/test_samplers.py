@@ -176,16 +176,12 @@ def test_same_seed_same_lattice(sampler, seed):
     ],
 )
 def test_what_a_sampler_cannot_do_is_refused(arguments, message):
-    """The error says which and why."""
+    """The error says which and why; growth has no order too negative for the concentration."""
     with pytest.raises(ValueError, match=message):
         simulate(Encoding.from_vector([0.3, 0.3, 0.5]), **arguments)
-
-
-@pytest.mark.parametrize(("c", "concentration"), [((-0.9, 0.1), 0.2), ((-0.2, -0.2), 0.85)])
-def test_growth_refuses_what_no_field_has(c, concentration):
-    """Order too negative for the concentration."""
-    with pytest.raises(ValueError, match="concentration"):
-        simulate(Encoding.product(*c, 2), sampler="growth", concentration=concentration)
+    for c, concentration in (((-0.9, 0.1), 0.2), ((-0.2, -0.2), 0.85)):
+        with pytest.raises(ValueError, match="concentration"):
+            simulate(Encoding.product(*c, 2), sampler="growth", concentration=concentration)
 
 
 def test_steps_of_newton():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from xrlab.measurement.instrument import PRESETS, Instrument, stream
 from xrlab.networks.predict import predict, prepared
 from xrlab.networks.shipped import load_network, run_model
 from xrlab.trials.rivals import cut_delta_pdf, recommended_delta_pdf
-from xrlab.trials.trial import NINETY, Score, score, trials
+from xrlab.trials.trial import NAMES, NINETY, Score, score, trials
 
 # From a clean image to a bad day
 
@@ -43,14 +44,7 @@ _FALLING = {"counting": {"exposure": 1e6}, "saturation": {"ceiling": 1e5}}
 Method = Callable[[Floats], Floats]
 
 # The trials of error bars that the notebook shows.
-TRIALS = (
-    "laboratory",
-    "synchrotron",
-    "bad day",
-    "unseen instrument",
-    "unseen lattices",
-    "unseen both",
-)
+TRIALS = tuple(name for name in NAMES if name != "clean")
 
 
 def degradation_instrument(t: float) -> Instrument:
@@ -184,26 +178,21 @@ def _curve(
     if data.span != 4:
         raise ValueError(f"the network for measured images reads span 4; the data have {data.span}")
     true = data.encodings.astype(np.float64)
-    r2: dict[str, list[float]] = {name: [] for name in methods}
-    rms: dict[str, list[float]] = {name: [] for name in methods}
+    answers: dict[str, list[Floats]] = {name: [] for name in methods}
     coverage = []
     for instrument in tqdm(instruments.values(), "spoiling", disable=not progress):
-        images = np.array(
-            [
-                instrument.measure(image, data.setting.grid, _bad_day(seed, i)).image
-                for i, image in enumerate(data.images)
-            ]
-        )
+        grid, days = data.setting.grid, (_bad_day(seed, i) for i in range(len(data)))
+        taken = map(instrument.measure, data.images, repeat(grid), days)
+        images = np.array([measurement.image for measurement in taken])
         for name, read in methods.items():
-            answer = read(images)
-            r2[name].append(r2_score(true, answer))
-            rms[name].append(mean_squared_error(true, answer) ** 0.5)
+            answers[name].append(read(images))
         mean, error = predict(images, 4, "measured")
         coverage.append(float(np.mean(np.abs(mean - true) < NINETY * error)))
+    mse = partial(mean_squared_error, true)
     return Curve(
         list(instruments),
-        {name: np.array(values) for name, values in r2.items()},
-        {name: np.array(values) for name, values in rms.items()},
+        {name: np.array([r2_score(true, x) for x in each]) for name, each in answers.items()},
+        {name: np.sqrt([mse(x) for x in each]) for name, each in answers.items()},
         np.array(coverage),
     )
 

@@ -7,7 +7,7 @@ spans 2, 3 and 4 read off one image is simulated again and set beside the image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,25 +133,21 @@ def decoded_comparisons(
 
     made = in_parallel(again, range(len(stack)), n_jobs, "simulating" if progress else "")
     resimulated, expected = (np.array(part) for part in zip(*made, strict=True))
-    scores = np.array(
-        [
-            [
-                [(score(image, one), score(mean, one)) for one in several]
-                for image, mean, several in zip(stack, expected, resimulated, strict=True)
-            ]
-            for score in (image_r2, _image_mse)
-        ]
-    )
+
+    def scores(score: Callable[[Reals, Reals], float], first: Reals) -> Floats:
+        pairs = zip(first, resimulated, strict=True)
+        return np.array([[score(image, one) for one in several] for image, several in pairs])
+
     return Decoded(
         names=(*(f"span {span}" for span in spans), TRUTH),
         images=stack,
         encodings=tuple(answers),
         simulated=resimulated,
         expected=expected,
-        r2=scores[0, :, :, 0],
-        mse=scores[1, :, :, 0],
-        r2_expected=scores[0, :, :, 1],
-        mse_expected=scores[1, :, :, 1],
+        r2=scores(image_r2, stack),
+        mse=scores(_image_mse, stack),
+        r2_expected=scores(image_r2, expected),
+        mse_expected=scores(_image_mse, expected),
     )
 
 

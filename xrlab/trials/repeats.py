@@ -113,20 +113,15 @@ def agreement(pairs: Realisations) -> dict[str, dict[str, float]]:
     The R^2 of correlations is the mean over the components, that of images the mean over the pairs
     of images.
     """
-    scores = {}
-    for name, values in (("correlations", pairs.labels), ("images", pairs.images)):
-        first, second = values[:, 0], values[:, 1]
-        r2 = (
-            r2_score(first, second)
-            if name == "correlations"
-            else float(np.mean([image_r2(*pair) for pair in zip(first, second, strict=True)]))
-        )
-        scores[name] = {
-            "R²": r2,
-            "MSE": mean_squared_error(first, second),
-            "MAE": mean_absolute_error(first, second),
-        }
-    return scores
+    r2 = {
+        "correlations": r2_score(pairs.labels[:, 0], pairs.labels[:, 1]),
+        "images": float(np.mean([image_r2(*several[:2]) for several in pairs.images])),
+    }
+    errors = {"MSE": mean_squared_error, "MAE": mean_absolute_error}
+    return {
+        name: {"R²": r2[name]} | {key: f(x[:, 0], x[:, 1]) for key, f in errors.items()}
+        for name, x in (("correlations", pairs.labels), ("images", pairs.images))
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,15 +151,11 @@ def image_scores(several: Realisations) -> ImageScores:
     for target, images in zip(several.targets, several.images, strict=True):
         expected = ensemble_image(Encoding.from_vector(target), several.setting)
         others = len(images) - 1
+        total, doubles = images.sum(axis=0), images.astype(np.float64)
         rows.append(
             (
                 np.mean([image_r2(images[m], images[m - 1]) for m in range(len(images))]),
-                np.mean(
-                    [
-                        image_r2(image, (images.sum(axis=0) - image) / others)
-                        for image in images.astype(np.float64)
-                    ]
-                ),
+                np.mean([image_r2(image, (total - image) / others) for image in doubles]),
                 np.mean([image_r2(image, expected) for image in images]),
                 predicted_r2(expected, variance),
                 predicted_r2(expected, variance, others),
