@@ -9,15 +9,11 @@ of `xrlab.trials`, where images of other making are kept for stopping, calibrati
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy import ndimage
-from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from xrlab.crystal.arrays import Floats, Image, Reals, Singles
 from xrlab.crystal.diffraction import diffraction_image
@@ -26,6 +22,7 @@ from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID, ReciprocalGrid
 from xrlab.crystal.lattice import realised_correlations, simulate
 from xrlab.crystal.samplers import Sites, Start
 from xrlab.crystal.spectra import random_crystal
+from xrlab.datasets.parallel import in_parallel
 from xrlab.measurement.effects import (
     background,
     bad_pixels,
@@ -117,12 +114,10 @@ def clean_images(
     def make(index: int) -> tuple[Singles, Floats]:
         return random_lattice_image(np.random.default_rng([seed, index]))
 
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", batch_size=16, return_as="generator")
-    with threadpool_limits(1):
-        made = parallel(delayed(make)(i) for i in range(n_samples))
-        bar = tqdm(made, desc="lattices", unit=" images", total=n_samples, disable=not progress)
-        for i, (image, vector) in enumerate(bar):
-            images[i], vectors[i] = image, vector
+    title = "lattices" if progress else ""
+    made = in_parallel(make, range(n_samples), n_jobs, title, batch_size=16)
+    for i, (image, vector) in enumerate(made):
+        images[i], vectors[i] = image, vector
     return images, vectors
 
 
@@ -342,26 +337,22 @@ def measured_set(
         From `clean_images`. Each time one is taken it is measured anew.
     """
 
-    def make(first: int) -> list[tuple[Any, ...]]:
-        made = []
-        for i in range(first, min(first + 256, n_samples)):
-            rng = np.random.default_rng([seed, i])
-            if i % 3 or not len(lattices[0]):
-                crystal = random_crystal(rng)
-                clean, vector = crystal.image, crystal.vector
-            else:
-                n = int(rng.integers(len(lattices[0])))
-                clean, vector = lattices[0][n].astype(np.float64), lattices[1][n]
-            taken = random_measurement(clean, rng)
-            image = np.minimum(taken.image / np.nanmean(np.minimum(taken.image, 20)), 6e4)
-            cell = fold_clean(clean[None])[0]
-            factor = taken.form_factor.astype(np.float16)
-            made.append((image.astype(np.float16), taken.share, factor, vector, cell))
-        return made
+    def make(i: int) -> tuple[Any, ...]:
+        rng = np.random.default_rng([seed, i])
+        if i % 3 or not len(lattices[0]):
+            crystal = random_crystal(rng)
+            clean, vector = crystal.image, crystal.vector
+        else:
+            n = int(rng.integers(len(lattices[0])))
+            clean, vector = lattices[0][n].astype(np.float64), lattices[1][n]
+        taken = random_measurement(clean, rng)
+        image = np.minimum(taken.image / np.nanmean(np.minimum(taken.image, 20)), 6e4)
+        cell = fold_clean(clean[None])[0]
+        factor = taken.form_factor.astype(np.float16)
+        return image.astype(np.float16), taken.share, factor, vector, cell
 
-    with threadpool_limits(1):
-        parts = Parallel(n_jobs=n_jobs)(delayed(make)(i) for i in range(0, n_samples, 256))
-    images, shares, factors, vectors, cells = zip(*chain(*parts), strict=True)
+    made = in_parallel(make, range(n_samples), n_jobs, batch_size=256, prefer="processes")
+    images, shares, factors, vectors, cells = zip(*made, strict=True)
     return MeasuredSet(
         np.array(images),
         np.array(shares, np.float32),
