@@ -45,7 +45,8 @@ def calls(monkeypatch):
     asked = []
 
     def interpret(image, span=4, **options):
-        asked.append((np.asarray(image), span, options))
+        image = image if isinstance(image, Section) else np.asarray(image)
+        asked.append((image, span, options))
         odd = {"findings": (Finding("periodic structure", 0.1, 0.2, "≥", "odd"),)}
         return interpretation(**odd if options["seed"] == 13 else {})
 
@@ -185,6 +186,9 @@ def test_windows_of_larger_sections(calls, tmp_path, capsys):
     assert cli.main(["interpret", str(file), *place]) == 0
     np.testing.assert_array_equal(calls[1][0], section.window().image)
     assert "window: h 0 to 2, k 0 to 2, one of 15" in capsys.readouterr().err
+    assert cli.main(["interpret", str(file), *place, "--join"]) == 0
+    np.testing.assert_array_equal(calls[2][0].image, image)
+    assert cli.main(["interpret", str(file), *place, "--join", "--window", "0", "0"]) == 2
     assert cli.main(["interpret", str(file), *place, "--window", "1", "1"]) == 2
     assert "reaches out of the section" in capsys.readouterr().err
     assert cli.main(["interpret", str(file), "--h", "-.5", ".5", "--k", "0", "1"]) == 2

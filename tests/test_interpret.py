@@ -90,9 +90,11 @@ def test_bad_arguments_are_refused(image, arguments, message):
 
 
 def test_another_grid_is_refused(image):
-    """The networks know one window of reciprocal space."""
-    with pytest.raises(ValueError, match="from 0 to 2"):
+    """A window of 2 x 2 cells is needed, and of clean images that of the standard grid."""
+    with pytest.raises(ValueError, match="holds no window"):
         interpret(image, grid=ReciprocalGrid(h=(0, 1)))
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        interpret(image, grid=ReciprocalGrid(h=(0, 1)), kind="simulated")
 
 
 def test_a_clean_image_is_interpreted_well():

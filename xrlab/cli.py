@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from xrlab.crystal.arrays import Image
     from xrlab.interpretation.result import Interpretation
+    from xrlab.io.section import Section
     from xrlab.measurement.pipeline import Pipeline
 
 
@@ -62,6 +63,7 @@ examples:
   xrlab interpret hk0.tif --h -6 6 --k -6 6 --window 2 -4 --report part.html
   xrlab interpret box.tif --pipeline mine.yaml --csv box.csv
   xrlab interpret box.tif --quick                       the network alone, no test of the model
+  xrlab interpret hk0.tif --h -6 6 --k -6 6 --join      all windows of 2 x 2 cells together
 
 Start with the default, kind "measured": its network was trained with form factors, backgrounds,
 Bragg peaks, gaps and noise, and needs no pipeline. Read the warnings before the numbers.
@@ -144,6 +146,16 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar=("H0", "K0"),
         help="read the 2 x 2 reciprocal cells from here on; whole numbers",
+    )
+    one.add_argument(
+        "--join",
+        action="store_true",
+        help="read every window of 2 x 2 cells of a larger section and join the answers",
+    )
+    one.add_argument(
+        "--find-cells",
+        action="store_true",
+        help="find the origin and the size of a cell in an image that does not say its h and k",
     )
     for axis, line in (("h", "row"), ("k", "column")):
         one.add_argument(
@@ -234,10 +246,12 @@ def _interpret(chosen: argparse.Namespace) -> int:
         raise ValueError("--json and --csv cannot both go to standard output")
     if chosen.span not in (2, 3, 4):
         raise ValueError(f"--span is 2, 3 or 4; got {chosen.span}")
+    from xrlab.io.section import Section
+
     pipeline = _read_pipeline(chosen.pipeline)
     _say(f"reading {chosen.file.name}")
     image, window = _read(chosen)
-    if pipeline is not None:
+    if pipeline is not None and not isinstance(image, Section):
         _say(f"correcting: {pipeline}")
         image = pipeline(image)
     known = None if chosen.form_factor is None else _read_factor(chosen.form_factor)
@@ -301,8 +315,8 @@ def _table(result: Interpretation) -> str:
     return "\n".join(lines)
 
 
-def _read(chosen: argparse.Namespace) -> tuple[Image, str | None]:
-    """Read the image; if its h and k are known, a window of it, and which one."""
+def _read(chosen: argparse.Namespace) -> tuple[Image | Section, str | None]:
+    """Read the image; if its h and k are known, a window of it, and which one; or all of it."""
     from xrlab.io.read import read_stored
     from xrlab.io.section import on_axes
 
@@ -313,6 +327,15 @@ def _read(chosen: argparse.Namespace) -> tuple[Image, str | None]:
         raise ValueError("give both --h and --k, or neither")
     image, axes = read_stored(chosen.file, dataset=dataset, insist=chosen.insist)
     section = on_axes(image, axes, chosen.h, chosen.k)
+    if section is None and chosen.find_cells:
+        from xrlab.io.find_cells import find_cells
+
+        section = find_cells(image)
+        size = [(len(q) - 1) / (q[-1] - q[0]) for q in (section.h, section.k)]
+        _say(
+            f"a cell has {size[0]:.2f} x {size[1]:.2f} pixels, the origin is at row "
+            f"{-section.h[0] * size[0]:.1f}, column {-section.k[0] * size[1]:.1f}"
+        )
     if section is None:
         if image.shape == (64, 64) and chosen.window is None:
             return image, None
@@ -322,6 +345,11 @@ def _read(chosen: argparse.Namespace) -> tuple[Image, str | None]:
             f"those of its first and last row and column, --h FIRST LAST --k FIRST LAST, and the "
             f"first h and k of the part to read, --window H0 K0"
         )
+    if chosen.join:
+        if chosen.window or chosen.pipeline:
+            raise ValueError("--join reads all windows as they are: without --window, --pipeline")
+        _say(f"joining {len(section.corners())} windows")
+        return section, "all, joined"
     corners = section.corners()
     if chosen.window is None and not corners:
         raise ValueError(

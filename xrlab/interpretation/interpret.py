@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xrlab.crystal.arrays import Image
+from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
@@ -17,6 +17,7 @@ from xrlab.crystal.setting import Setting
 from xrlab.inference.physical_fit import PhysicalFit, fit_pixels
 from xrlab.interpretation.findings import (
     IGNORANCE,
+    Status,
     examine,
     examine_clean,
     knowledge,
@@ -24,6 +25,8 @@ from xrlab.interpretation.findings import (
     status_of,
 )
 from xrlab.interpretation.result import Interpretation
+from xrlab.interpretation.sections import agreement, cut, read_windows
+from xrlab.io.section import Section
 from xrlab.networks import measured as measured_kind
 from xrlab.networks.folding import unfold
 from xrlab.networks.knowledge import known_factor
@@ -37,7 +40,7 @@ CRYSTAL = Setting(size=640, lot_size=32, lots=400)
 
 
 def interpret(
-    image: ArrayLike,
+    image: ArrayLike | Section,
     span: int = 4,
     grid: ReciprocalGrid = STANDARD_GRID,
     kind: Kind = "measured",
@@ -51,18 +54,23 @@ def interpret(
 
     Parameters
     ----------
-    image : array, shape (64, 64)
-        On any scale, NaN where unmeasured.
+    image : array, shape ``grid.shape``, or Section
+        On any scale, NaN where unmeasured. Of a section of many reciprocal cells every window of
+        2 x 2 cells is read, and the answers are joined: see `xrlab.interpretation.sections`. The
+        pictures, the fit and the checks are those of its clearest window.
     span : {2, 3, 4}
     grid : ReciprocalGrid
-        Where the image was taken; the shipped networks take the standard grid only.
+        Where the image was taken. A measured image may have any grid of 16 pixels a cell or more
+        that holds the cells from one whole h and k to the next but one, a simulated one only the
+        standard grid.
     kind : {"measured", "simulated"}
         See `predict`.
     background : (low, high), optional
         Of a measured image: lowest and highest possible share of the mean intensity between the
         Bragg peaks that is background; (0, 0) if it was subtracted. Unknown if not given: then the
-        common scale of the correlations is hardly known where the form factor is flat.
-    form_factor : array, shape (64, 64), optional
+        common scale of the correlations is hardly known where the form factor is flat. Of a
+        section of many windows only (0, 0), since the share differs from window to window.
+    form_factor : array, shape of the image, optional
         Of a measured image: the known |Delta F|^2 at its pixels, on any scale, NaN where unknown.
         Background and form factor enter the network; the fit does not use them.
     fit : bool
@@ -84,17 +92,24 @@ def interpret(
     >>> interpret(100 * image, span=2, kind="simulated").warnings
     []
     """
-    if grid != STANDARD_GRID:
+    check_kind(kind)
+    check_knowledge(kind, background, form_factor)
+    if isinstance(image, Section):
+        if kind != "measured":
+            raise ValueError("a section is read with kind='measured'; cut one window of it")
+        return _interpret_section(image, span, background, form_factor, fit, seed)
+    if kind != "measured" and grid != STANDARD_GRID:
         raise ValueError(
-            f"the shipped networks read images on h and k from 0 to 2 r.l.u. at 64 x 64 points; "
+            f"the networks for simulated images read h and k from 0 to 2 r.l.u. at 64 x 64 points; "
             f"this grid is {grid}. Use delta_pdf, or resample the image"
         )
-    check_kind(kind)
     pixels = as_image(image, grid.shape)
-    check_knowledge(kind, background, form_factor)
-    if kind == "measured":
+    if kind == "measured" and grid.shape == STANDARD_GRID.shape and _two_cells(grid):
         answer = _answer(pixels, span, grid, background, form_factor, fit)
         return _resimulated(answer, seed)
+    if kind == "measured":
+        section = Section(pixels, grid.h_values, grid.k_values)
+        return _interpret_section(section, span, background, form_factor, fit, seed)
     return _interpret_simulated(pixels, span, grid, seed, resimulate=fit)
 
 
@@ -146,13 +161,7 @@ def _answer(
     if background is not None or known is not None:
         alone = measured_kind.read(image[None], span)
         findings.append(knowledge(alone.mean[0], alone.standard_error[0], mean))
-    covariance = reading.covariance[0]
-    status = status_of(findings)
-    if fit is not None and status == "in part":
-        apart = mean - fit.encoding.vector
-        covariance = covariance + np.outer(apart, apart)
-    elif status == "not explained":
-        covariance = covariance + np.diag(np.maximum(IGNORANCE**2 - error**2, 0))
+    covariance = _widened(reading.covariance[0], mean, fit, status_of(findings))
     return Interpretation(
         encoding=Encoding.from_vector(mean),
         covariance=covariance,
@@ -168,6 +177,64 @@ def _answer(
         findings=(*findings, precision(np.sqrt(np.diagonal(covariance)))),
         freedom=reading.freedom,
     )
+
+
+def _widened(covariance: Floats, mean: Floats, fit: PhysicalFit | None, status: Status) -> Floats:
+    """Make a covariance wider where no encoding explains the image, or only in part."""
+    if fit is not None and status == "in part":
+        apart = mean - fit.encoding.vector
+        return covariance + np.outer(apart, apart)
+    if status == "not explained":
+        return covariance + np.diag(np.maximum(IGNORANCE**2 - np.diagonal(covariance), 0))
+    return covariance
+
+
+def _two_cells(grid: ReciprocalGrid) -> bool:
+    """Whether a grid holds 2 x 2 cells, ends included, from whole numbers on."""
+    return all(end - start == 2 and start % 1 == 0 for start, end in (grid.h, grid.k))
+
+
+def _interpret_section(
+    section: Section,
+    span: int,
+    background: ArrayLike | None,
+    form_factor: ArrayLike | None,
+    with_fit: bool,
+    seed: int,
+) -> Interpretation:
+    """Join the windows of a section; fit, checks and pictures are those of the clearest one."""
+    known = None
+    if form_factor is not None:
+        values = np.asarray(form_factor, np.float64)
+        if values.shape != section.image.shape:
+            raise ValueError(
+                f"the squared form factor has the shape of the section, {section.image.shape}; "
+                f"this one has shape {values.shape}"
+            )
+        known = Section(values, section.h, section.k)
+    windows = read_windows(section, span, background, known)
+    if background is not None and len(windows.corners) > 1 and np.any(np.asarray(background)):
+        raise ValueError(
+            f"the share of the background differs from window to window of a section: give "
+            f"background=(0, 0) if it was subtracted, or leave it out; got {background}"
+        )
+    h, k = corner = windows.corners[int(windows.contrast.argmax())]
+    grid = ReciprocalGrid((h, h + 2), (k, k + 2), STANDARD_GRID.shape)
+    factor = None if known is None else cut(known, corner)
+    answer = _answer(cut(section, corner), span, grid, background, factor, with_fit)
+    if len(windows.corners) > 1:
+        covariance = _widened(windows.joint, windows.vector, answer.fit, answer.status)
+        checks = [finding for finding in answer.findings if finding.key != "precision"]
+        checks += [agreement(windows), precision(np.sqrt(np.diagonal(covariance)))]
+        answer = replace(
+            answer,
+            encoding=Encoding.from_vector(windows.vector),
+            covariance=covariance,
+            network_error=np.sqrt(np.diagonal(windows.joint)),
+            findings=tuple(checks),
+            windows=windows,
+        )
+    return _resimulated(answer, seed)
 
 
 def _resimulated(answer: Interpretation, seed: int) -> Interpretation:

@@ -62,6 +62,7 @@ def to_html(result: Interpretation, provenance: Mapping[str, Any] | None = None)
             f"<h1>Disorder in {escape(name)}</h1>",
             _verdict(result),
             f'<p class="answer">{_bold_axes(escape(answer(result)))}</p>',
+            _windows(result),
             _panels(result),
             "<h2>Does the answer give the image?</h2>",
             _not_run() if result.simulated is None else _residual_and_cuts(result),
@@ -159,6 +160,25 @@ def _verdict(result: Interpretation) -> str:
     if not result.explained:
         parts[0] = f'<p class="banner" role="alert">⚠ {escape(result.warnings[0])}</p>'
     return "".join(parts)
+
+
+def _windows(result: Interpretation) -> str:
+    """Say of which windows of a section the answer is, and of which one all else is."""
+    windows = result.windows
+    if windows is None:
+        return ""
+    h, k = result.grid.h[0], result.grid.k[0]
+    scale = (
+        f" By the levels of the cells the common scale of the correlations is "
+        f"{number(windows.scale)} ± {number(windows.scale_error)} times that of the windows."
+        if isfinite(windows.scale)
+        else ""
+    )
+    return (
+        f"<p>The values are those of {windows.used.sum()} windows of 2 × 2 reciprocal cells "
+        f"together, out of {len(windows.corners)} in the section.{scale} Pictures, fit and tests "
+        f"are those of the clearest window, from h = {h:g} and k = {k:g} on.</p>"
+    )
 
 
 def _panels(result: Interpretation) -> str:

@@ -21,6 +21,8 @@ from xrlab.networks.predict import Kind
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from xrlab.interpretation.sections import Joined
+
 
 @dataclass(frozen=True, eq=False)
 class Interpretation:
@@ -62,6 +64,9 @@ class Interpretation:
     freedom : float
         Degrees of freedom of the distribution of the correlations, a multivariate Student's t;
         infinite for a normal one.
+    windows : Joined, optional
+        Of a section: the answers of all windows, of which `encoding` and `covariance` are the
+        joined one. Everything else is that of the clearest window.
     """
 
     encoding: Encoding
@@ -77,6 +82,7 @@ class Interpretation:
     fit: PhysicalFit | None = None
     findings: tuple[Finding, ...] = ()
     freedom: float = np.inf
+    windows: Joined | None = None
 
     @property
     def status(self) -> Status:
@@ -162,6 +168,7 @@ class Interpretation:
             "delta_pdf": self.evidence.delta_pdf,
             "fit": self.fit.to_dict() if self.fit else None,
             "findings": [finding.to_dict() for finding in self.findings],
+            "windows": self.windows.to_dict() if self.windows else None,
         }
 
     def figure(self) -> go.Figure:

@@ -1,0 +1,469 @@
+"""Many windows of one section, read and joined: S is the same in all of them, E is not.
+
+One window leaves the common scale of the correlations open: where the form factor E is flat, it
+cannot be told how much of the smooth intensity is background. Over many cells E varies, and with
+it the amplitude A of the pattern; the level of every cell is A / sigma + B, with sigma the spread
+of S and B a background that varies slowly. So the slope of level against amplitude gives sigma,
+and with it the scale. What the network reads wrong in the shape of S is nearly the same in all
+windows: the covariance of the joined answer falls with their number only down to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import ndimage
+
+from xrlab.crystal.arrays import Floats, Image, Mask
+from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
+from xrlab.interpretation.findings import Finding
+from xrlab.io.section import Section
+from xrlab.networks import measured
+from xrlab.networks.folding import CELL, SPAN, unfold
+from xrlab.networks.shipped import model_card
+
+Corner = tuple[int, int]
+
+# Pixels of a cell, at least, and along each side of the cells that levels are fitted in.
+LEAST_PIXELS, SIDE = 16, 32
+
+# Windows whose contrast (amplitude of the pattern over the level) is below this part of the
+# greatest have so much background that the network was not trained for them.
+CONTRAST = 0.6
+
+# Two windows are copies, as after averaging over symmetry, if they differ by less than this part
+# of their spread once smoothed over 5 x 5 pixels.
+COPY = 0.1
+
+# Relative error of the scale of the windows above which the cells are not asked for it.
+VAGUE = 0.5
+
+# Widths of the blur that are tried, r.l.u.
+BLURS = (0.0, 0.015, 0.03, 0.05, 0.075, 0.1)
+
+# Pixels of a cell and cells of a section that a fit of levels needs.
+LEAST_MEASURED, LEAST_CELLS = 250, 12
+
+# Fall-off, r.l.u., of the background that surrounds the beam.
+REACHES = (0.4, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """The joint posterior of the windows of a section, a Student's t as in `measured.Reading`.
+
+    Parameters
+    ----------
+    corners : list of (int, int)
+        First h and k of every window that was read.
+    mean, covariance : float64 arrays, shapes (n, c) and (n, c, c)
+        The answers of the windows.
+    contrast : float64 array, shape (n,)
+        Amplitude of the pattern over the level in each.
+    used : bool array, shape (n,)
+    windows : float
+        Number of windows that the used ones count for: cells and copies count once.
+    pooled, pooled_covariance : float64 arrays, shapes (c,) and (c, c)
+        Mean of the used windows, and the mean of their covariances.
+    scale, scale_error : float
+        By what the mean is to be multiplied according to the levels of the cells, and the standard
+        error of that; NaN if the cells do not tell.
+    vector, joint : float64 arrays, shapes (c,) and (c, c)
+        The joined answer and its covariance.
+    freedom : float
+    apart : float
+        Root mean square deviation of the used windows from the joined answer, in units of their own
+        errors.
+    """
+
+    corners: list[Corner]
+    mean: Floats
+    covariance: Floats
+    contrast: Floats
+    used: Mask
+    windows: float
+    pooled: Floats
+    pooled_covariance: Floats
+    scale: float
+    scale_error: float
+    vector: Floats
+    joint: Floats
+    freedom: float
+    apart: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers of every window as plain Python values, ready for JSON."""
+        scale, error = (None if np.isnan(x) else x for x in (self.scale, self.scale_error))
+        return {
+            "corners": [list(corner) for corner in self.corners],
+            "used": self.used.tolist(),
+            "contrast": self.contrast.tolist(),
+            "encoding": self.mean.tolist(),
+            "standard_error": np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2)).tolist(),
+            "scale_by_levels": scale,
+            "scale_error": error,
+            "windows": self.windows,
+            "apart": self.apart,
+        }
+
+
+@dataclass(frozen=True)
+class Joining:
+    """What the joining needs to know of the network, from sections of known correlations.
+
+    `xrlab.training.join_windows` finds these numbers and writes them into the card.
+
+    Parameters
+    ----------
+    between : float
+        Correlation between the errors of two windows of a section, their scale left out.
+    factor : float
+        By which the covariance is multiplied so that 90 % intervals hold.
+    scale_floor, scale_factor : float
+        The error of the scale by the cells is sqrt(floor^2 + (factor x stated)^2).
+    apart : float
+        `Joined.apart` that 1 % of the sections exceed.
+    """
+
+    between: float = 0.6
+    factor: float = 1.5
+    scale_floor: float = 0.1
+    scale_factor: float = 3.0
+    apart: float = 2.5
+
+
+@cache
+def shipped_joining() -> Joining:
+    """Return the numbers of the shipped network; cautious ones if its card has none."""
+    return Joining(**model_card("measured").get("sections", {}))
+
+
+def read_windows(
+    section: Section,
+    span: int = SPAN,
+    background: ArrayLike | None = None,
+    form_factor: Section | None = None,
+    joining: Joining | None = None,
+) -> Joined:
+    """Read every whole window of 2 x 2 cells of which half was measured, and join them.
+
+    Parameters
+    ----------
+    section : Section
+        16 pixels a cell or more.
+    span : {2, 3, 4}
+    background : (low, high), optional
+        Of every window, as for `measured.read`.
+    form_factor : Section, optional
+        |Delta F|^2 on the same h and k.
+    joining : Joining, optional
+        That of the shipped network if not given.
+
+    Raises
+    ------
+    ValueError
+        If no window can be cut or a cell has too few pixels.
+    """
+    corners = whole_windows(section)
+    images = np.stack([cut(section, corner) for corner in corners])
+    factors = None
+    if form_factor is not None:
+        factors = np.stack([cut(form_factor, corner) for corner in corners])
+    reading = measured.read(images, span, background, factors)
+    cells = Cells(section, corners)
+    contrast = cells.contrast(_common_pattern(reading.cells))
+    used = contrast >= CONTRAST * _second_greatest(contrast)
+    chosen = [corner for corner, use in zip(corners, used, strict=True) if use]
+    weights = shares(chosen) / copies(images[used])
+    mean = weights @ reading.mean[used] / weights.sum()
+    covariance = np.einsum("w,wab->ab", weights, reading.covariance[used]) / weights.sum()
+    scale, error = np.nan, np.nan
+    if background is None and len(corners) > 1:
+        cell = np.tensordot(weights, reading.cells[used], axes=1)
+        cell /= cell.mean()
+        scale, error = cells.scale(cell)
+    joining = joining or shipped_joining()
+    vector, joint = join(mean, covariance, float(weights.sum()), scale, error, joining)
+    deviation = reading.mean[used] - vector
+    inverse = np.linalg.inv(reading.covariance[used])
+    distance = np.einsum("wa,wab,wb->w", deviation, inverse, deviation) / len(vector)
+    return Joined(
+        corners=corners,
+        mean=reading.mean,
+        covariance=reading.covariance,
+        contrast=contrast,
+        used=used,
+        windows=float(weights.sum()),
+        pooled=mean,
+        pooled_covariance=covariance,
+        scale=scale,
+        scale_error=error,
+        vector=vector,
+        joint=joint,
+        freedom=reading.freedom,
+        apart=float(np.sqrt(weights @ distance / weights.sum())),
+    )
+
+
+def agreement(windows: Joined) -> Finding:
+    """Check that the windows of a section agree with the joined answer within their errors."""
+    limit = shipped_joining().apart
+    return Finding(
+        "windows",
+        windows.apart,
+        limit,
+        "≤",
+        f"{windows.used.sum()} of {len(windows.corners)} windows have enough contrast to be read; "
+        f"they differ from the joined answer by {windows.apart:.1f} of their own standard errors "
+        f"(root mean square); in sections of one crystal by {limit:.1f} at most.",
+    )
+
+
+def join(
+    mean: Floats,
+    covariance: Floats,
+    windows: float,
+    scale: float,
+    scale_error: float,
+    joining: Joining,
+) -> tuple[Floats, Floats]:
+    """Join the mean of so many windows with the scale that the levels of the cells give.
+
+    The error of the shape falls with the number of windows n as rho + (1 - rho) / n; that of the
+    scale, common to all windows, does not, but the cells measure it anew: the scale is one linear
+    observation of the vector (Kalman, J. Basic Eng. 82, 35, 1960). Where it contradicts the windows
+    by more than two of their combined errors, its error is made wider until it does not. Where the
+    windows leave the vector itself open by more than `VAGUE` of its length, no pattern is known
+    well enough for the cells to tell its scale.
+
+    Returns
+    -------
+    vector, covariance
+    """
+    length = float(mean @ mean)
+    if length < 1e-12:
+        return np.clip(mean, -1, 1), covariance * joining.factor
+    along = mean / length  # along @ vector is its scale relative to the mean
+    own = float(along @ covariance @ along)
+    shape = joining.between + (1 - joining.between) / max(windows, 1.0)
+    before = shape * covariance + (1 - shape) * own * np.outer(mean, mean)
+    before = joining.factor * before
+    if not np.isfinite(scale) or own > VAGUE**2:
+        return np.clip(mean, -1, 1), before
+    variance = joining.scale_floor**2 + (joining.scale_factor * scale_error) ** 2
+    prior = float(along @ before @ along)
+    contradiction = (scale - 1) ** 2 / 4 - prior
+    variance = max(variance, contradiction)
+    gain = before @ along / (prior + variance)
+    vector = mean + gain * (scale - 1)
+    after = before - np.outer(gain, gain) * (prior + variance)
+    return np.clip(vector, -1, 1), (after + after.T) / 2
+
+
+def whole_windows(section: Section) -> list[Corner]:
+    """Return the corners of the windows that can be read.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or a cell has fewer than 16 pixels.
+    """
+    for name, values in (("h", section.h), ("k", section.k)):
+        pixels = (len(values) - 1) / (values[-1] - values[0])
+        if pixels < LEAST_PIXELS - 1e-6:
+            raise ValueError(
+                f"a reciprocal cell of this section has {pixels:.3g} pixels along {name}; "
+                f"{LEAST_PIXELS} are needed"
+            )
+    corners = section.corners()
+    if not corners:
+        raise ValueError(
+            f"this section, h from {section.h[0]:.3g} to {section.h[-1]:.3g} and k from "
+            f"{section.k[0]:.3g} to {section.k[-1]:.3g}, holds no window of 2 x 2 reciprocal "
+            f"cells from whole numbers on of which half was measured"
+        )
+    return corners
+
+
+def cut(section: Section, corner: Corner, cells: int = 2, side: int = 64) -> Image:
+    """Cut a window and resample it, by default to the grid of the network."""
+    (h, k), size = corner, (side, side)
+    return np.maximum(section.window((h, h + cells), (k, k + cells), size).image, 0)
+
+
+def shares(corners: list[Corner]) -> Floats:
+    """Weights of windows so that each cell counts once: the sum is the number of cells over 4.
+
+    >>> shares([(0, 0), (2, 0)]), shares([(0, 0), (1, 0)])
+    (array([1., 1.]), array([0.75, 0.75]))
+    """
+    number: dict[Corner, int] = {}
+    four = [[(h + a, k + b) for a in (0, 1) for b in (0, 1)] for h, k in corners]
+    for cell in (cell for cells in four for cell in cells):
+        number[cell] = number.get(cell, 0) + 1
+    return np.array([np.mean([1 / number[cell] for cell in cells]) for cells in four])
+
+
+def copies(images: Floats) -> Floats:
+    """Count for every window those that are its copy after a turn or a mirror, itself included."""
+    seen = np.isfinite(images)
+    weight = ndimage.uniform_filter(seen.astype(float), (0, 5, 5)) + 1e-9
+    smooth = ndimage.uniform_filter(np.where(seen, images, 0.0), (0, 5, 5)) / weight
+    smooth[~seen] = np.nan
+    level = np.nanmean(smooth, axis=(1, 2), keepdims=True)
+    smooth = smooth / np.where(level > 0, level, 1)
+    spread = np.nanstd(smooth, axis=(1, 2))
+    turned = [smooth, smooth.swapaxes(1, 2)]
+    turned += [x[:, ::-1] for x in turned]
+    turned += [x[:, :, ::-1] for x in turned]
+    number = np.ones(len(images))
+    for i in range(len(images)):
+        for other in range(i):
+            apart = [np.nanmean((smooth[i] - view[other]) ** 2) for view in turned]
+            if min(apart) < (COPY * min(spread[i], spread[other])) ** 2:
+                number[[i, other]] += 1
+    return number
+
+
+def _second_greatest(values: Floats) -> float:
+    return float(np.sort(values)[-2:][0])
+
+
+def _common_pattern(cells: Floats) -> Floats:
+    """First principal component of the cells' S - 1, mean square 1: what windows have in common."""
+    deviations = (cells - 1).reshape(len(cells), -1)
+    left, _, right = np.linalg.svd(deviations, full_matrices=False)
+    pattern = right[0] * np.sign(left[:, 0].sum() or 1.0)
+    return (pattern / pattern.std()).reshape(CELL, CELL)
+
+
+class Cells:
+    """Amplitude and level of the pattern in every whole cell of the windows of a section."""
+
+    def __init__(self, section: Section, corners: list[Corner]) -> None:
+        self.corners = corners
+        places = sorted({(h + a, k + b) for h, k in corners for a in (0, 1) for b in (0, 1)})
+        grid = ReciprocalGrid((0, 1), (0, 1), (SIDE, SIDE))
+        outside = grid.distance_to_bragg() >= BRAGG_RADIUS
+        self.q = grid.h_values
+        x, y = np.meshgrid(*[2 * self.q - 1] * 2, indexing="ij")
+        self.smooth = np.stack([x**0, x, y, x**2 - 1 / 3, x * y, y**2 - 1 / 3], axis=-1)
+        self.places, self.images, self.seen = [], [], []
+        for place in places:
+            try:
+                image = cut(section, place, 1, SIDE)
+            except ValueError:  # nothing was measured
+                continue
+            seen = outside & np.isfinite(image)
+            if seen.sum() >= LEAST_MEASURED:
+                self.places.append(place)
+                self.images.append(image)
+                self.seen.append(seen)
+
+    def fit(self, pattern: Floats) -> tuple[Floats, float]:
+        """Fit (a plane) x pattern + (a quadratic) to every cell, outliers weighted down.
+
+        Returns
+        -------
+        array, shape (n, 5)
+            Amplitude, level, their variances and their covariance.
+        float
+            Minus the logarithm of the likelihood, up to a constant.
+        """
+        repeated = unfold(pattern, self.q)
+        rows, cost = [], 0.0
+        for image, seen in zip(self.images, self.seen, strict=True):
+            smooth, y = self.smooth[seen], image[seen]
+            columns = np.hstack([smooth[:, :3] * repeated[seen][:, None], smooth])
+            weight = np.ones(len(y))
+            for _ in range(4):
+                weighted = columns * weight[:, None]
+                inverse = np.linalg.inv(weighted.T @ weighted + 1e-9 * np.eye(9))
+                answer = inverse @ (weighted.T @ (y * weight))
+                residual = y - columns @ answer
+                spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-9 * (1 + y.max())
+                weight = 1 / np.sqrt(1 + (residual / spread / 2) ** 2)
+            inverse = inverse * spread**2
+            rows.append([answer[0], answer[3], inverse[0, 0], inverse[3, 3], inverse[0, 3]])
+            cost += len(y) * np.log(spread)
+        return np.array(rows).reshape(-1, 5), cost
+
+    def contrast(self, pattern: Floats) -> Floats:
+        """Amplitude of a pattern over the level in every window, the mean of its cells."""
+        if not self.places:
+            return np.ones(len(self.corners))
+        fits = dict(zip(self.places, self.fit(pattern)[0], strict=True))
+        contrast = []
+        for h, k in self.corners:
+            inside = [(h + a, k + b) for a in (0, 1) for b in (0, 1) if (h + a, k + b) in fits]
+            total = np.sum([fits[cell][:2] for cell in inside], axis=0) if inside else [0.0, 1.0]
+            contrast.append(total[0] / max(total[1], 1e-12))
+        return np.array(contrast)
+
+    def scale(self, cell: Floats) -> tuple[float, float]:
+        """Factor of S - 1 of this cell by the slope of level against amplitude, and its error.
+
+        The blur of the detector, which the network takes out, is put back first: of `BLURS` the
+        one that fits the cells best.
+        """
+        spread = float(cell.std())
+        if len(self.places) < LEAST_CELLS or spread < 1e-6:
+            return np.nan, np.nan
+        pattern = (cell - 1) / spread
+        fits, _ = min(
+            (
+                self.fit(ndimage.gaussian_filter(pattern, blur * CELL, mode="wrap"))
+                for blur in BLURS
+            ),
+            key=lambda made: made[1],
+        )
+        slope, error = slope_of_level(np.array(self.places) + 0.5, fits)
+        if slope <= 0:
+            return np.nan, np.nan
+        return 1 / (slope * spread), error / slope / (slope * spread)
+
+
+def slope_of_level(q: Floats, fits: Floats) -> tuple[float, float]:
+    """Regress the level on the amplitude and a background that varies slowly, robustly.
+
+    Level = slope x amplitude + quadratic(q) + two terms exp(-|q| / reach), with weak priors;
+    residuals as Student's t with 4 degrees of freedom, errors of both variables taken into account.
+
+    Parameters
+    ----------
+    q : array, shape (n, 2)
+        Middles of the cells, r.l.u.
+    fits : array, shape (n, 5)
+        From `Cells.fit`.
+
+    Returns
+    -------
+    slope, standard error
+    """
+    amplitude, level, of_amplitude, of_level, of_both = fits.T
+    unit = float(np.median(level)) or 1.0
+    amplitude, level = amplitude / unit, level / unit
+    of_amplitude, of_level, of_both = (v / unit**2 for v in (of_amplitude, of_level, of_both))
+    x, y = ((q - q.mean(axis=0)) / np.maximum(np.ptp(q, axis=0) / 2, 1)).T
+    distance = np.hypot(*q.T)
+    columns: list[Any] = [amplitude, x**0, x, y, x**2, x * y, y**2]
+    columns += [np.exp((0.5 - distance) / reach) for reach in REACHES]
+    design = np.stack(columns, axis=1)
+    prior = np.diag(1 / np.array([1e3, 10, 1, 1, 0.5, 0.5, 0.5, 2, 2]) ** 2)
+    slope = max(float(np.polyfit(amplitude, level, 1)[0]), 0.3)
+    excess, weight = 0.01, np.ones(len(q))
+    for _ in range(15):
+        noise = np.maximum(of_level + slope**2 * of_amplitude - 2 * slope * of_both, 0)
+        precision = weight / (noise + excess)
+        inverse = np.linalg.inv(design.T @ (design * precision[:, None]) + prior)
+        answer = inverse @ (design.T @ (precision * level))
+        residual = level - design @ answer
+        slope = max(float(answer[0]), 0.05)
+        weight = 5 / (4 + residual**2 / (noise + excess))
+        left = (weight * residual**2).sum() / max(len(q) - 7, 3)
+        excess = max(float(left - np.average(noise, weights=weight)), 1e-6)
+    return float(answer[0]), float(np.sqrt(inverse[0, 0]))
