@@ -1,8 +1,13 @@
 """Numbers in the text of a notebook beside those that its code and outputs show."""
 
+import nbformat
+import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from tests.series import ROOT
 from tools.quoted_numbers import GIVEN, numbers, unsupported
+
+EXECUTED = sorted((ROOT / "build").glob("[0-9][0-9]_*.ipynb"))
 
 
 def notebook(text, code="", *printed):
@@ -31,3 +36,10 @@ def test_formulas_code_links_and_hints_are_no_quotes():
 def test_numbers_are_read_with_signs_and_commas():
     """As they are printed."""
     assert numbers("−0.5, 1,234 and 2e-3") == [-0.5, 1234, 0.002]
+
+
+@pytest.mark.skipif(not EXECUTED, reason="make run has not executed the notebooks")
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
+def test_texts_agree_with_the_outputs_of_the_last_run(path):
+    """No number of a text differs from what its notebook printed."""
+    assert unsupported(nbformat.read(path, as_version=4), GIVEN.get(path.name[:2], ())) == []
