@@ -200,7 +200,7 @@ def add_encoding(
 
 def panels(*titles: str) -> go.Figure:
     """Make a row of panels, each under its title."""
-    width = 240 * len(titles)  # four panels fit a page
+    width = 220 * len(titles)  # four panels fit beside the file list at 1280 pixels
     figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=65 / width)
     return figure.update_layout(
         width=width, height=280, margin={"l": 50, "r": 10, "t": 40, "b": 45}

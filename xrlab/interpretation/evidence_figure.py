@@ -82,7 +82,7 @@ def evidence_figure(interpretation: Interpretation) -> go.Figure:
     figure.update_yaxes(title="c(i, j)", title_standoff=2, row=1, col=4)
     below = {"orientation": "h", "y": -0.3, "yanchor": "top"}
     margin = {"l": 50, "r": 10, "t": 40, "b": 45}
-    figure.update_layout(width=960, height=340, legend=below, margin=margin)
+    figure.update_layout(width=880, height=340, legend=below, margin=margin)
     answers = [
         f"{name}: " + ", ".join(f"{value:.2f}" for value in values)
         for name, (values, _) in methods.items()

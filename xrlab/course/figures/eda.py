@@ -109,7 +109,7 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
         figure.update_yaxes(title=title, ticktext=names[::-1], **anchor, **ticks)
     if len(spans) == 1:  # large enough for 15 components
         return _layout(figure, 1, 760, legend=False).update_layout(width=800)
-    return _layout(figure, len(spans), 360, legend=False).update_layout(width=400 * len(spans))
+    return _layout(figure, len(spans), 360, legend=False).update_layout(width=380 * len(spans))
 
 
 def border_figure(
