@@ -197,6 +197,18 @@ def test_planes_by_numbers_with_exponents():
     np.testing.assert_array_equal(read_section(content, dataset="l=5e-1").image, volume[:, :, 6])
 
 
+def test_a_plane_of_an_axis_that_is_not_in_rlu_is_not_chosen_by_its_index():
+    """In inverse angstrom the same number is another plane."""
+
+    def then(data):
+        data.attrs["axes"] = ["h", "k", "l"]
+        data["l"].attrs["units"] = "1/angstrom"
+
+    content = hdf5(then, A[:, :, None] + 1000 * np.arange(9), l=L)
+    with pytest.raises(ValueError, match=r"'l \(1/angstrom\)' is not in r\.l\.u\."):
+        read_image_bytes(content, dataset="l=0.5")
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("width", [24, 23])
 @pytest.mark.parametrize("bits", [10, 12, 14])
@@ -284,6 +296,14 @@ def test_smv_of_two_frames_asks():
     with pytest.raises(ValueError, match="2 frames"):
         read_image_bytes(content)
     np.testing.assert_array_equal(read_image_bytes(content, dataset=1), A + 1)
+
+
+def test_a_header_of_smv_that_is_longer_than_it_says_is_doubted():
+    """Its pixels would be shifted; a tail of zeros is none."""
+    text = SMV.format(24, 32, "")
+    np.testing.assert_array_equal(read_image_bytes(smv(text) + bytes(100)), A)
+    with pytest.raises(ValueError, match=r"512 bytes follow the pixels.*HEADER_BYTES"):
+        read_image_bytes(text.encode().ljust(1024) + A.astype("<u2").tobytes())
 
 
 def test_fit2d_is_read_and_cut_files_of_it_are_not():

@@ -12,6 +12,7 @@ import pytest
 
 import xrlab
 from xrlab import Section, delta_pdf, read_image
+from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.io.read import read_image_bytes, read_stored
 from xrlab.measurement.filters import normalise_mean
 
@@ -57,6 +58,30 @@ def test_masked_arrays_saved_as_two_arrays():
     file = io.BytesIO()
     np.savez_compressed(file, data=MASKED.data, mask=MASKED.mask)
     np.testing.assert_array_equal(read_image_bytes(file.getvalue()), GAPS)
+
+
+def test_masks_of_form_factors_and_of_images_to_degrade():
+    """A pixel without a known form factor has its mean; what is behind a mask is not used."""
+    from xrlab.measurement.effects import checked_image
+    from xrlab.networks.knowledge import known_factor
+
+    np.testing.assert_array_equal(checked_image(MASKED, STANDARD_GRID), GAPS)
+    images = np.stack([GAPS])
+    np.testing.assert_array_equal(known_factor(MASKED, images), known_factor(GAPS, images))
+
+
+def test_an_upload_is_decoded_once_for_several_h_and_k(monkeypatch):
+    """The page places the same image again."""
+    from xrlab.course import own_image
+    from xrlab.io import read
+
+    decoded, read_one = [], read._read
+    monkeypatch.setattr(read, "_read", lambda *given: decoded.append(1) or read_one(*given))
+    file = io.BytesIO()
+    np.save(file, A)
+    for h in ((0, 2), (-1, 1), (0, 2)):
+        assert own_image.read_upload(file.getvalue(), "a.npy", h=h, k=h).section.h[0] == h[0]
+    assert len(decoded) == 1
 
 
 # Consoles

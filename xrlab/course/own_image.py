@@ -10,6 +10,7 @@ import hashlib
 import shlex
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from typing import Any
 
@@ -36,6 +37,9 @@ EXAMPLE_SEED = 0
 EXAMPLE_TRUTH = {"c(0, 1)": 0.1, "c(1, 0)": 0.35, "c(1, 1)": -0.1}
 
 NO_CORRECTION = "none"
+
+# The last upload stays decoded, for other h and k.
+_read = lru_cache(maxsize=1)(read_stored)
 
 TYPES = {"html": "text/html", "json": "application/json", "csv": "text/csv"}
 
@@ -111,7 +115,7 @@ def read_upload(
     if len(content) > MAX_UPLOAD:
         raise ValueError(too_long(name, len(content)))
     chosen: str | int | None = int(dataset) if dataset.isdecimal() else dataset.strip() or None
-    image, axes = read_stored(content, name, dataset=chosen)
+    image, axes = _read(content, name, dataset=chosen)
     digest = hashlib.sha256(content).hexdigest()
     options: tuple[str, ...] = () if chosen is None else ("--dataset", str(chosen))
     if h is not None and k is not None:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xrlab.crystal.arrays import Floats, Singles
 from xrlab.crystal.encoding import Encoding
-from xrlab.crystal.grid import STANDARD_GRID, OnGrid, ReciprocalGrid
+from xrlab.crystal.grid import STANDARD_GRID, OnGrid, ReciprocalGrid, unmasked
 from xrlab.crystal.lattice import Lattice, as_sites
 from xrlab.crystal.spectrum import extend
 
@@ -182,7 +182,7 @@ def _with_form_factor(
     if form_factor is None:
         return image
     on = getattr(form_factor, "on", None)
-    values = np.asarray(form_factor if on is None else on(grid), np.float32)
+    values = unmasked(form_factor if on is None else on(grid)).astype(np.float32)
     if values.shape != image.shape or not (values >= 0).all():
         raise ValueError(
             f"a squared form factor has a value from 0 up at every point of the grid, shape "

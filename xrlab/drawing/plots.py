@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from xrlab.crystal.encoding import Encoding, values_text
-from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
+from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, unmasked
 from xrlab.drawing.png import (
     COLOURS,
     INTENSITY,
@@ -165,7 +165,7 @@ def add_image(
     figure: go.Figure, image: ArrayLike, grid: ReciprocalGrid = STANDARD_GRID, column: int = 1
 ) -> None:
     """Add a diffraction image to a row of panels; the colours end at its 99th percentile."""
-    values = np.asarray(image, np.float32)
+    values = unmasked(image).astype(np.float32)
     limits = (0, float(np.nanpercentile(values, 99)))
     place = {"x": grid.k_values, "y": grid.h_values, "row": 1, "col": column}
     hover = "h = %{y:.3f}, k = %{x:.3f} r.l.u.: %{z:.3g}"

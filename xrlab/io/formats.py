@@ -137,7 +137,7 @@ def read_pgm(content: bytes, dataset: str | int | None = None) -> Stored:
         if content[start - 1 : start + 1] == b"\r\n" and len(content) - start != needed:
             start += 1  # a line that ends with two signs
         pixels = plain_block(content, start, dtype, (rows, columns))
-        rest = len(content[start + needed :].strip(b"\0\n\r "))
+        rest = _rest(content, start + needed)
     else:
         text = re.sub(rb"#[^\n\r]*", b"", content[start:])
         numbers = np.fromstring(text, np.int64, sep=" ")
@@ -208,13 +208,15 @@ def read_smv(content: bytes, dataset: str | int | None = None) -> Stored:
         raise ValueError(f"its pixels of type {said!r}, or their compression, are not read")
     order = ">" if header.get("byte_order", "").lower().startswith("big") else "<"
     dtype = np.dtype(order + _SMV_TYPES[kind])
-    start += frame * rows * columns * dtype.itemsize
-    pixels = plain_block(content, start, dtype, (rows, columns))
+    needed = rows * columns * dtype.itemsize
+    pixels = plain_block(content, start + frame * needed, dtype, (rows, columns))
+    rest = _rest(content, start + frames * needed)
     ratio = int(float(header.get("raxis_compression_ratio", 1)))
     if ratio > 1 and pixels.dtype.kind == "u":  # the highest bit means that many times the rest
         top = np.iinfo(pixels.dtype).max // 2 + 1
         pixels = np.where(pixels >= top, (pixels % top).astype(np.uint32) * ratio, pixels)
-    return Stored(pixels, header)
+    doubt = f"{rest:,} bytes follow the pixels: is its HEADER_BYTES right?" if rest else None
+    return Stored(pixels, header, doubt=doubt)
 
 
 def read_tiff(content: bytes, dataset: str | int | None = None) -> Stored:
@@ -363,6 +365,11 @@ def _marccd_saturation(content: bytes) -> float | None:
     from fabio.marccdimage import HEADER_FORMAT, HEADER_NAMES, interpret_header
 
     return interpret_header(header, HEADER_FORMAT, HEADER_NAMES)["saturated_value"] or None
+
+
+def _rest(content: bytes, end: int) -> int:
+    """Count the bytes after the pixels, without empty ones at the end."""
+    return len(content[end:].strip(b"\0\n\r "))
 
 
 def plain_block(

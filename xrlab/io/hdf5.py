@@ -15,7 +15,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from xrlab.io.axes import miller, split_unit
+from xrlab.io.axes import is_rlu, miller, split_unit
 from xrlab.io.choice import MAX_PIXELS, Index, ask_which, check_frame, masks_of, split_choice
 from xrlab.io.stored import meanings, scaling
 
@@ -410,14 +410,19 @@ def _axis(group: Any, name: str, dimension: int, shape: Sequence[int]) -> Axis |
 
 def _plane(node: Any, axes: Sequence[Axis | None], letter: str, value: float) -> Index:
     """Index of the plane of a volume that is nearest to a value on one of its axes."""
-    named = {split_unit(axis[0])[0]: (n, axis[1]) for n, axis in enumerate(axes) if axis}
-    known = {miller(name) or name.lower(): place for name, place in named.items()}
+    known = {}
+    for n, axis in enumerate(axes):
+        if axis:
+            name = split_unit(axis[0])[0]
+            known[miller(name) or name.lower()] = n, axis[1], axis[0]
     if letter not in known:
         raise ValueError(
             f"{node.name} has no axis {letter!r} with known values; it has "
             f"{', '.join(known) or 'none'}: choose a plane by number, as in [:, :, 3]"
         )
-    dimension, values = known[letter]
+    dimension, values, label = known[letter]
+    if letter in "hkl" and is_rlu(label) is False:
+        raise ValueError(f"{label!r} is not in r.l.u.: choose a plane by number, as in [:, :, 3]")
     step = np.abs(np.diff(values)).max() if len(values) > 1 else 1.0
     nearest = int(np.abs(values - value).argmin())
     if abs(values[nearest] - value) > 0.5001 * step:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xrlab.crystal.arrays import Image, Mask
-from xrlab.crystal.grid import as_image
+from xrlab.crystal.grid import as_image, unmasked
 from xrlab.measurement.filling import Ends, grid_of
 from xrlab.measurement.filters import MAD, bridged, equivalents, moving_median, require, require_odd
 
@@ -247,7 +247,7 @@ def divide_form_factor(image: ArrayLike, form_factor: ArrayLike, floor: float = 
     """
     image = as_image(image)
     require("divide_form_factor", 1e-9, 1, floor=floor)
-    factor = np.asarray(form_factor, np.float64)
+    factor = unmasked(form_factor).astype(np.float64)
     if factor.shape != image.shape or not (factor >= 0).all() or not factor.any():
         raise ValueError(
             f"a squared form factor is 0 or more, and somewhere above, in each of the "

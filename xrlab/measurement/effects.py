@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from xrlab.crystal.arrays import Image
-from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
+from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image, unmasked
 
 Seed = int | np.random.Generator
 Effect = Callable[..., ArrayLike]
@@ -342,7 +342,7 @@ def gaps(
 
 def checked_image(image: ArrayLike, grid: ReciprocalGrid) -> Image:
     """Return a float64 copy of an image that fits the grid; flat and empty (all NaN) ones pass."""
-    array = np.asarray(image)
+    array = unmasked(image)
     if array.dtype.kind in "uif" and array.shape == tuple(grid.shape):
         array = array.astype(np.float64)
         lowest, highest = np.fmin.reduce(array, axis=None), np.fmax.reduce(array, axis=None)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xrlab.crystal.arrays import Floats, Reals
+from xrlab.crystal.grid import unmasked
 
 
 def known_background(background: ArrayLike | None, images: Reals) -> Floats | None:
@@ -31,7 +32,7 @@ def known_factor(form_factor: ArrayLike | None, images: Reals) -> Floats | None:
     """Check a squared form factor and return it for every image; its mean where it is unknown."""
     if form_factor is None:
         return None
-    values = np.asarray(form_factor, np.float64)
+    values = unmasked(form_factor).astype(np.float64)
     if values.shape not in (images.shape, images.shape[1:]):
         raise ValueError(
             f"the squared form factor has the shape of the image, {images.shape[1:]}; "
