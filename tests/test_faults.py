@@ -371,6 +371,13 @@ def test_damaged_weights_are_named(weights, damage):
     assert "\n" not in str(told.value)
 
 
+def test_missing_keras_file_is_no_missing_network(weights):
+    """The package has large networks as ONNX only; the error says what to do."""
+    weights.unlink()
+    with pytest.raises(FileNotFoundError, match=r"checkout.*load_network\('cfs2'\)"):
+        load_model("cfs2")
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", None], ids=["empty", "page", "cut"])
 def test_damaged_network_is_named(weights, content):
     """As above, of the file that answers."""

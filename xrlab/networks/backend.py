@@ -27,7 +27,8 @@ def load_model(name: str) -> keras.Model:
     """Load a trained model that comes with xrlab, as Keras trains it on.
 
     To use a network `xrlab.networks.shipped.load_network` is enough; this needs Keras, which
-    ``pip install "xrlab[train]"`` brings.
+    ``pip install "xrlab[train]"`` brings. The large networks, "-best" and "measured", are in the
+    package as ONNX only; their Keras files come with a checkout.
 
     Parameters
     ----------
@@ -46,8 +47,15 @@ def load_model(name: str) -> keras.Model:
         If there is no such model, or its file is damaged or holds code.
     ModuleNotFoundError
         If Keras is not installed.
+    FileNotFoundError
+        If its Keras file is not installed.
     """
     path = weights_path(name, ".keras")
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path.name} comes with a checkout of xrlab (git clone), for training it on; to use "
+            f"the network, take xrlab.networks.shipped.load_network({name!r})"
+        )
     keras = import_keras()
     try:
         # In safe mode code in a file, such as that of a Lambda layer, is refused and never run.
