@@ -379,6 +379,7 @@ export function openRead(place) {
   const again = framed("Its image", "Diffraction image of the structure", { axes: reciprocal, note: "To compare with the cleaned pattern." });
   const checks = element("ul", { class: "checks" });
   const headline = element("p", { class: "verdict", role: "status" });
+  const doubts = element("p", { class: "doubts" });
   const shared = element("p", { class: "status", role: "status" });
   const answers = element(
     "div",
@@ -388,6 +389,7 @@ export function openRead(place) {
       { class: "card" },
       element("h3", {}, "The encoding"),
       headline,
+      doubts,
       element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The encoding" }, table.table),
       element(
         "div",
@@ -443,6 +445,11 @@ export function openRead(place) {
       ),
       ...(result.checks ? [] : [element("li", {}, "Checks need the image, and a link does not hold it.")]),
     );
+    const failed = (result.checks ?? []).filter((check) => !check.ok).map((check) => check.key);
+    doubts.textContent =
+      (failed.length ? `Read the checks first; failed: ${failed.join(", ")}. ` : "") +
+      "Whether an encoding explains this image at all is not tested here: the full program does.";
+    doubts.classList.toggle("bad", failed.length > 0);
     answers.hidden = false;
     place.dataset.read = Number(place.dataset.read ?? 0) + 1;
   }

@@ -313,6 +313,44 @@ def test_unknown_axes_by_mouse(reader, tmp_path):
     assert last == pytest.approx(4, abs=0.1)
 
 
+def test_window_by_keyboard(reader, tmp_path):
+    """Arrows move the window by whole cells; outside the section they are refused."""
+    write_nexus(tmp_path / "section.nxs")
+    first = drop(reader, tmp_path / "section.nxs")
+    assert first["window"] == [0, 0]
+    reader.get_by_label("The section; drag to choose the window").press("ArrowLeft")
+    reader.wait_for_function("() => document.querySelectorAll('.numbers input')[5].value === '-1'")
+    second = saved(reader)
+    assert second["window"] == [0, -1]
+    section = on_axes(*read_stored(tmp_path / "section.nxs"))
+    agrees(second, interpret(section.window((0, 2), (-1, 1)).image, fit=False))
+    reader.get_by_label("window h").fill("7")
+    reader.get_by_text("reaches out of the section").wait_for()
+
+
+def test_dropped_bytes(reader, tmp_path):
+    """A file that is dropped on the page is read as one that was chosen."""
+    write_pgm(tmp_path / "map.pgm")
+    chosen = drop(reader, tmp_path / "map.pgm")
+    before = int(reader.locator(".door.read").get_attribute("data-read"))
+    content = list((tmp_path / "map.pgm").read_bytes())
+    carried = reader.evaluate_handle(
+        """content => {
+          const carried = new DataTransfer();
+          carried.items.add(new File([new Uint8Array(content)], "dropped.pgm"));
+          return carried;
+        }""",
+        content,
+    )
+    reader.dispatch_event(".drop", "drop", {"dataTransfer": carried})
+    reader.wait_for_function(
+        "n => document.querySelector('.door.read').dataset.read > n", arg=before
+    )
+    answer = saved(reader)
+    assert answer["file"] == "dropped.pgm"
+    assert np.allclose(answer["encoding"], chosen["encoding"], atol=1e-6)
+
+
 def test_shared_link(reader, driver, address, tmp_path):
     """The link holds the answer: another browser shows the same numbers without the image."""
     write_npy(tmp_path / "image.npy")
