@@ -47,14 +47,19 @@ def sent(folder: Path) -> int:
     )
 
 
-def spent() -> float:
-    """Processor time of the browser so far, of all its processes, in ms."""
-    total = 0.0
+def spent() -> dict[int, float]:
+    """Processor time of each process of the browser so far, in ms."""
+    times = {}
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += 1000 * (times.user + times.system)
-    return total
+            taken = process.cpu_times()
+            times[process.pid] = 1000 * (taken.user + taken.system)
+    return times
+
+
+def since(before: dict[int, float]) -> float:
+    """Processor time since then, in ms."""
+    return sum(time - before.get(pid, 0) for pid, time in spent().items())
 
 
 def visit(driver: object, address: str) -> tuple[float, float, list[float], float, float]:
@@ -68,7 +73,7 @@ def visit(driver: object, address: str) -> tuple[float, float, list[float], floa
     page.goto(f"{address}#draw")
     page.locator(".draw[data-read]").wait_for()
     first = page.evaluate(MARK, "first picture"), page.evaluate(MARK, "first answer")
-    loading = spent() - begin
+    loading = since(begin)
     page.get_by_text("It also works without a network now").wait_for()
     edges = page.locator(".draw canvas").first.bounding_box()
     took = []
@@ -82,7 +87,7 @@ def visit(driver: object, address: str) -> tuple[float, float, list[float], floa
             "n => Number(document.querySelector('.draw').dataset.read) > n", arg=before
         )
         took.append(float(page.locator(".draw").get_attribute("data-took")))
-    drawing = (spent() - begin) / len(took)
+    drawing = since(begin) / len(took)
     page.mouse.up()
     context.close()
     return *first, took, loading, drawing

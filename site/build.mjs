@@ -7,13 +7,11 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, gzipSync } from "node:zlib";
-import { rounded } from "./weights.mjs";
 
 const [data, model, out] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
-const pack = (bytes) => gzipSync(bytes, { level: constants.Z_BEST_COMPRESSION });
-const packed = (path) => pack(readFileSync(path));
+const packed = (path) => gzipSync(readFileSync(path), { level: constants.Z_BEST_COMPRESSION });
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
@@ -41,7 +39,7 @@ for (const name of ["index.html", "style.css", "icon.svg", "manifest.json"])
   cpSync(join(here, name), join(out, name));
 const runtime = dirname(require.resolve("onnxruntime-web/wasm"));
 writeFileSync(join(out, "ort.wasm.gz"), packed(join(runtime, "ort-wasm-simd-threaded.wasm")));
-writeFileSync(join(out, "measured.onnx.gz"), pack(rounded(readFileSync(model))));
+writeFileSync(join(out, "measured.onnx.gz"), packed(model));
 writeFileSync(join(out, "rounds.json.gz"), packed(join(data, "rounds.json")));
 
 // The service worker keeps these files, all of one build.

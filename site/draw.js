@@ -35,6 +35,7 @@ const COUPLED = [
   [2, 0],
 ];
 const UNDO = 50;
+const FRAME = 16; // ms
 
 export function openDraw(place) {
   let sites = unpackSites(patterns.clusters, size);
@@ -45,6 +46,7 @@ export function openDraw(place) {
   let run = null;
   let cycles = 0;
   let drawn = 0;
+  let shown = -Infinity; // when the picture that is seen was begun
   let cleared = 0; // answers to drawings before this one come too late
   let asked = null; // when the picture that is to come was asked for
   const undo = [];
@@ -85,11 +87,16 @@ export function openDraw(place) {
     refresh();
   }
 
-  // One picture for each frame, however often the sites change between.
+  // At once, or in the next frame if the last picture is younger than one.
   function refresh() {
-    run?.chain && (run.chain = null);
+    if (run) run.chain = null;
     if (asked !== null) return;
     asked = performance.now();
+    if (asked - shown > FRAME) {
+      redraw();
+      asked = null;
+      return;
+    }
     requestAnimationFrame(() => {
       const since = asked;
       asked = null;
@@ -98,6 +105,7 @@ export function openDraw(place) {
   }
 
   function redraw(since = performance.now()) {
+    shown = since;
     showSites(lattice.canvas, sites, size);
     const share = sites.reduce((sum, site) => sum + (site > 0), 0) / sites.length;
     lattice.canvas.setAttribute(
@@ -123,6 +131,7 @@ export function openDraw(place) {
         table.show("network", answers[0].mean, standardErrors(answers[0]));
         if (status.textContent.startsWith("All") || status.classList.contains("bad")) status.textContent = "";
         status.classList.remove("bad");
+        place.dataset.network = answers[0].took; // ms, of the network alone
         place.dataset.took = performance.now() - since;
         place.dataset.read = Number(place.dataset.read ?? 0) + 1;
         if (place.dataset.read === "1") performance.mark("first answer");
