@@ -148,6 +148,12 @@ def test_the_primary_axis_is_taken():
     np.testing.assert_allclose(read_section(content).h, H)
 
 
+def test_a_vector_of_a_transformation_is_no_offset():
+    """NXtransformations keeps one under the same name."""
+    content = hdf5(attributes("h", offset=[0.0, 1.0, 2.0], vector=[1, 0, 0]))
+    np.testing.assert_allclose(read_section(content).h, H)
+
+
 def test_empty_attributes_say_nothing():
     """As some writers leave them."""
     content = hdf5(attributes("h", long_name=h5py.Empty("f"), units=h5py.Empty("S1")))
@@ -262,12 +268,13 @@ def test_pfm_begins_with_the_last_row():
     [
         (f"{PLAIN} 5 6 7", "3 numbers follow the pixels.*insist"),
         ("P2\n2 2\n255\n1 -2 3 4", "no negative numbers"),
+        ("1,2,lost,4\n" + "5,6,7,8\n" * 9, "'lost' stands among numbers"),
         ("CDF\1" + "\0" * 40, "NetCDF file of version 3"),
         ("SIMPLE  =      T" + " " * 80, "FITS"),
         ("M\0\0\0A\0\0\0S\0\0\0K\0\0\0" + "\0" * 99, "mask of Fit2D"),
         ("\n".join(",".join(f'"{v * 100:,}"' for v in row) for row in A), "group thousands"),
     ],
-    ids=["longer PGM", "negative PGM", "NetCDF 3", "FITS", "Fit2D's mask", "thousands"],
+    ids=["longer PGM", "negative PGM", "a word", "NetCDF 3", "FITS", "Fit2D's mask", "thousands"],
 )
 def test_what_no_value_can_be_right_for_is_refused(content, message):
     """With what it is, and what to do."""

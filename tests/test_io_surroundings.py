@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -130,6 +131,13 @@ def test_without_a_place_for_compiled_code_it_is_compiled_anew(tmp_path):
     done = run("-c", code, NUMBA_CACHE_DIR=None)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.strip() == b"2"
+
+
+def test_files_are_read_without_a_folder_for_temporary_ones(monkeypatch):
+    """A container may be read-only throughout: what a child process reads comes by pipes."""
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *given: pytest.fail("a folder was made"))
+    edf = b"{\nDim_1=64; Dim_2=64; DataType=FloatValue;\n}\n" + A.astype("<f4").tobytes()
+    np.testing.assert_array_equal(read_image_bytes(edf), A)
 
 
 # Paths and files

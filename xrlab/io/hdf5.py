@@ -330,6 +330,8 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
             header[key] = given[()]
     for limit in _beside(groups if node.dtype.kind in "ui" else near, LIMITS):
         header[limit.name.rsplit("/")[-1]] = limit[()]
+    if np.size(header.get("offset", 0)) == 3:  # a vector, of NXtransformations
+        del header["offset"]
     for key in {"scaling_factor", "scale_factor", "offset", "add_offset"} & header.keys():
         if len(set(np.ravel(header[key]).tolist())) > 1:
             raise ValueError(f"{key} of {node.name} differs from frame to frame: apply it first")

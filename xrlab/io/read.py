@@ -192,7 +192,8 @@ def read_stored(
 
 
 def _read(content: bytes | Path, dataset: str | int | None) -> Stored:
-    first = content[:4104] if isinstance(content, bytes) else _begin(content, 4104)
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+        first, size = file.read(4104), file.seek(0, os.SEEK_END)
     if not first:
         raise ValueError("it is empty (0 bytes): was it copied to the end?")
     if any(first.startswith(HDF5, place) for place in HDF5_PLACES):
@@ -200,7 +201,6 @@ def _read(content: bytes | Path, dataset: str | int | None) -> Stored:
     for begin, what in OTHERS.items():
         if first.startswith(begin):
             raise ValueError(f"it {what}")
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"it has {size:,} bytes, and more than {MAX_BYTES:,} are not read")
     content = content if isinstance(content, bytes) else content.read_bytes()
@@ -236,11 +236,6 @@ def _stamp(content: bytes | Path) -> tuple[int, int] | None:
         return None
     now = content.stat()
     return now.st_size, now.st_mtime_ns
-
-
-def _begin(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(size)
 
 
 def _printable(text: str, length: int = 120) -> str:

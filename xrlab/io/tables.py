@@ -92,8 +92,11 @@ def _table(text: str) -> Stored:
         lines = [_points(line, delimiter) if "," in line else line for line in lines]
     titles, width = None, len(_split(lines[-1], delimiter)) if lines else 0
     while lines and not all(map(_is_number, names := _split(lines[0], delimiter))):
-        if titles and len(names) == width and any(map(_is_number, names)):
+        numbers = [*map(_is_number, names)]
+        if titles and len(names) == width and any(numbers):
             break  # a row with a name
+        if len(names) == width and any(numbers[1:]) and not all(numbers[1:]):
+            raise ValueError(f"{names[numbers.index(False)]!r} stands among numbers")
         titles = names
         del lines[0]
     if _QUOTED in text and not lines:
