@@ -459,8 +459,11 @@ export function openRead(place) {
     const word = (n, along) => {
       const sure = Math.abs(mean[n]) > 2 * error[n];
       const kind = mean[n] > 0 ? "alike" : "unlike";
-      const much = Math.abs(mean[n]) > 0.5 ? "mostly" : Math.abs(mean[n]) > 0.2 ? "often" : "slightly more often than by chance";
-      return `neighbours along ${along} are ${sure ? `${much} ${kind}` : "alike as by chance, within the errors"}`;
+      const [before, after] =
+        Math.abs(mean[n]) > 0.5 ? ["mostly", ""] : Math.abs(mean[n]) > 0.2 ? ["often", ""] : ["a little more often", " than by chance"];
+      return sure
+        ? `neighbours along ${along} are ${before} ${kind}${after}`
+        : `neighbours along ${along} are as by chance, within the errors`;
     };
     const text = `${word(names.indexOf("c(1, 0)"), "a")}; ${word(names.indexOf("c(0, 1)"), "b")}.`;
     return text[0].toUpperCase() + text.slice(1);
