@@ -153,11 +153,11 @@ def six_steps():
 def weight_of_the_pixels():
     """Occlusion of the shipped network against the cosine."""
     from xrlab.course.occlusion import occlusion
-    from xrlab.networks import backend
+    from xrlab.networks.shipped import load_network, run_model
 
-    model = xrlab.load_model("cfs2")
+    model = load_network("cfs2")
     data = dataset.generate(2, 4, seed=1, setting=setting.STUDY, n_jobs=1, progress=False)
-    weights = occlusion(lambda x: backend.run_model(model, x)[:, 0], data.images)
+    weights = occlusion(lambda x: run_model(model, x)[:, 0], data.images)
     wave = np.cos(2 * np.pi * xrlab.ReciprocalGrid().k_values).reshape(16, 4).mean(axis=1)
     return 1 if np.corrcoef(weights.mean(axis=0), wave)[0, 1] > 0.6 else 2
 
