@@ -179,7 +179,7 @@ def _fit(
     solutions: list[Solution] = []
     for problem in problems:
         start = problem.extended(solutions[-1].theta) if solutions else problem.first(values)
-        solutions.append(problem.solve(values, start))
+        solutions.append(problem.solve(values, start, near=bool(solutions)))
     residuals, answers, variances = [], [], []
     for problem, best in zip(problems, solutions, strict=True):
         residual, without = problem.unseen(values, best, block)
