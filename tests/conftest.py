@@ -43,6 +43,16 @@ def bad_image(request):
 
 
 @pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A finished data set, made by one worker without interruption. Not to be changed."""
+    from tests.test_store import make
+
+    path = tmp_path_factory.mktemp("store") / "whole.zarr"
+    make(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def clusters():
     """A lattice of clusters."""
     from xrlab import Encoding, simulate

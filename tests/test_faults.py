@@ -43,14 +43,6 @@ from xrlab.training.fit import fit
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A finished set, made without interruption. Not to be changed."""
-    path = tmp_path_factory.mktemp("faults") / "whole.zarr"
-    make(path)
-    return path
-
-
 @pytest.fixture
 def disk():
     """An empty disk of 1 MB."""

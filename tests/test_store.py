@@ -62,14 +62,6 @@ def assert_same(one, two):
     assert one.setting == two.setting
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A finished set, made by one worker without interruption. Not to be changed."""
-    path = tmp_path_factory.mktemp("store") / "whole.zarr"
-    make(path)
-    return path
-
-
 @pytest.fixture
 def copy(whole, tmp_path):
     """A copy of it to spoil."""

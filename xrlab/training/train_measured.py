@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict
-from importlib.metadata import version
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,18 +20,17 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
-from xrlab.crystal.encoding import component_names
 from xrlab.inference.metrics import r2_score
-from xrlab.io.files import write
 from xrlab.networks.backend import import_keras
 from xrlab.networks.folding import SPAN
 from xrlab.networks.measured import EXCHANGED, answer_all, calibrated, sizes, with_mask
 from xrlab.networks.measured_cnn import answering, measured_cnn
 from xrlab.networks.shipped import WEIGHTS
+from xrlab.training.card import save_network, write_card
 from xrlab.training.checkpoints import Checkpoint
 from xrlab.training.joint_loss import FREEDOM, losses, mean_squared_error
 from xrlab.training.measured_images import MeasuredSet, clean_images, measured_set, smooth_factor
-from xrlab.training.packed import round_to_half, save_packed
+from xrlab.training.packed import round_to_half
 from xrlab.trials.crystals import (
     KEPT_OUT,
     TESTS,
@@ -302,7 +299,7 @@ def calibrate(graph: keras.Model) -> dict[str, Any]:
     return calibration(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
 
 
-def finish(weights: Path, out: Path, **card: Any) -> dict[str, Any]:
+def finish(weights: Path, out: Path, **facts: Any) -> dict[str, Any]:
     """Calibrate a trained network, test it, and save it with its card.
 
     Parameters
@@ -310,14 +307,13 @@ def finish(weights: Path, out: Path, **card: Any) -> dict[str, Any]:
     weights : Path
     out : Path
         Folder of ``measured.keras`` and ``measured.json``.
-    **card
+    **facts
         What else the card shall say.
     """
     model = measured_cnn()
     model.load_weights(weights)
-    out.mkdir(parents=True, exist_ok=True)
     round_to_half(model)
-    save_packed(model, out / "measured.keras")
+    save_network(out, "measured", model)
     factors = calibrate(graph := answering(model))
 
     def reader(images: Reals, background: Any = None) -> tuple[Floats, Floats, float]:
@@ -327,25 +323,20 @@ def finish(weights: Path, out: Path, **card: Any) -> dict[str, Any]:
 
     crystals = (crystal_trial(name, **TEST) for name in TESTS)
     grainy = list(trials(TEST["n_samples"], TEST["seed"]))
-    full = {
-        "name": "measured",
-        "architecture": model.name,
-        "parameters": model.count_params(),
-        "components": component_names(SPAN),
-        **card,
-        "versions": {name: version(name) for name in ("xrlab", "keras", "numpy", "numba")},
-        "backend": import_keras().backend.backend(),
-        "calibrated_on": {"crystals": CALIBRATION, "grainy": GRAINY},
-        "calibration": factors,
-        "kept_out": KEPT_OUT,
-        "tested_on": {"images": TEST["n_samples"], "seed": TEST["seed"]},
-        "test": {trial.name: plain_score(trial, reader) for trial in grainy},
-        "joint": {
-            trial.name: asdict(joint_score(trial, reader)) for trial in chain(crystals, grainy)
-        },
-    }
-    write(out / "measured.json", json.dumps(full, indent=1) + "\n")
-    return full
+    joint = {trial.name: asdict(joint_score(trial, reader)) for trial in chain(crystals, grainy)}
+    return write_card(
+        out,
+        "measured",
+        model,
+        SPAN,
+        **facts,
+        calibrated_on={"crystals": CALIBRATION, "grainy": GRAINY},
+        calibration=factors,
+        kept_out=KEPT_OUT,
+        tested_on={"images": TEST["n_samples"], "seed": TEST["seed"]},
+        test={trial.name: plain_score(trial, reader) for trial in grainy},
+        joint=joint,
+    )
 
 
 def plain_score(trial: Trial, reader: JointReader) -> dict[str, Any]:
