@@ -10,7 +10,8 @@ from xrlab import Encoding, ReciprocalGrid
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation.findings import (
-    SKILL,
+    LIMITS,
+    PARTLY,
     STRUCTURE,
     UNMEASURED,
     Finding,
@@ -18,12 +19,11 @@ from xrlab.interpretation.findings import (
     examine,
     examine_clean,
     knowledge,
-    missed_structure,
     precision,
-    repeats,
     status_of,
     warnings_of,
 )
+from xrlab.interpretation.residual import missed_structure, predicted_detail, repeats
 
 X, Y = np.meshgrid(STANDARD_GRID.h_values - 1, STANDARD_GRID.k_values - 1, indexing="ij")
 NAMES = [
@@ -35,11 +35,14 @@ NAMES = [
     "network and fit",
     "unmeasured",
     "outside the training",
-    "counting noise",
+    "alignment",
+    "repetition",
+    "Bragg positions",
     "intensity scale",
 ]
 ERROR = np.array([0.03, 0.04, 0.05])
 MEAN = np.array([0.3, 0.2, 0.1])
+BOTH = np.array([0.05, 0.05, 0.13])  # combined errors of network and fit
 PERIODIC = 2 + np.cos(2 * np.pi * X) * np.cos(2 * np.pi * Y) + np.cos(2 * np.pi * (X - Y))
 
 
@@ -71,7 +74,7 @@ def examined(image=10 + 50 * PERIODIC, mean=MEAN, turned=None, **changes):
 
 
 def test_a_perfect_answer_passes_everything():
-    """Ten tests in a fixed order, all passed."""
+    """All tests in a fixed order, all passed; an image without noise has none to check."""
     found = examined()
     assert list(found) == NAMES
     assert all(finding.ok for finding in found.values())
@@ -79,21 +82,24 @@ def test_a_perfect_answer_passes_everything():
 
 
 def test_without_a_fit_the_checks_of_the_image_remain():
-    """They are the last four, with the same numbers."""
+    """They are the last ones, with the same numbers."""
     image = 10 + 50 * PERIODIC
     alone = examine(image, STANDARD_GRID, None, MEAN, ERROR, np.tile(MEAN, (3, 1)))
-    assert alone == list(examined(image).values())[-4:]
+    assert alone == list(examined(image).values())[6:]
 
 
 @pytest.mark.parametrize(
     ("name", "passes", "fails"),
     [
-        ("periodic structure", {"skill": SKILL}, {"skill": SKILL - 1e-6}),
-        ("network and fit", {"mean": MEAN + 0.14}, {"mean": MEAN + 0.4}),
+        (
+            "network and fit",
+            {"mean": MEAN + 0.99 * LIMITS["network and fit"] * BOTH},
+            {"mean": MEAN + 1.01 * LIMITS["network and fit"] * BOTH},
+        ),
         (
             "outside the training",
-            {"turned": MEAN + np.tile(1.49 * ERROR, (3, 1))},
-            {"turned": MEAN - np.tile(1.51 * ERROR, (3, 1))},
+            {"turned": MEAN + np.tile(0.99 * LIMITS["outside the training"] * ERROR, (3, 1))},
+            {"turned": MEAN - np.tile(1.01 * LIMITS["outside the training"] * ERROR, (3, 1))},
         ),
     ],
 )
@@ -128,6 +134,22 @@ def test_missed_structure_is_the_missed_share_of_the_covariance(share):
     finding = examined(image, unseen=image - 20 * share * waves)["residual structure"]
     assert finding.value == missed
     assert finding.ok == (share**2 < STRUCTURE)
+
+
+def test_predicted_detail():
+    """1 less the square of the missed part of the waves; noise alone has no detail."""
+    waves = np.cos(2 * np.pi * X) * np.cos(2 * np.pi * Y)
+    smooth = 40 + 10 * X
+    for share in (0.0, 0.5, 1.0):
+        value = predicted_detail(
+            smooth + 20 * waves, smooth + 20 * (1 - share) * waves, STANDARD_GRID
+        )
+        assert value == pytest.approx(1 - share**2, abs=0.1)
+    noise = np.random.default_rng(0).normal(0, 10, X.shape)
+    assert predicted_detail(smooth + noise, smooth, STANDARD_GRID) == 0
+    waves = smooth + 5 * waves
+    assert predicted_detail(waves + noise, waves, STANDARD_GRID) > 0.9
+    assert predicted_detail(waves + noise, smooth, STANDARD_GRID) < 0.7
 
 
 def test_noise_is_no_missed_structure():
@@ -216,7 +238,8 @@ def test_tests_without_pixels_are_left_out():
     half[:33] = np.nan
     half[:, :33] = np.nan
     found = examined(half)
-    assert list(found) == [n for n in NAMES if n not in ("inversion symmetry", "periodicity")]
+    without = ("inversion symmetry", "periodicity", "alignment", "repetition", "Bragg positions")
+    assert list(found) == [n for n in NAMES if n not in without]
 
 
 def test_an_image_without_neighbours_is_not_explained():
@@ -250,10 +273,11 @@ def test_the_direction_decides_on_which_side_of_the_limit_a_value_passes(value, 
     assert Finding("a", value, 0.2, "≤", "").ok == at_most
 
 
-SKILLED = Finding("periodic structure", 0.7, SKILL, "≥", "A.")
-FLAT = Finding("periodic structure", 0.1, SKILL, "≥", "A.")
+SKILLED = Finding("periodic structure", 0.7, 0.2, "≥", "A.")
+FLAT = Finding("periodic structure", 0.1, 0.2, "≥", "A.")
 CLEAN, PART, MISSED = (
-    Finding("residual structure", value, STRUCTURE, "≤", "B.") for value in (0.02, 0.12, 0.4)
+    Finding("residual structure", value, STRUCTURE, "≤", "B.")
+    for value in (PARTLY / 2, (PARTLY + STRUCTURE) / 2, 2 * STRUCTURE)
 )
 ODD = Finding("inversion symmetry", 0.1, 0.3, "≥", "C.")
 DARK = Finding("positivity", 0.2, 0.01, "≤", "D.")
@@ -280,10 +304,10 @@ def test_status_and_warnings_follow_from_the_findings(findings, status, warnings
 
 def test_wide_errors_are_named():
     """Only those above the limit, in the words of the table."""
-    assert precision(np.array([0.1, 0.2, 0.05])).ok
-    finding = precision(np.array([0.1, 0.3, 0.25]))
+    assert precision(np.array([0.1, 0.3, 0.05])).ok
+    finding = precision(np.array([0.1, 0.4, 0.35]))
     assert not finding.ok
-    assert finding.value == 0.3
+    assert finding.value == 0.4
     assert "c(1, 0), c(1, 1)" in finding.sentence
     assert "c(0, 1)" not in finding.sentence
 

@@ -33,7 +33,7 @@ from xrlab.training.train_measured import (
     train,
     warm_start,
 )
-from xrlab.trials.independent import _heat_bath, thermal_lattice, unseen_measurement
+from xrlab.trials.independent import heat_bath, thermal_lattice, unseen_measurement
 from xrlab.trials.rivals import cleaned_delta_pdf
 from xrlab.trials.trial import score, trials
 
@@ -364,11 +364,11 @@ def test_training_runs_and_the_model_is_saved_small(tmp_path):
 # The kept-out simulator and instrument, and the rival
 
 
-def test_heat_bath_of_a_chain_has_its_closed_form():
+def testheat_bath_of_a_chain_has_its_closed_form():
     """Couplings along b alone make Ising chains: c(0, 1) = tanh J, c(0, 2) its square."""
     rng = np.random.default_rng(3)
     sites = rng.choice(np.array([-1, 1], np.int8), (128, 128))
-    _heat_bath(sites, np.array([[0, 1]]), np.array([0.6]), 200, rng)
+    heat_bath(sites, np.array([[0, 1]]), np.array([0.6]), 200, rng)
     found = realised_correlations(sites, 3).matrix
     wanted = np.tanh(0.6)
     np.testing.assert_allclose(found[0], [1, wanted, wanted**2], atol=0.03)

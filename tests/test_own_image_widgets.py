@@ -189,14 +189,14 @@ def test_verdict_comes_from_the_tests():
     ("findings", "words"),
     [
         ([], "Nothing speaks against this answer.</b> Tests passed: 0 of 0."),
-        ([("residual structure", 0.12)], "Explained in part only.</b>"),
-        ([("residual structure", 0.02), ("positivity", 0.2)], "but a test failed.</b>"),
-        ([("residual structure", 0.2)], "passed: 0 of 1 (failed: residual structure)."),
+        ([("residual structure", 0.9)], "Explained in part only.</b>"),
+        ([("residual structure", 0.0), ("positivity", 2)], "but a test failed.</b>"),
+        ([("residual structure", 2)], "passed: 0 of 1 (failed: residual structure)."),
     ],
 )
 def test_verdict_names_status_and_failed_tests(findings, words):
     """From the findings, whatever their sentences say."""
-    given = tuple(Finding(key, value, 0.19, "≤", "not explained: x") for key, value in findings)
+    given = tuple(Finding(key, value, 1, "≤", "not explained: x") for key, value in findings)
     assert words in own_image.verdict(interpretation(findings=given))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import nbformat
 import numpy as np
 
 from xrlab.course.study import ROWS, read_card, study_table
+from xrlab.drawing.tables import markdown_table
+from xrlab.interpretation.findings import LIMITS_FILE
 from xrlab.networks.shipped import shipped_models
-from xrlab.trials import crystals
+from xrlab.trials import confident, crystals
 from xrlab.trials.trial import Score, table
 
 ROOT = Path(__file__).parent.parent
@@ -83,6 +86,24 @@ def joint() -> str:
     )
 
 
+def verdicts() -> str:
+    """Return the table of `python -m xrlab.trials.confident` from the file that it wrote."""
+    return confident.table(confident.read_results(ROOT / "docs" / "confident.json"))
+
+
+def limits() -> str:
+    """Return the limits of the checks, and how often other images of known encoding exceed them."""
+    chosen = json.loads(LIMITS_FILE.read_text("utf-8"))
+    beyond = chosen["on other images"]
+    rows = [
+        (key, f"{limit:g}", f"{beyond[key]:.1%}" if key in beyond else "–")
+        for key, limit in chosen["limits"].items()
+    ]
+    together = chosen["alarms"]["on other images"]
+    rows.append(("**all together, without knowledge**", "", f"{together:.1%}"))
+    return markdown_table(["check", "limit", "other images beyond it"], rows, 2)
+
+
 def commands() -> str:
     """Return the commands that made the networks, from their cards."""
     lines = ["| card | weights shipped | command |", "|---|---|---|"]
@@ -101,6 +122,8 @@ TABLES = {
     "study": study_table,
     "trials": trials,
     "joint": joint,
+    "verdicts": verdicts,
+    "limits": limits,
     "commands": commands,
 }
 

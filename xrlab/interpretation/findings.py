@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import isqrt
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.encoding import component_names
-from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
+from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.inference.physical_fit import PhysicalFit
-from xrlab.measurement.intensity_scale import counts_behind
+from xrlab.interpretation.residual import (
+    below_background,
+    missed_structure,
+    predicted_detail,
+    repeats,
+)
+from xrlab.measurement.alignment import half_turn, repetition, stray_peaks
+from xrlab.measurement.intensity_scale import counts_behind, noise_exponent
 
 Status = Literal["explained", "in part", "not explained", "not tested"]
 
@@ -23,28 +32,18 @@ DECISIVE = ("periodic structure", "residual structure")
 # First words of the warning when no encoding explains the image.
 NOT_EXPLAINED = "not explained by this model"
 
-# The limits below were chosen on simulated measurements and on images that no encoding explains
-# (`xrlab.trials.strangers`, seeds 78, 79, 0 and 1); other seeds test them.
-SKILL = 0.2  # 1: S predicts unseen blocks perfectly; 0: no better than without S
-STRUCTURE, PARTLY = 0.19, 0.08  # share of the structure of the image that unseen blocks miss
+# Limits of the checks, written by `python -m xrlab.trials.thresholds`: it measures simulated
+# crystals of the second set (`xrlab.trials.crystals.calibration_crystals`), on which all checks
+# together then give 5 % false alarms.
+LIMITS_FILE = Path(__file__).with_name("limits.json")
+LIMITS: dict[str, float] = json.loads(LIMITS_FILE.read_text("utf-8"))["limits"]
 
-DETAIL = 0.3  # correlation of the detail with that of another cell, or at -q
+# Up to the first an image is explained by the model, above the second it is not.
+PARTLY, STRUCTURE = LIMITS["residual structure"], LIMITS["residual structure, not explained"]
 
 WHOLE = 0.5  # share of pixels that are whole numbers on another scale
 
 UNMEASURED = 0.5
-BELOW = 0.01
-APART = 3.0
-MOVED = 1.5
-
-WRONG = 2.0
-
-# On 300 crystals of `xrlab.trials.crystals.calibration_crystals`, seed 77: 0.3 % of the images are
-# below it, 42 % of their square roots and 64 % of their logarithms.
-EXPONENT = 0.8
-
-# A standard error above this is hardly better than no answer: correlations spread by 0.3.
-VAGUE = 0.2
 
 # Standard error where nothing is explained: the spread of correlations among crystals.
 IGNORANCE = 0.3
@@ -124,12 +123,15 @@ def examine(
         Finding(
             "outside the training",
             moved,
-            MOVED,
+            LIMITS["outside the training"],
             "≤",
             f"The network's answer moves by {moved:.1f} of its standard errors when the image is "
             f"turned half round or its axes exchanged, which changes nothing in the crystal. On "
             f"images like those of its training it hardly moves.",
         ),
+        alignment(image, grid),
+        repeated(image, grid),
+        bragg_positions(image, grid),
         counting_noise(image, grid),
         scale(image),
     ]
@@ -143,20 +145,21 @@ def examine_fit(
 ) -> list[Finding]:
     """Do the part of `examine` that needs the physical fit."""
     missed = missed_structure(image, fit.unseen, grid)
+    predicted = predicted_detail(image, fit.unseen, grid)
     symmetry, periodicity = repeats(image, fit, grid)
-    below = _below_background(image, fit)
+    below = below_background(image, fit)
     apart = float(
         np.sqrt(np.mean((mean - fit.encoding.vector) ** 2 / (error**2 + fit.standard_error**2)))
     )
     return [
         Finding(
             "periodic structure",
-            fit.skill,
-            SKILL,
+            predicted,
+            LIMITS["periodic structure"],
             "≥",
-            f"A pattern that repeats from cell to cell predicts pixels that the fit has not seen "
-            f"{fit.skill:.0%} better than a smooth image does; a crystal's pattern does so by "
-            f"{SKILL:.0%} at least.",
+            f"A pattern that repeats from cell to cell predicts {predicted:.0%} of the detail in "
+            f"pixels that the fit has not seen; a crystal's pattern predicts "
+            f"{LIMITS['periodic structure']:.0%} at least, if there is any detail beyond noise.",
         ),
         Finding(
             "residual structure",
@@ -170,7 +173,7 @@ def examine_fit(
         Finding(
             "inversion symmetry",
             symmetry,
-            DETAIL,
+            LIMITS["inversion symmetry"],
             "≥",
             f"Detail at q and -q agrees to {symmetry:.0%} after form factor and background are "
             f"taken out; in a crystal of two kinds of site without displacements it is the same.",
@@ -178,7 +181,7 @@ def examine_fit(
         Finding(
             "periodicity",
             periodicity,
-            DETAIL,
+            LIMITS["periodicity"],
             "≥",
             f"Detail in neighbouring cells agrees to {periodicity:.0%} after form factor and "
             f"background are taken out; the model requires it to repeat.",
@@ -186,7 +189,7 @@ def examine_fit(
         Finding(
             "positivity",
             below,
-            BELOW,
+            LIMITS["positivity"],
             "≤",
             f"{below:.1%} of the pixels are darker than the fitted background by more than 4 "
             f"standard deviations, where S would be negative.",
@@ -194,7 +197,7 @@ def examine_fit(
         Finding(
             "network and fit",
             apart,
-            APART,
+            LIMITS["network and fit"],
             "≤",
             f"The network and the physical fit differ by {apart:.1f} combined standard errors "
             f"(root mean square over the correlations).",
@@ -219,55 +222,80 @@ def scale(image: Image) -> Finding:
 
 def precision(error: Floats) -> Finding:
     """Check that the stated standard errors, shape (span^2 - 1,), are small enough to be of use."""
-    names = np.array(component_names(isqrt(error.size + 1)))[error > VAGUE]
+    names = np.array(component_names(isqrt(error.size + 1)))[error > IGNORANCE]
     return Finding(
         "precision",
         float(error.max()),
-        VAGUE,
+        IGNORANCE,
         "≤",
-        f"The standard error is above {VAGUE} for {', '.join(names)}: the image hardly determines "
-        f"these values."
+        f"The standard error is above {IGNORANCE} for {', '.join(names)}: the image hardly "
+        f"determines these values."
         if names.size
         else f"The largest standard error is {error.max():.2f}.",
     )
 
 
 def counting_noise(image: Image, grid: ReciprocalGrid) -> Finding:
-    """Check that noise grows with intensity as counts do; NaN if too few pixels were measured.
-
-    The variance of the fourth differences along rows and columns, to which smooth scattering adds
-    little, is grouped by intensity; the value is its exponent plus two standard errors. Counts have
-    an exponent of 1, their square roots 0, their logarithms less.
-    """
-    pixels = np.where(grid.distance_to_bragg() >= BRAGG_RADIUS, image, np.nan)
-    weights = np.array([1, -4, 6, -4, 1])
-    differences, levels = [], []
-    for axis in (0, 1):
-        windows = np.lib.stride_tricks.sliding_window_view(pixels, 5, axis)
-        differences.append((windows @ weights).ravel() ** 2 / (weights**2).sum())
-        levels.append(windows.mean(axis=-1).ravel())
-    square, level = np.concatenate(differences), np.concatenate(levels)
-    used = level > 0
-    square, level = square[used], level[used]
-    value = np.nan
-    if used.sum() >= 500 and np.ptp(level) > 0:
-        groups = np.array_split(np.argsort(level), 12)
-        x = np.log([level[group].mean() for group in groups])
-        y = np.log([np.median(square[group]) + 1e-12 * level.mean() ** 2 for group in groups])
-        slope, variance = np.polyfit(x, y, 1, cov=True)
-        value = float(slope[0] + 2 * np.sqrt(variance[0, 0]))
+    """Check that noise grows with intensity as counts do: see `noise_exponent`."""
+    value = noise_exponent(image, grid)
     return Finding(
         "counting noise",
         value,
-        EXPONENT,
+        LIMITS["counting noise"],
         "≥",
-        f"Noise grows as the intensity to the power {value:.1f} at most; that of counts has the "
-        f"power 1."
+        f"Noise grows as the intensity to the power {value:.1f}; that of counts has the power 1."
         + (
             " These intensities look like logarithms or square roots of counts."
-            if value < EXPONENT
+            if value < LIMITS["counting noise"]
             else ""
         ),
+    )
+
+
+def alignment(image: Image, grid: ReciprocalGrid) -> Finding:
+    """Check that the pattern is alike at q and -q about the centre that the axes give."""
+    displacement, value = half_turn(image, grid)
+    return Finding(
+        "alignment",
+        value,
+        LIMITS["alignment"],
+        "≤",
+        f"The pattern agrees with itself turned half round better, by {value:.1f} standard errors, "
+        f"if its centre is moved by {displacement:.1f} pixels: the axes are shifted, turned or of "
+        f"another length."
+        if value > LIMITS["alignment"]
+        else "The pattern is alike at q and -q about the centre that the axes give.",
+    )
+
+
+def repeated(image: Image, grid: ReciprocalGrid) -> Finding:
+    """Check that the detail of an image repeats from cell to cell: see `repetition`."""
+    value = repetition(image, grid)
+    return Finding(
+        "repetition",
+        value,
+        LIMITS["repetition"],
+        "≤",
+        f"The detail of the image lacks {value:.1f} standard errors of what would repeat after "
+        f"one cell: the axes are others, or most of the image is no pattern of this kind."
+        if value > LIMITS["repetition"]
+        else "The detail of the image repeats from cell to cell.",
+    )
+
+
+def bragg_positions(image: Image, grid: ReciprocalGrid) -> Finding:
+    """Check that the sharp maxima that repeat lie at whole h and k."""
+    value = stray_peaks(image, grid)
+    return Finding(
+        "Bragg positions",
+        value,
+        LIMITS["Bragg positions"],
+        "≤",
+        f"A sharp maximum that repeats from cell to cell lies away from whole h and k and is "
+        f"{value:.1f} times as high as those there: the window begins elsewhere, or Bragg peaks "
+        f"were removed and a superstructure was not."
+        if value > LIMITS["Bragg positions"]
+        else "No sharp maximum away from whole h and k is higher than those there.",
     )
 
 
@@ -285,10 +313,11 @@ def knowledge(alone: Floats, error: Floats, mean: Floats) -> Finding:
     return Finding(
         "knowledge",
         moved,
-        WRONG,
+        LIMITS["knowledge"],
         "≤",
         f"The given background or form factor moves the answer by {moved:.1f} of the standard "
-        f"errors that hold without it" + (": it contradicts the image." if moved > WRONG else "."),
+        f"errors that hold without it"
+        + (": it contradicts the image." if moved > LIMITS["knowledge"] else "."),
     )
 
 
@@ -355,65 +384,3 @@ def warnings_of(findings: Sequence[Finding]) -> list[str]:
 
 def _has_residual(findings: Sequence[Finding]) -> bool:
     return any(f.key == "residual structure" and f.value > PARTLY for f in findings)
-
-
-def missed_structure(image: Image, unseen: Image, grid: ReciprocalGrid) -> float:
-    """Share of an image's structure that the prediction of unseen pixels misses.
-
-    Structure is the covariance of pixels two apart, to which counting noise adds nothing: that of
-    the residual over that of the image, both cut at their 98th percentile, away from Bragg
-    positions. 1 where no two such pixels were measured.
-    """
-    used = ~np.isnan(image) & ~np.isnan(unseen) & (grid.distance_to_bragg() >= BRAGG_RADIUS)
-    residual = np.where(used, image - unseen, np.nan)
-    top = np.nanquantile(np.abs(residual), 0.98)
-    whole = np.where(used, np.clip(image, *np.quantile(image[used], [0.01, 0.99])), np.nan)
-    there = _covariance(whole - np.nanmean(whole))
-    if np.isnan(there):
-        return 1.0
-    return max(_covariance(np.clip(residual, -top, top)), 0.0) / max(there, 1e-12)
-
-
-def _covariance(x: Image) -> float:
-    pairs = [x[2:] * x[:-2], x[:, 2:] * x[:, :-2]]
-    return _mean(np.concatenate([p.ravel() for p in pairs]))
-
-
-def repeats(image: Image, fit: PhysicalFit, grid: ReciprocalGrid) -> tuple[float, float]:
-    """Correlate (I - B) / E with itself turned half round, and shifted by one cell, without noise.
-
-    Each covariance is divided by that of neighbouring pixels, to which counting noise adds
-    nothing. NaN where no two such pixels were measured.
-    """
-    pattern = (image - fit.background) / fit.envelope
-    used = grid.distance_to_bragg() >= BRAGG_RADIUS
-    pattern[~used] = np.nan
-    top = np.nanquantile(pattern, 0.98)
-    pattern = np.clip(pattern, -top, top) - np.nanmean(np.clip(pattern, -top, top))
-    beside = np.concatenate(
-        [(pattern[1:] * pattern[:-1]).ravel(), (pattern[:, 1:] * pattern[:, :-1]).ravel()]
-    )
-    own = max(_mean(beside), 1e-12)
-    step = [
-        round((n - 1) / (q[1] - q[0])) for n, q in zip(grid.shape, (grid.h, grid.k), strict=True)
-    ]
-    cells = np.concatenate(
-        [
-            (pattern[step[0] :] * pattern[: -step[0]]).ravel(),
-            (pattern[:, step[1] :] * pattern[:, : -step[1]]).ravel(),
-        ]
-    )
-    turned = _mean(pattern * pattern[::-1, ::-1])
-    return float(np.clip(turned / own, -1, 1)), float(np.clip(_mean(cells) / own, -1, 1))
-
-
-def _mean(x: Floats) -> float:
-    return float(np.nanmean(x)) if np.isfinite(x).any() else np.nan
-
-
-def _below_background(image: Image, fit: PhysicalFit) -> float:
-    noise = np.sqrt(np.abs(fit.model))
-    z = (image - fit.model) / noise
-    spread = 1.4826 * np.nanmedian(np.abs(z)) + 1e-12
-    below = (image - fit.background) / noise < -4 * spread
-    return float(below[~np.isnan(image)].mean())

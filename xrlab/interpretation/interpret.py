@@ -15,15 +15,8 @@ from xrlab.crystal.lattice import Lattice, simulate
 from xrlab.crystal.samplers import cut_field
 from xrlab.crystal.setting import Setting
 from xrlab.inference.physical_fit import PhysicalFit, fit_pixels
-from xrlab.interpretation.findings import (
-    IGNORANCE,
-    Status,
-    examine,
-    examine_clean,
-    knowledge,
-    precision,
-    status_of,
-)
+from xrlab.interpretation.conclusion import Answer, conclude
+from xrlab.interpretation.findings import IGNORANCE, Status, examine_clean, precision
 from xrlab.interpretation.result import Interpretation
 from xrlab.interpretation.sections import agreement, cut, read_windows
 from xrlab.io.section import Section
@@ -157,11 +150,12 @@ def _answer(
     mean, error = reading.mean[0], reading.standard_error[0]
     turned = np.stack([reading.mean[1], *reading.mean[2:, exchanged]])
     fit = fit_pixels(image, span, grid) if with_fit else None
-    findings = examine(image, grid, fit, mean, error, turned)
+    alone = None
     if background is not None or known is not None:
-        alone = measured_kind.read(image[None], span)
-        findings.append(knowledge(alone.mean[0], alone.standard_error[0], mean))
-    covariance = _widened(reading.covariance[0], mean, fit, status_of(findings))
+        plain = measured_kind.read(image[None], span)
+        alone = plain.mean[0], plain.standard_error[0]
+    answer = Answer(mean, reading.covariance[0], turned, alone)
+    covariance, findings = conclude(image, grid, answer, fit)
     return Interpretation(
         encoding=Encoding.from_vector(mean),
         covariance=covariance,
@@ -174,7 +168,7 @@ def _answer(
         seed=0,
         network_error=error,
         fit=fit,
-        findings=(*findings, precision(np.sqrt(np.diagonal(covariance)))),
+        findings=tuple(findings),
         freedom=reading.freedom,
     )
 

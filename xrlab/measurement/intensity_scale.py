@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from xrlab.crystal.arrays import Floats, Image
+from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
 
 # What viewers export instead of counts, and how the counts come back.
 INVERSES: dict[str, Callable[[Floats], Floats]] = {
@@ -57,3 +58,41 @@ def counts_behind(image: Image) -> tuple[str, float]:
             whole = np.abs(counts - np.round(counts)) <= DIGITS * counts
             best = max(best, (name, float(whole.mean())), key=lambda each: each[1])
     return best
+
+
+# Where the structure of an image makes differences of lower order larger than those of higher order
+# by this factor, they say nothing of its noise.
+HIDDEN = 2.0
+
+SECOND, FOURTH = np.array([1, -2, 1]), np.array([1, -4, 6, -4, 1])
+
+
+def noise_exponent(image: Image, grid: ReciprocalGrid) -> float:
+    """Power of the intensity that the noise grows with; NaN where structure hides the noise.
+
+    The variance of mixed differences, second along one axis and fourth along the other, to which
+    smooth scattering and streaks add little, is grouped by intensity. Counts have an exponent of 1,
+    their square roots 0, their logarithms less; where it is partly structure, 2 or more. NaN also
+    if too few pixels were measured.
+    """
+    pixels = np.where(grid.distance_to_bragg() >= BRAGG_RADIUS, image, np.nan)
+    parts = [_differences(pixels, np.outer(*pair)) for pair in ((SECOND, FOURTH), (FOURTH, SECOND))]
+    square, level = (np.concatenate(x) for x in zip(*parts, strict=True))
+    highest, _ = _differences(pixels, np.outer(FOURTH, FOURTH))
+    if square.size < 500 or highest.size < 100 or np.ptp(level) == 0:
+        return np.nan
+    if np.median(square) > HIDDEN * np.median(highest):
+        return np.nan
+    groups = np.array_split(np.argsort(level), 12)
+    x = np.log([level[group].mean() for group in groups])
+    y = np.log([np.median(square[group]) + 1e-12 * level.mean() ** 2 for group in groups])
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def _differences(pixels: Image, weights: Floats) -> tuple[Floats, Floats]:
+    """Squares of weighted sums of neighbouring pixels, as noise variances, and mean intensities."""
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, weights.shape)
+    square = np.einsum("xyij,ij->xy", windows, weights) ** 2 / (weights**2).sum()
+    level = windows.mean(axis=(-2, -1))
+    used = level > 0
+    return square[used], level[used]

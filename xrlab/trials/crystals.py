@@ -72,7 +72,11 @@ def _with_thermal(image: Floats, rng: np.random.Generator) -> Floats:
 
 def wider(instrument: Instrument, blur: Range, level: Range) -> Instrument:
     """Return an instrument with another range of blur and of the constant background."""
-    changes = {"blur": {"width": blur}, "background": {"constant": level}}
+    return changed(instrument, {"blur": {"width": blur}, "background": {"constant": level}})
+
+
+def changed(instrument: Instrument, changes: dict[str, dict[str, Range]]) -> Instrument:
+    """Return an instrument with other ranges of some parameters of some effects."""
     effects = tuple(
         (name, effect, {**given, **changes.get(name, {})})
         for name, effect, given in instrument.effects
@@ -199,7 +203,8 @@ CrystalMaker = Callable[[np.random.Generator], tuple[Floats, Floats]]
 Measure = Callable[[Floats, np.random.Generator], Floats]
 
 
-def _through(instrument: Instrument) -> Measure:
+def through(instrument: Instrument) -> Measure:
+    """Return the measurement with an instrument."""
     return lambda image, rng: instrument.measure(image, seed=rng).image
 
 
@@ -220,24 +225,24 @@ _LABORATORY = preset("laboratory")
 # Name of a test, how its crystals are made, and how they are measured.
 TESTS: dict[str, tuple[CrystalMaker, Measure]] = {
     "no instrument": (maximum_entropy_crystal, _unchanged),
-    "crystal, laboratory": (maximum_entropy_crystal, _through(_LABORATORY)),
-    "crystal, synchrotron": (maximum_entropy_crystal, _through(preset("synchrotron"))),
-    "crystal, bad day": (maximum_entropy_crystal, _through(preset("bad day"))),
+    "crystal, laboratory": (maximum_entropy_crystal, through(_LABORATORY)),
+    "crystal, synchrotron": (maximum_entropy_crystal, through(preset("synchrotron"))),
+    "crystal, bad day": (maximum_entropy_crystal, through(preset("bad day"))),
     "crystal, unseen instrument": (maximum_entropy_crystal, unseen_measurement),
     "anti-phase domains": (domain_crystal, unseen_measurement),
     "dimers": (dimer_crystal, unseen_measurement),
     "thermal": (thermal_crystal, unseen_measurement),
     "background 10 times": (
         maximum_entropy_crystal,
-        _through(wider(_LABORATORY, Range(0.01, 0.03), Range(10, 10))),
+        through(wider(_LABORATORY, Range(0.01, 0.03), Range(10, 10))),
     ),
     "blur 0.1": (
         maximum_entropy_crystal,
-        _through(wider(_LABORATORY, Range(0.1, 0.1), Range(0.1, 0.5))),
+        through(wider(_LABORATORY, Range(0.1, 0.1), Range(0.1, 0.5))),
     ),
     "thermal scattering": (maximum_entropy_crystal, _with_thermal),
     "axes 1 % long": (maximum_entropy_crystal, _stretched),
-    "no background": (maximum_entropy_crystal, _through(_LABORATORY.without("background"))),
+    "no background": (maximum_entropy_crystal, through(_LABORATORY.without("background"))),
 }
 
 # What the user says of the background in a test.

@@ -44,7 +44,7 @@ def thermal_lattice(rng: np.random.Generator, size: int = 96, sweeps: int = SWEE
     coupling = rng.normal(0, 0.5, len(vectors)) / np.hypot(*vectors.T)
     while True:
         sites = rng.choice(np.array([-1, 1], np.int8), (size, size))
-        _heat_bath(sites, vectors, coupling, sweeps, rng)
+        heat_bath(sites, vectors, coupling, sweeps, rng)
         far = np.fft.ifft2(np.abs(np.fft.fft2(sites)) ** 2).real / size**2
         if np.abs(far[size // 4 : -size // 4, size // 4 : -size // 4]).max() < 0.2:
             return sites
@@ -52,7 +52,8 @@ def thermal_lattice(rng: np.random.Generator, size: int = 96, sweeps: int = SWEE
 
 
 @compiled
-def _heat_bath(sites, vectors, coupling, sweeps, rng):  # type: ignore[no-untyped-def]
+def heat_bath(sites, vectors, coupling, sweeps, rng):  # type: ignore[no-untyped-def]
+    """Flip sites in place at kT = 1, E = -sum coupling s s' over the vectors and their opposite."""
     size = len(sites)
     total = sites.sum()
     for _ in range(sweeps):

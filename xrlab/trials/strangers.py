@@ -65,23 +65,9 @@ def smooth_measurement(clean: Reals, rng: np.random.Generator) -> Image:
 
 def unexplained_images(seed: int = 0) -> dict[str, Image]:
     """Make twelve images of eight kinds that no encoding explains, 64 x 64 pixels each."""
-    makers: dict[str, Callable[[np.random.Generator], Image]] = {
-        "powder rings": _powder,
-        "one powder ring": lambda rng: _powder(rng, rings=1),
-        "protein frame": _protein,
-        "crowded protein frame": lambda rng: _protein(rng, spots=160),
-        "nothing but counting noise": lambda rng: rng.poisson(40, (64, 64)).astype(float),
-        "noise on a slope": lambda rng: rng.poisson(np.linspace(5, 80, 64), (64, 64)).astype(float),
-        "photograph": _photograph,
-        "photograph of stripes": lambda rng: _photograph(rng, stripes=True),
-        "displacive disorder": _displacive,
-        "stronger displacive disorder": lambda rng: _displacive(rng, strength=0.35),
-        "cell of another size": _other_cell,
-        "streaks of a stacking fault, askew": _streaks,
-    }
     return {
         name: make(np.random.default_rng([seed, number]))
-        for number, (name, make) in enumerate(makers.items())
+        for number, (name, make) in enumerate(UNEXPLAINED.items())
     }
 
 
@@ -152,6 +138,23 @@ def _streaks(rng: np.random.Generator) -> Image:
     for offset in rng.uniform(-30, 60, 5):
         image += rng.uniform(50, 200) * np.exp(-((k - offset - angle * h) ** 2) / 3)
     return rng.poisson(image).astype(float)
+
+
+# How the image of each name is made.
+UNEXPLAINED: dict[str, Callable[[np.random.Generator], Image]] = {
+    "powder rings": _powder,
+    "one powder ring": lambda rng: _powder(rng, rings=1),
+    "protein frame": _protein,
+    "crowded protein frame": lambda rng: _protein(rng, spots=160),
+    "nothing but counting noise": lambda rng: rng.poisson(40, (64, 64)).astype(float),
+    "noise on a slope": lambda rng: rng.poisson(np.linspace(5, 80, 64), (64, 64)).astype(float),
+    "photograph": _photograph,
+    "photograph of stripes": lambda rng: _photograph(rng, stripes=True),
+    "displacive disorder": _displacive,
+    "stronger displacive disorder": lambda rng: _displacive(rng, strength=0.35),
+    "cell of another size": _other_cell,
+    "streaks of a stacking fault, askew": _streaks,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,90 @@
+"""Whether a pattern lies where the axes say: made images, moved by known amounts."""
+
+import numpy as np
+import pytest
+
+from xrlab import ReciprocalGrid
+from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.measurement.alignment import detail, half_turn, repetition, stray_peaks
+
+H, K = np.meshgrid(STANDARD_GRID.h_values, STANDARD_GRID.k_values, indexing="ij")
+STEP = 2 / 63
+
+
+def measured(h=H, k=K, seed=0, bragg=500.0, at=0.0):
+    """A pattern on a slope with sharp peaks at whole h and k (or moved), counted."""
+    pattern = sum(
+        np.exp(
+            -(np.hypot((h - s * 0.3 + 0.5) % 1 - 0.5, (k - s * 0.4 + 0.5) % 1 - 0.5) ** 2) / 0.01
+        )
+        for s in (1, -1)
+    )
+    distance = np.hypot((h - at + 0.5) % 1 - 0.5, (k + 0.5) % 1 - 0.5)
+    peaks = bragg * np.exp(-((distance / 0.02) ** 2))
+    return np.random.default_rng(seed).poisson(50 * (8 * pattern * np.exp(-0.3 * h) + 1 + peaks))
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 2])
+def test_a_shift_is_seen_and_measured(pixels):
+    """By half a turn, to half a pixel; without a shift nothing is gained."""
+    image = measured(H + pixels * STEP).astype(float)
+    displacement, significance = half_turn(image, STANDARD_GRID)
+    assert displacement == pytest.approx(pixels, abs=0.5)
+    assert (significance > 5) == (pixels > 0)
+
+
+def test_turned_and_longer_axes_are_seen():
+    """Two degrees about the origin, and 3 %: the centre of the window moves."""
+    angle = np.radians(2)
+    turned = measured(H * np.cos(angle) - K * np.sin(angle), H * np.sin(angle) + K * np.cos(angle))
+    longer = measured(1.03 * H, 1.03 * K)
+    for image in (turned, longer):
+        assert half_turn(image.astype(float), STANDARD_GRID)[1] > 5
+
+
+def test_a_pattern_that_repeats_after_one_cell_does_so():
+    """Not one that takes half as many pixels again, or twice; of noise nothing is missing."""
+    values = [
+        repetition(measured(f * H, f * K).astype(float), STANDARD_GRID) for f in (1, 0.7, 0.5)
+    ]
+    assert values[0] < 0
+    assert min(values[1:]) > 6
+    noise = np.random.default_rng(0).poisson(50, H.shape).astype(float)
+    assert repetition(noise, STANDARD_GRID) < 3
+
+
+def test_noise_has_no_centre():
+    """Without a pattern nothing is significant, and too few pixels give NaN."""
+    noise = np.random.default_rng(0).poisson(50, H.shape).astype(float)
+    assert half_turn(noise, STANDARD_GRID)[1] < 2
+    few = np.full(H.shape, np.nan)
+    few[:3] = 1.0
+    assert np.isnan(half_turn(few, STANDARD_GRID)).all()
+    assert np.isnan(detail(few * np.nan, STANDARD_GRID)).all()
+
+
+@pytest.mark.parametrize(
+    ("grid", "at", "stray"),
+    [
+        (STANDARD_GRID, 0.0, False),
+        (STANDARD_GRID, 0.5, True),
+        (STANDARD_GRID, 0.3, True),
+        (ReciprocalGrid((-1, 1), (3, 5), (64, 64)), 0.0, False),
+        (ReciprocalGrid((0.5, 2.5), (0, 2), (64, 64)), 0.0, False),
+        (ReciprocalGrid((0.5, 2.5), (0, 2), (64, 64)), 0.5, True),
+    ],
+)
+def test_peaks_away_from_whole_h_and_k(grid, at, stray):
+    """Sharp peaks that repeat, wherever the window begins; single hot pixels do not count."""
+    h, k = np.meshgrid(grid.h_values, grid.k_values, indexing="ij")
+    image = measured(h, k, at=at).astype(float)
+    image[10, 20] = image[40, 50] = 1e6
+    value = stray_peaks(image, grid)
+    assert (value > 5) == stray
+    assert stray or value < 1
+
+
+def test_cut_bragg_peaks_say_nothing():
+    """Where the whole h and k are unmeasured, peaks elsewhere may be a superstructure."""
+    image = np.where(STANDARD_GRID.distance_to_bragg() < 0.1, np.nan, measured(at=0.5))
+    assert np.isnan(stray_peaks(image, STANDARD_GRID))

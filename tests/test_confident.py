@@ -1,0 +1,149 @@
+"""Limits of the checks, kinds of image and mistake, and what counts as confidently wrong."""
+
+import json
+
+import numpy as np
+import pytest
+
+from xrlab.interpretation.conclusion import Answer, conclude
+from xrlab.interpretation.findings import LIMITS, Finding
+from xrlab.trials import confident, thresholds
+from xrlab.trials.confident import Verdicts, make, read_results, summary, table, verdicts
+from xrlab.trials.kinds import KINDS, Kind
+from xrlab.trials.thresholds import DIRECTIONS, REFUSED, joint_limits
+
+
+def test_limits_are_those_of_all_checks():
+    """The file has a limit for every check, and the one that refuses is the higher one."""
+    assert set(LIMITS) == {*DIRECTIONS, REFUSED, "knowledge"}
+    assert LIMITS[REFUSED] >= LIMITS["residual structure"]
+
+
+def test_all_checks_together_give_the_alarms_asked_for():
+    """Independent and equal checks: each gets its part, and the union is 5 %."""
+    rng = np.random.default_rng(0)
+    values = {key: rng.normal(size=4000) for key in DIRECTIONS}
+    same = rng.normal(size=4000)
+    counted = np.ones(4000, bool)
+    limits, share = joint_limits(values, counted)
+    assert share == pytest.approx(0.05, abs=0.002)
+    each = 1 - 0.95 ** (1 / len(DIRECTIONS))
+    for key, direction in DIRECTIONS.items():
+        beyond = values[key] > limits[key] if direction == "≤" else values[key] < limits[key]
+        assert beyond.mean() == pytest.approx(each, rel=0.2)
+    together, share = joint_limits(
+        {key: same if d == "≤" else -same for key, d in DIRECTIONS.items()}, counted
+    )
+    assert together["alignment"] == pytest.approx(np.quantile(same, 0.95), abs=0.01)
+    assert limits[REFUSED] > limits["residual structure"]
+
+
+def test_limits_come_from_a_command(tmp_path, monkeypatch, capsys):
+    """What it writes is what the findings read; values come from the images alone."""
+
+    def values(n_images, n_fits, seed, **options):
+        rng = np.random.default_rng(seed)
+        made = {key: rng.normal(size=n_images) for key in [*DIRECTIONS, "knowledge"]}
+        made["residual structure"][n_fits:] = np.nan
+        return made
+
+    monkeypatch.setattr(thresholds, "measured", values)
+    out = tmp_path / "limits.json"
+    thresholds.main(["--images", "200", "--fits", "100", "--others", "80", "--out", str(out)])
+    result = json.loads(out.read_text("utf-8"))
+    assert set(result["limits"]) == set(LIMITS)
+    assert "--images 200 --fits 100" in result["command"]
+    assert result["alarms"]["on the images chosen on"] <= 0.05
+    assert set(result["on other images"]) == {*DIRECTIONS, "knowledge"}
+    assert capsys.readouterr().out == out.read_text("utf-8")
+
+
+def test_there_are_at_least_twenty_kinds():
+    """Every kind names what a warning must say; images and labels have their shapes."""
+    assert len(KINDS) >= 20
+    assert all(kind.keys for kind in KINDS.values())
+    for name in ("superstructure", "logarithm", "rotated by 2 degrees", "half a cell off"):
+        images, vectors = make(name, 2, seed=1)
+        assert images.shape == (2, 64, 64)
+        assert vectors.shape == (2, 15)
+        assert np.isfinite(images).mean() > 0.5
+        again, _ = make(name, 1, seed=1)
+        np.testing.assert_array_equal(again[0], images[0])
+    _, none = make("no diffuse scattering of two kinds of site", 1, seed=1)
+    assert np.isnan(none).all()
+    with pytest.raises(ValueError, match="there is no kind 'odd'"):
+        make("odd", 1, 0)
+
+
+def judged(deviations, failed, keys=("named",)):
+    """Verdicts of answers off by so many stated errors, with these failed checks."""
+    kind = Kind(None, None, frozenset(keys))
+    vectors = np.array([[0.0, d] for d in deviations])
+    answers = [Answer(np.zeros(2), np.eye(2), np.zeros((3, 2))) for _ in deviations]
+    conclusions = [
+        (np.eye(2), [Finding(key, 2, 1, "≤", "") for key in names] + [Finding("ok", 0, 1, "≤", "")])
+        for names in failed
+    ]
+    return verdicts(kind, vectors, answers, conclusions, freedom=1e6)
+
+
+def test_only_a_warning_that_names_the_fault_counts():
+    """Of four wrong answers one is warned of by the right key, of two right ones one by any."""
+    result = judged([4, 4, -5, 6, 1, 2], [[], ["other"], ["named"], [], ["other"], []])
+    assert result.wrong == pytest.approx(4 / 6)
+    assert result.confidently_wrong == pytest.approx(3 / 6)
+    assert result.warned == pytest.approx(1 / 2)
+    assert result.keys == {"named": pytest.approx(1 / 6), "other": pytest.approx(2 / 6)}
+    assert result.coverage90 == pytest.approx(7 / 12)  # only the deviation of 1 is within 1.64
+
+
+def test_an_image_without_an_encoding_is_wrong_unless_warned_of():
+    """Whatever the answer is."""
+    result = judged([np.nan, np.nan], [["named"], []])
+    assert result.wrong == 1
+    assert result.confidently_wrong == 0.5
+    assert np.isnan(result.coverage90)
+    assert np.isnan(result.r2)
+
+
+def test_the_table_and_its_sum():
+    """Means over images; images without an encoding are no refused ones."""
+    first = Verdicts(10, 0.9, 0.9, 0.2, 0.1, 0.1, 0.0, {"alignment": 0.2})
+    second = Verdicts(30, np.nan, np.nan, 1.0, 0.2, np.nan, 0.9, {})
+    total = summary({"a": first, "b": second})
+    assert total["images"] == 40
+    assert total["confidently_wrong"] == pytest.approx((1 + 6) / 40)
+    assert total["warned"] == pytest.approx(0.1)
+    assert total["refused"] == 0
+    text = table({"a": first, "b": second})
+    assert "| a | 0.90 | 90% | 20% | 10% | 10% | 0% | alignment 20% |" in text
+    assert "| b | – | – | 100% |" in text
+    assert "**all 40**" in text
+
+
+def test_the_trial_of_one_kind_runs(tmp_path, capsys):
+    """Images, network, checks, table and file of the command."""
+    out = tmp_path / "confident.json"
+    confident.main(["--images", "2", "--kinds", "superstructure", "--out", str(out)])
+    result = json.loads(out.read_text("utf-8"))
+    assert list(result["kinds"]) == ["superstructure"]
+    assert result["summary"]["images"] == 2
+    assert capsys.readouterr().out == table(read_results(out)) + "\n"
+
+
+def test_disagreement_widens_the_errors():
+    """Along the difference, by its whole where a limit is reached, hardly where all is as usual."""
+    image, mean, covariance = np.ones((64, 64)), np.array([0.3, 0.2, 0.1]), 0.01 * np.eye(3)
+    from xrlab.crystal.grid import STANDARD_GRID
+
+    def widened(size, alone=None):
+        turned = np.tile(mean + size * 0.1, (3, 1))
+        return conclude(image, STANDARD_GRID, Answer(mean, covariance, turned, alone), None)[0]
+
+    limit = LIMITS["outside the training"]
+    np.testing.assert_allclose(widened(0), covariance)
+    np.testing.assert_allclose(widened(limit), covariance + 0.01 * limit**2)
+    assert (np.diagonal(widened(limit / 3)) < 1.1 * 0.01 * (1 + limit**2 / 700)).all()
+    moved = 0.1 * LIMITS["knowledge"]
+    alone = mean - moved, np.full(3, 0.1)
+    np.testing.assert_allclose(widened(0, alone), covariance + moved**2)

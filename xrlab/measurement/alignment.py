@@ -1,0 +1,166 @@
+"""Whether the pattern of an image lies where its axes say."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import fft, ndimage
+
+from xrlab.crystal.arrays import Floats, Image, Mask
+from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
+
+# Largest displacement that is looked for, in pixels, and the side of the window around a peak.
+REACH = 6
+
+# Fewest pixels that a covariance is taken from.
+LEAST = 100
+
+# A pattern repeats if its agreement after one cell is this part of that after one pixel.
+REPEATS = 0.3
+
+# Sharp maxima that are lower, in units of the median intensity, may be diffuse.
+BRAGG = 25.0
+
+# Part of the bright pixels that are cut off.
+BRIGHTEST = 0.985
+
+
+def detail(image: Image, grid: ReciprocalGrid) -> Image:
+    """Take a polynomial of degree 3 from an image; NaN near Bragg positions and where unmeasured.
+
+    Brought to the same local variance everywhere, over about a third of a cell.
+    """
+    used = np.isfinite(image) & (grid.distance_to_bragg() >= BRAGG_RADIUS)
+    result = np.full(image.shape, np.nan)
+    if used.sum() < 100:
+        return result
+    values = np.minimum(image, np.quantile(image[used], BRIGHTEST))
+    residual = (values - smooth_part(values, used))[used]
+    square = np.zeros(image.shape)
+    square[used] = residual**2
+    width = [10 * n / 64 for n in image.shape]
+    near = ndimage.gaussian_filter(used.astype(float), width)
+    variance = ndimage.gaussian_filter(square, width) / np.maximum(near, 1e-3)
+    floor = 0.05 * np.mean(residual**2) + 1e-30
+    result[used] = residual / np.sqrt(variance[used] + floor)
+    return result
+
+
+def smooth_part(image: Image, used: Mask) -> Image:
+    """Polynomial of degree 3 that fits an image best where `used` is True."""
+    x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in image.shape), indexing="ij")
+    powers = np.stack([x**m * y**n for m in range(4) for n in range(4 - m)], axis=-1)
+    smooth: Image = powers @ np.linalg.lstsq(powers[used], image[used], rcond=None)[0]
+    return smooth
+
+
+def half_turn(image: Image, grid: ReciprocalGrid) -> tuple[float, float]:
+    """Where the pattern agrees best with itself turned half round, since S(q) = S(-q).
+
+    Returns
+    -------
+    displacement : float
+        Of the centre of the pattern from that of the window, in pixels.
+    significance : float
+        By how many standard errors of a covariance of noise the agreement is better there than
+        with the centre where the axes have it, times the agreement there, at most 1 (neighbouring
+        pixels: 1): noise, and smooth parts that are not symmetric at all, count little. NaN if too
+        few pixels were measured.
+    """
+    pattern = detail(image, grid)
+    agreement, number = _agreement(pattern, pattern[::-1, ::-1])
+    steps = np.arange(-REACH, REACH + 1)
+    near = np.ix_(steps, steps)
+    if number[near].min() < LEAST:
+        return np.nan, np.nan
+    agreement = agreement[near]
+    best = np.unravel_index(np.argmax(agreement), agreement.shape)
+    gain = agreement[best] - agreement[REACH, REACH]
+    own, error = _own(pattern)
+    symmetric = np.clip(agreement[best] / max(own, 10 * error), 0, 1)
+    return float(np.hypot(*(steps[list(best)])) / 2), float(gain / error * symmetric)
+
+
+def repetition(image: Image, grid: ReciprocalGrid) -> float:
+    """How far the pattern is from repeating after one cell, in standard errors.
+
+    Its agreement with itself one cell farther, along the axis where that is less, should be
+    `REPEATS` times that with itself one pixel farther, or more; the value is what is missing, in
+    standard errors of a covariance of noise. NaN if too few pixels were measured.
+    """
+    pattern = detail(image, grid)
+    agreement, number = _agreement(pattern, pattern)
+    own, error = _own(pattern)
+    missing = []
+    for axis, q in enumerate((grid.h_values, grid.k_values)):
+        cell = (len(q) - 1) / (q[-1] - q[0])
+        lags = [(round(cell - 0.25), 0), (round(cell + 0.25), 0)]
+        places = tuple(np.transpose(lags)[::-1] if axis else np.transpose(lags))
+        if cell > len(q) - 1 or number[places].min() < LEAST:
+            return np.nan
+        missing.append(REPEATS * own - agreement[places].mean())
+    return float(max(missing) / error)
+
+
+def _agreement(a: Image, b: Image) -> tuple[Floats, Floats]:
+    """Mean product of a at every place and b moved by every lag, and the number of products."""
+    shape = tuple(2 * n for n in a.shape)
+
+    def correlation(x: Floats, y: Floats) -> Floats:
+        return fft.irfft2(np.conj(fft.rfft2(x, shape)) * fft.rfft2(y, shape), shape)
+
+    seen = [np.isfinite(x) for x in (a, b)]
+    number = np.round(correlation(*(s.astype(float) for s in seen)))
+    total = correlation(*(np.where(s, x, 0.0) for s, x in zip(seen, (a, b), strict=True)))
+    return total / np.maximum(number, 1), number
+
+
+def _own(pattern: Image) -> tuple[float, float]:
+    """Mean product of neighbouring pixels, and the standard error of such a mean in noise."""
+    beside = np.concatenate(
+        [(pattern[1:] * pattern[:-1]).ravel(), (pattern[:, 1:] * pattern[:, :-1]).ravel()]
+    )
+    beside, square = beside[np.isfinite(beside)], pattern[np.isfinite(pattern)] ** 2
+    if not beside.size:
+        return 0.0, np.inf
+    return float(beside.mean()), float(square.mean() / np.sqrt(square.size / 2))
+
+
+def stray_peaks(image: Image, grid: ReciprocalGrid) -> float:
+    """Height of the sharpest maximum that repeats from cell to cell over that of the Bragg peaks.
+
+    Of the copies of a place in all cells the median counts, which hot pixels do not move. Maxima
+    below `BRAGG` times the median intensity may be diffuse and give 0. NaN if most Bragg positions
+    are unmeasured.
+    """
+    seen = np.isfinite(image)
+    middle = float(np.median(image[seen]))
+    filled = np.where(seen, image, middle)
+    excess = ndimage.uniform_filter(filled, 3) - ndimage.median_filter(filled, 9)
+    excess = ndimage.maximum_filter(np.where(seen, excess, -np.inf), 3)
+    excess[~np.isfinite(excess) | ~seen] = np.nan
+    axes = []
+    for q, n in zip((grid.h_values, grid.k_values), grid.shape, strict=True):
+        cell = (n - 1) / (q[-1] - q[0])
+        first = (np.ceil(q[0] - 1e-9) - q[0]) * cell
+        places = first + np.arange(round(cell)) + cell * np.arange(-1, n // cell + 1)[:, None]
+        away = np.minimum(np.arange(round(cell)), cell - np.arange(round(cell)))
+        axes.append((np.round(places).astype(int), away))
+    (rows, far_h), (columns, far_k) = axes
+    inside = [(p >= 0) & (p < n) for p, n in zip((rows, columns), grid.shape, strict=True)]
+    stack = excess[np.clip(rows, 0, grid.shape[0] - 1)][
+        :, :, np.clip(columns, 0, grid.shape[1] - 1)
+    ]
+    stack = np.where(inside[0][:, :, None, None] & inside[1], stack, np.nan)
+    stack = stack.transpose(0, 2, 1, 3).reshape(-1, len(far_h), len(far_k))
+    number = np.isfinite(stack).sum(axis=0)
+    ordered = np.sort(stack, axis=0)  # NaN last
+    lower = np.take_along_axis(ordered, np.maximum(number - 1, 0)[None] // 2, axis=0)[0]
+    folded = np.where(number > 1, lower, np.nan)
+    distance = np.hypot(far_h[:, None], far_k)
+    at, elsewhere = folded[distance <= 1.5], folded[distance > REACH]
+    if np.isfinite(at).mean() < 0.5 or not np.isfinite(elsewhere).any():
+        return np.nan
+    stray = float(np.nanmax(elsewhere))
+    if stray < BRAGG * middle:
+        return 0.0
+    return stray / (max(float(np.nanmax(at)), 0.0) + middle)

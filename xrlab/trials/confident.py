@@ -1,0 +1,222 @@
+"""How often an answer is confidently wrong, over right images, kept-out ones and mistakes.
+
+``python -m xrlab.trials.confident --images 20`` prints a table over the kinds of
+`xrlab.trials.kinds`. An answer is confidently wrong if some value is off by more than three stated
+errors and no check warns whose key names what is wrong with images of this kind, or says that the
+answer is in doubt. Without ``--full`` only the checks that need no fit are made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy import stats
+from threadpoolctl import threadpool_limits
+
+from xrlab.crystal.arrays import Floats, Image
+from xrlab.interpretation.conclusion import Answer
+from xrlab.interpretation.findings import Finding, status_of
+from xrlab.networks.measured import read
+from xrlab.trials.kinds import KINDS, Kind
+from xrlab.trials.verdicts import concluded, fitted, read_all
+
+# Stated errors by which a wrong value is off.
+SURE = 3.0
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What the answers to images of one kind are worth; NaN where it does not apply.
+
+    Parameters
+    ----------
+    images : int
+    r2 : float
+        Of the correlations; NaN where all true values are alike or there are none.
+    coverage90 : float
+        Part of the values within their marginal intervals of 90 %.
+    wrong : float
+        Share of images with a value off by more than three stated errors.
+    confidently_wrong : float
+        Share of those without a warning that names what is wrong. Images that no encoding explains
+        are wrong whatever is answered.
+    warned : float
+        Share of the right answers that some check warns of.
+    refused : float
+        Share called "not explained".
+    keys : dict
+        Share of the images that each check warns of.
+    """
+
+    images: int
+    r2: float
+    coverage90: float
+    wrong: float
+    confidently_wrong: float
+    warned: float
+    refused: float
+    keys: dict[str, float]
+
+
+def make(name: str, n_images: int, seed: int, *, n_jobs: int = 1) -> tuple[Image, Floats]:
+    """Make images of a kind and their correlations; image i depends on (seed, i) alone."""
+    if name not in KINDS:
+        raise ValueError(f"there is no kind {name!r}; take one of {', '.join(KINDS)}")
+    kind, number = KINDS[name], list(KINDS).index(name)
+
+    def one(index: int) -> tuple[Floats, Floats]:
+        rng = np.random.default_rng([seed, number, index])
+        clean, vector = kind.crystal(rng)
+        return kind.measure(clean, rng), vector
+
+    with threadpool_limits(1):
+        made = Parallel(n_jobs=n_jobs)(delayed(one)(i) for i in range(n_images))
+    images, vectors = zip(*made, strict=True)
+    return np.array(images), np.array(vectors)
+
+
+def verdicts(
+    kind: Kind,
+    vectors: Floats,
+    answers: Sequence[Answer],
+    conclusions: Sequence[tuple[Floats, Sequence[Finding]]],
+    freedom: float,
+) -> Verdicts:
+    """Compare answers, their errors and their warnings with the true correlations, shape (n, 15).
+
+    Parameters
+    ----------
+    conclusions : sequence of (covariance, findings)
+    freedom : float
+        Degrees of freedom of the marginal distributions, Student's t.
+    """
+    mean = np.array([answer.mean for answer in answers])
+    error = np.array([np.sqrt(np.diagonal(covariance)) for covariance, _ in conclusions])
+    apart = np.abs(vectors - mean) / error
+    known = np.isfinite(vectors).all(axis=1)
+    wrong = (apart > SURE).any(axis=1) | ~known
+    failed = [{f.key for f in findings if not f.ok} for _, findings in conclusions]
+    named = np.array([bool(keys & kind.keys) for keys in failed])
+    status = [status_of(findings) for _, findings in conclusions]
+    warned = np.array([bool(keys) for keys in failed]) | (np.array(status) == "in part")
+    inside = apart < stats.t.ppf(0.95, freedom) * np.sqrt(1 - 2 / freedom)
+    spread = vectors - vectors.mean(axis=0)
+    varies = known.all() and (spread**2).sum() > 0
+    keys = sorted(set().union(*failed))
+    return Verdicts(
+        images=len(vectors),
+        r2=float(1 - ((vectors - mean) ** 2).sum() / (spread**2).sum()) if varies else np.nan,
+        coverage90=float(inside.mean()) if known.all() else np.nan,
+        wrong=float(wrong.mean()),
+        confidently_wrong=float((wrong & ~named).mean()),
+        warned=float(warned[~wrong].mean()) if (~wrong).any() else np.nan,
+        refused=float(np.mean([s == "not explained" for s in status])),
+        keys={key: float(np.mean([key in f for f in failed])) for key in keys},
+    )
+
+
+def table(results: dict[str, Verdicts]) -> str:
+    """Write the verdicts as a Markdown table, their mean at its end."""
+    lines = [
+        "| images | R² | 90 % intervals | off by 3 errors | confidently wrong "
+        "| right but warned of | not explained | warnings |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+
+    def share(x: float) -> str:
+        return "–" if np.isnan(x) else f"{x:.0%}"
+
+    for name, v in results.items():
+        keys = ", ".join(f"{key} {part:.0%}" for key, part in v.keys.items())
+        r2 = "–" if np.isnan(v.r2) else f"{v.r2:.2f}"
+        numbers = (v.coverage90, v.wrong, v.confidently_wrong, v.warned, v.refused)
+        lines.append(f"| {name} | {r2} | {' | '.join(map(share, numbers))} | {keys} |")
+    total = summary(results)
+    lines.append(
+        f"| **all {total['images']}** | | | {share(total['wrong'])} | "
+        f"{share(total['confidently_wrong'])} | {share(total['warned'])} | "
+        f"{share(total['refused'])} | |"
+    )
+    return "\n".join(lines)
+
+
+def summary(results: dict[str, Verdicts]) -> dict[str, float]:
+    """Shares over all kinds; "refused" over those with an encoding."""
+    weight = np.array([v.images for v in results.values()])
+
+    def mean(values: list[float], weights: Floats) -> float:
+        return float(np.average(values, weights=weights)) if weights.sum() else np.nan
+
+    right = weight * np.array([1 - v.wrong for v in results.values()])
+    known = weight * np.array([not np.isnan(v.coverage90) for v in results.values()])
+    return {
+        "images": int(weight.sum()),
+        "wrong": mean([v.wrong for v in results.values()], weight),
+        "confidently_wrong": mean([v.confidently_wrong for v in results.values()], weight),
+        "warned": mean(list(np.nan_to_num([v.warned for v in results.values()])), right),
+        "refused": mean([v.refused for v in results.values()], known),
+    }
+
+
+def run(
+    n_images: int, seed: int, names: Sequence[str], *, full: bool = False, n_jobs: int = 1
+) -> dict[str, Verdicts]:
+    """Make, read and check images of some kinds."""
+    results = {}
+    for name in names:
+        kind = KINDS[name]
+        images, vectors = make(name, n_images, seed, n_jobs=n_jobs)
+        said = None if kind.background is None else np.tile(kind.background, (n_images, 1))
+        answers = read_all(images, said)
+        fits = fitted(images, n_jobs=n_jobs) if full else [None] * n_images
+        conclusions = [
+            concluded(image, answer, fit)
+            for image, answer, fit in zip(images, answers, fits, strict=True)
+        ]
+        freedom = read(images[:1]).freedom
+        results[name] = verdicts(kind, vectors, answers, conclusions, freedom)
+    return results
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table over all kinds."""
+    parser = argparse.ArgumentParser(prog="python -m xrlab.trials.confident", description=__doc__)
+    parser.add_argument("--images", type=int, default=20, help="of each kind; default: 20")
+    parser.add_argument("--seed", type=int, default=4713, help="default: 4713")
+    parser.add_argument("--full", action="store_true", help="make the checks of the fit as well")
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="file for the verdicts, JSON")
+    chosen = parser.parse_args(arguments)
+    results = run(chosen.images, chosen.seed, chosen.kinds, full=chosen.full, n_jobs=chosen.jobs)
+    text = table(results)
+    print(text)
+    if chosen.out:
+        command = f"python -m xrlab.trials.confident --images {chosen.images} --seed {chosen.seed}"
+        result = {
+            "command": command + " --full" * chosen.full,
+            "summary": summary(results),
+            "kinds": {name: asdict(v) for name, v in results.items()},
+        }
+        plain = json.dumps(result, indent=1, ensure_ascii=False).replace("NaN", "null")
+        chosen.out.write_text(plain + "\n", "utf-8")
+
+
+def read_results(file: Path) -> dict[str, Verdicts]:
+    """Read the verdicts that ``--out`` has written."""
+    kinds: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))["kinds"]
+    return {
+        name: Verdicts(**(given | {key: np.nan for key, x in given.items() if x is None}))
+        for name, given in kinds.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
