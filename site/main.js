@@ -44,11 +44,23 @@ for (const [n, tab] of tabs.entries()) {
   });
 }
 window.addEventListener("hashchange", show);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  room.focus();
+});
 
 // Light, dark, or as the system says.
 const themes = ["auto", "light", "dark"];
 const button = document.getElementById("theme");
-let theme = localStorage.getItem("xrlab-theme") ?? "auto";
+let theme = remembered() ?? "auto";
+function remembered(value) {
+  try {
+    if (value) localStorage.setItem("xrlab-theme", value);
+    return localStorage.getItem("xrlab-theme");
+  } catch {
+    return null; // a browser that keeps nothing
+  }
+}
 function paintTheme() {
   document.documentElement.dataset.theme = theme;
   button.setAttribute("aria-label", `Light or dark: ${theme === "auto" ? "as the system" : theme}`);
@@ -56,7 +68,7 @@ function paintTheme() {
 }
 button.addEventListener("click", () => {
   theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-  localStorage.setItem("xrlab-theme", theme);
+  remembered(theme);
   paintTheme();
 });
 paintTheme();

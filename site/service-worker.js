@@ -5,7 +5,10 @@ const files = FILES;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(
-    caches.open(NAME).then((cache) => cache.addAll(files)).then(() => self.skipWaiting()),
+    caches
+      .open(NAME) // ask the server for each file, so that no older one is kept
+      .then((cache) => cache.addAll(files.map((name) => new Request(name, { cache: "no-cache" }))))
+      .then(() => self.skipWaiting()),
   );
 });
 
@@ -25,7 +28,7 @@ self.addEventListener("fetch", (event) => {
   event.respondWith(
     (async () => {
       const cache = await caches.open(NAME);
-      const kept = await cache.match(request, { ignoreSearch: true });
+      const kept = await cache.match(request.mode === "navigate" ? "./" : request, { ignoreSearch: true });
       return kept ?? fetch(request);
     })(),
   );
