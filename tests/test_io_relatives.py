@@ -71,11 +71,26 @@ PLAIN = "P2 24 32 65535 " + " ".join(map(str, A.ravel()))
         (hdf5(attributes("", signal=np.bytes_("v   ")), z=A * 2), A),
         (hdf5(attributes("v", scale_factor="0.25"), A * 4), A),
         (hdf5(attributes("v", missing_value="-7"), np.where(HOLE, -7.0, A)), GAPS),
+        (
+            hdf5(
+                attributes("v", missing_value=np.array([-7.5, -8.5])),
+                np.where(HOLE, np.where(np.arange(24) > 9, -7.5, -8.5), A),
+            ),
+            GAPS,
+        ),
         (hdf5(attributes("v", dummy=-10.0, delta_dummy=0.5), np.where(HOLE, -10.4, A)), GAPS),
         (hdf5(values=A * 4 - 8, v_scaling_factor=0.25, v_offset=8), A),
         (hdf5(attributes("v", _Unsigned="true"), (A % 250).astype("u1").view("i1")), A % 250),
     ],
-    ids=["padded name", "factor as text", "flag as text", "pyFAI", "NeXus' offset", "unsigned"],
+    ids=[
+        "padded name",
+        "factor as text",
+        "flag as text",
+        "two flags",
+        "pyFAI",
+        "NeXus' offset",
+        "unsigned",
+    ],
 )
 def test_attributes_of_other_writers(content, expected):
     """Text padded with spaces, numbers as text; NeXus: (number + offset) * factor."""
@@ -339,13 +354,57 @@ def test_edf_with_an_offset_and_without_a_byte_order():
         "width,24\nheight,32\n" + table(),
         ",".join("a" * 24) + "\n" + ",".join(["(cts)"] * 24) + "\n" + table(),
         table(mark="\t").replace("\n", "\r\n").encode("utf-16-le"),
+        table(K[None]) + "\n" + table(),
+        table(np.column_stack([H, A])),
+        "\n".join(f"2024-01-{n:02d},{row}" for n, row in enumerate(table().splitlines(), 1)),
+        ",".join(map(str, ["", *range(24)]))
+        + "\n"
+        + "\n".join(f"2024-01-{n:02d},{row}" for n, row in enumerate(table().splitlines(), 1)),
+        " ".join(map(str, range(24))) + "\n" + table(np.column_stack([np.arange(32), A]), " "),
     ],
-    ids=["columns from 1", "rows from 1", "Markdown", "bars", "words", "keys", "units", "UTF-16"],
+    ids=[
+        "columns from 1",
+        "rows from 1",
+        "Markdown",
+        "bars",
+        "words",
+        "keys",
+        "units",
+        "UTF-16",
+        "places",
+        "places of rows",
+        "dates",
+        "dates and columns",
+        "spaces",
+    ],
 )
 def test_more_tables(content):
     """Numbering from 1, bars, lines of words first, UTF-16 without a mark."""
     content = content if isinstance(content, bytes) else content.encode()
     np.testing.assert_array_equal(read_image_bytes(content), A)
+
+
+@pytest.mark.parametrize("words", ["ncols 24\nnrows 32\nNODATA_value -77\n", "# nodata = -77\n"])
+def test_flags_in_the_words_before_a_table(words):
+    """As in grids of ESRI, and in comments."""
+    content = words + table(np.where(HOLE, -77, A + 0.5), " ")
+    np.testing.assert_array_equal(read_image_bytes(content.encode()), GAPS + 0.5)
+
+
+def test_lists_of_points_that_are_no_grid_are_refused():
+    """Three columns of them are no image; rounding is no other place."""
+    rng = np.random.default_rng(1)
+    h, k = np.repeat(H, 24), np.tile(K, 32)
+    content = "h,k,I\n" + table(np.column_stack([rng.random((768, 2)), A.ravel()]))
+    with pytest.raises(ValueError, match="not those of one grid"):
+        read_image_bytes(content.encode())
+    noise = rng.normal(0, 1e-12, 768)
+    rows = [
+        f"{a!r},{b!r},{c}"
+        for a, b, c in zip((h + noise).tolist(), k.tolist(), A.ravel(), strict=True)
+    ]
+    section = read_section(("h,k,I\n" + "\n".join(rows)).encode())
+    np.testing.assert_array_equal(section.image, A)
 
 
 def test_points_and_commas_that_group_thousands():

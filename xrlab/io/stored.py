@@ -137,7 +137,8 @@ def meanings(header: Mapping[str, Any]) -> dict[str, list[float]]:
         if word == "valid_range" and len(numbers) == 2:
             said["lowest"], said["highest"] = numbers[:1], numbers[1:]
         elif numbers and word in _ROLES and not (word == "dummy" and numbers[0] == 0):
-            said.setdefault(_ROLES[word], []).extend(numbers[:1])
+            several = _ROLES[word] == "flags" and not isinstance(value, (str, bytes))
+            said.setdefault(_ROLES[word], []).extend(numbers if several else numbers[:1])
     return said
 
 

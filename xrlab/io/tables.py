@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrlab.io.axes import miller, split_unit
-from xrlab.io.stored import Stored
+from xrlab.io.stored import Stored, pairs
 
 # Longer tables of text are no images but mistakes, and slow.
 MAX_TEXT = 2**25
@@ -40,8 +41,6 @@ SIGNS = str.maketrans({"\u2212": "-", **dict.fromkeys("\u00a0\u202f\u2009'")})
 # What stands for a comma inside quotes.
 _QUOTED = "\ufffc"
 
-# A first row or column of 0, 1, 2, ... or 1, 2, 3, ... this long numbers the columns or rows.
-COUNTING = 4
 # A list of points is an image if so much of its grid is there, and without titles if it is so long.
 FULL, MANY_POINTS = 0.5, 64
 
@@ -76,7 +75,9 @@ def read_text(content: bytes, dataset: str | int | None = None) -> Stored:
 
 def _table(text: str) -> Stored:
     text = re.sub(r'"([^"\n]*)"', lambda quoted: quoted[1].replace(",", _QUOTED), text)
-    lines = [_COMMENT.sub("", line).strip(" \r") for line in text.translate(SIGNS).splitlines()]
+    whole = text.translate(SIGNS).splitlines()
+    words = [comment[0] for line in whole if (comment := _COMMENT.search(line))]
+    lines = [_COMMENT.sub("", line).strip(" \r") for line in whole]
     lines = [line for line in lines if line.strip()]
     delimiter = None
     if lines and (chosen := re.fullmatch(r"(?i)sep=(.)", lines[0])):
@@ -91,13 +92,20 @@ def _table(text: str) -> Stored:
     if delimiter != ",":
         lines = [_points(line, delimiter) if "," in line else line for line in lines]
     titles, width = None, len(_split(lines[-1], delimiter)) if lines else 0
-    while lines and not all(map(_is_number, names := _split(lines[0], delimiter))):
+    while lines:
+        names = _split(lines[0], delimiter)
         numbers = [*map(_is_number, names)]
+        if all(numbers) and (titles or len(names) != width - 1):
+            break
+        named = len(lines) > 1 and not (numbers[0] or _is_number(_split(lines[1], delimiter)[0]))
+        if named and len(names) == width and all(numbers[1:]) and not _steps(_floats(names[1:])):
+            break  # rows with names, and no titles
         if titles and len(names) == width and any(numbers):
             break  # a row with a name
         if len(names) == width and any(numbers[1:]) and not all(numbers[1:]):
             raise ValueError(f"{names[numbers.index(False)]!r} stands among numbers")
         titles = names
+        words.append(" ".join(names))
         del lines[0]
     if _QUOTED in text and not lines:
         raise ValueError("a comma in quotes may be decimal, or group thousands")
@@ -107,16 +115,16 @@ def _table(text: str) -> Stored:
         values = np.loadtxt(_filled(lines, delimiter), delimiter=delimiter, ndmin=2)
     except ValueError:
         rows = [_split(line, delimiter) for line in lines]
-        if not any(_is_number(row[0]) for row in rows):  # names of the rows
+        if not any(row[0] and _is_number(row[0]) for row in rows):  # names of the rows
             rows, titles = [row[1:] for row in rows], titles and titles[-len(rows[0]) + 1 :]
         lines = ["\t".join(map(_plain, row)) for row in rows]
         values = np.loadtxt(lines, delimiter="\t", ndmin=2)
-    return _without_numbering(values, titles)
+    return replace(_without_numbering(values, titles), header=pairs("\n".join(words)))
 
 
 def _delimiter(lines: list[str]) -> str | None:
     """Find what stands between the numbers, in the last lines; None for white space."""
-    some = lines[-min(50, (len(lines) + 1) // 2) :]
+    some = lines[-min(50, max(3, 2 * len(lines) // 3)) :]
     for mark in (";", "\t", "|", ","):
         if all(mark in line for line in some):
             words = [word for line in some for word in line.split()]
@@ -175,11 +183,12 @@ def _filled(lines: list[str], delimiter: str | None) -> list[str]:
 def _without_numbering(values: NDArray[np.float64], titles: list[str] | None) -> Stored:
     """Take off titles and numbers of the rows and columns, or make an image of a list of points."""
     if titles is None:
-        if _counts(values[0]) and not (len(values) > 1 and _counts(values[1], None)):
-            values = values[1:]
-        elif np.isnan(values[0, 0]) and _steps(values[0, 1:]) and _steps(values[1:, 0]):
+        second = values[min(1, len(values) - 1)]
+        if _steps(values[0, 1:]) and _steps(values[1:, 0]) and not _steps(second[1:]):
             return Stored(values[1:, 1:])
-    numbered = values.shape[1] > 1 and _counts(values[:, 0]) and not _counts(values[:, 1], None)
+        if _steps(values[0]) and not _steps(second):
+            values = values[1:]
+    numbered = values.shape[1] > 1 and _steps(values[:, 0]) and not _steps(values[:, 1])
     if titles and len(titles) in (values.shape[1], values.shape[1] - 1):
         rest = len(titles) > 1 and all(map(_is_number, titles[1:])) and not _is_number(titles[0])
         numbered |= len(titles) < values.shape[1] or not titles[0] or rest
@@ -198,9 +207,11 @@ def _points_on_grid(values: NDArray[np.float64], titles: list[str]) -> Stored | 
     varied = [n for n in indices if np.ptp(values[:, n]) > 0]
     if len(varied) != 2 or max(indices) + 1 == values.shape[1]:
         return None
-    (h, row), (k, column) = (np.unique(values[:, n], return_inverse=True) for n in varied)
-    different = len(np.unique(row * len(k) + column))
-    if different < len(values) or len(values) < FULL * len(h) * len(k):
+    (h, row), (k, column) = (_different(values[:, n]) for n in varied)
+    several = len(np.unique(row * len(k) + column)) < len(values)
+    if several or len(values) < FULL * len(h) * len(k):
+        if titles and miller(split_unit(titles[varied[0]])[0]):
+            raise ValueError("its points h, k are not those of one grid: bin them first")
         return None
     image = np.full((len(h), len(k)), np.nan)
     image[row, column] = values[:, max(indices) + 1]
@@ -208,12 +219,18 @@ def _points_on_grid(values: NDArray[np.float64], titles: list[str]) -> Stored | 
     return Stored(image, axes=((labels[0], h), (labels[1], k)))
 
 
-def _counts(values: NDArray[np.float64], start: int | None = 0) -> bool:
-    first = values[0] if start is None or values[0] == start + 1 else start
-    return len(values) >= COUNTING and bool((values == first + np.arange(len(values))).all())
+def _different(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Give the values that differ by more than rounding, and which one each point has."""
+    rounded = np.round(values / np.ptp(values), 6)
+    _, first, inverse = np.unique(rounded, return_index=True, return_inverse=True)
+    return values[first], inverse
+
+
+def _floats(fields: list[str]) -> NDArray[np.float64]:
+    return np.array([float(_plain(field)) for field in fields])
 
 
 def _steps(values: NDArray[np.float64]) -> bool:
-    """Evenly spaced, as no intensities are."""
+    """Evenly spaced, as no intensities are: such a row or column numbers the others."""
     steps = np.diff(values)
-    return len(steps) > 2 and bool(np.ptp(steps) <= 1e-3 * abs(steps[0]) > 0)
+    return len(steps) > 3 and bool(np.ptp(steps) <= 1e-3 * abs(steps[0]) > 0)
