@@ -167,7 +167,9 @@ def maps_figure(maps: Mapping[str, ArrayLike], title: str, shared: bool = False)
     figure.update_xaxes(showticklabels=False, constrain="domain", title="columns, along k")
     figure.update_yaxes(title="rows, along h", col=1)
     margin = {"l": 40, "r": 10, "t": 80, "b": 40}
-    return figure.update_layout(title=title, width=230 * len(maps), height=330, margin=margin)
+    return figure.update_layout(
+        title=title, width=min(230 * len(maps), 900), height=330, margin=margin
+    )
 
 
 def mosaic(tiles: ArrayLike, columns: int) -> NDArray[np.float64]:
