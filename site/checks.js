@@ -1,5 +1,5 @@
-// Checks of an image and an answer that need no fit: `examine` of xrlab/interpretation/findings.py
-// without its fit, with the limits of the package.
+// Checks of an image and an answer that need no fit, by the rules of xrlab/interpretation/findings.py
+// and with the limits of the package.
 
 import { braggRadius, grid, limits, names, scaleRules } from "./shared.js";
 import { axis } from "widgets/diffraction.js";
@@ -29,29 +29,22 @@ export function exchangedBack(vector) {
   return vector.map((_, n) => vector[((n + 1) % side) * side + Math.floor((n + 1) / side) - 1]);
 }
 
-// Exponent of the noise in the intensity plus two standard errors; NaN from too few pixels.
+const SECOND = [1, -2, 1];
+const FOURTH = [1, -4, 6, -4, 1];
+
+// Power of the intensity that the noise grows with; NaN from too few pixels, or where structure
+// hides the noise.
 export function noiseExponent(image) {
-  const away = (q) => axis(q, ROWS).map((value) => value - Math.round(value));
-  const [dh, dk] = [away(grid.h), away(grid.k)];
-  const pixel = (m, n) => (Math.hypot(dh[m], dk[n]) >= braggRadius ? image[m * COLUMNS + n] : NaN);
-  const points = [];
-  const weights = [1, -4, 6, -4, 1];
-  for (const [up, across] of [
-    [1, 0],
-    [0, 1],
-  ])
-    for (let m = 0; m + 4 * up < ROWS; m++)
-      for (let n = 0; n + 4 * across < COLUMNS; n++) {
-        let [difference, level] = [0, 0];
-        weights.forEach((weight, i) => {
-          const value = pixel(m + i * up, n + i * across);
-          difference += weight * value;
-          level += value / 5;
-        });
-        if (level > 0) points.push([level, difference ** 2 / 70]);
-      }
+  const [dh, dk] = [grid.h, grid.k].map((ends, n) => axis(ends, grid.shape[n]).map((q) => q - Math.round(q)));
+  const pixels = image.map((value, n) =>
+    Math.hypot(dh[Math.floor(n / COLUMNS)], dk[n % COLUMNS]) >= braggRadius ? value : NaN,
+  );
+  const points = [...differences(pixels, SECOND, FOURTH), ...differences(pixels, FOURTH, SECOND)];
+  const highest = differences(pixels, FOURTH, FOURTH);
   points.sort((a, b) => a[0] - b[0]);
-  if (points.length < 500 || points[0][0] === points.at(-1)[0]) return NaN;
+  if (points.length < 500 || highest.length < 100 || points[0][0] === points.at(-1)[0]) return NaN;
+  const squares = (from) => from.map(([, square]) => square);
+  if (median(squares(points)) > scaleRules.hidden * median(squares(highest))) return NaN;
   const mean = points.reduce((sum, [level]) => sum + level, 0) / points.length;
   const groups = [];
   let start = 0;
@@ -61,14 +54,31 @@ export function noiseExponent(image) {
     start += length;
     groups.push([
       Math.log(group.reduce((sum, [level]) => sum + level, 0) / length),
-      Math.log(median(group.map(([, square]) => square)) + 1e-12 * mean ** 2),
+      Math.log(median(squares(group)) + 1e-12 * mean ** 2),
     ]);
   }
   const [x, y] = [0, 1].map((part) => groups.reduce((sum, group) => sum + group[part], 0) / groups.length);
   const spread = groups.reduce((sum, [a]) => sum + (a - x) ** 2, 0);
-  const slope = groups.reduce((sum, [a, b]) => sum + (a - x) * (b - y), 0) / spread;
-  const left = groups.reduce((sum, [a, b]) => sum + (b - y - slope * (a - x)) ** 2, 0);
-  return slope + 2 * Math.sqrt(left / (groups.length - 2) / spread);
+  return groups.reduce((sum, [a, b]) => sum + (a - x) * (b - y), 0) / spread;
+}
+
+// Mean intensities and squares of weighted sums of neighbouring pixels, as noise variances.
+function differences(pixels, up, across) {
+  const points = [];
+  const square = (weights) => weights.reduce((sum, weight) => sum + weight ** 2, 0);
+  const norm = square(up) * square(across);
+  for (let m = 0; m + up.length <= ROWS; m++)
+    for (let n = 0; n + across.length <= COLUMNS; n++) {
+      let [difference, level] = [0, 0];
+      for (let i = 0; i < up.length; i++)
+        for (let j = 0; j < across.length; j++) {
+          const value = pixels[(m + i) * COLUMNS + n + j];
+          difference += up[i] * across[j] * value;
+          level += value;
+        }
+      if (level > 0) points.push([level / up.length / across.length, difference ** 2 / norm]);
+    }
+  return points;
 }
 
 const INVERSES = {
@@ -95,30 +105,45 @@ export function countsBehind(image) {
   return best;
 }
 
-// mean, error: the answer. turned: answers to the other views, in its order. alone: mean and error
-// without what was known, if something was.
-export function findings(image, mean, error, turned, alone) {
-  const percent = (part) => `${Math.round(100 * part)} %`;
+// Check an answer {mean, covariance} and widen its errors as far as other answers disagree: those
+// to the other views, in its order, and the one without what was known, if something was.
+// `conclude` of xrlab/interpretation/conclusion.py without a fit.
+export function conclude(image, { mean, covariance }, turned, alone) {
+  const n = mean.length;
+  const error = mean.map((_, m) => Math.sqrt(covariance[m * n + m]));
+  const shares = (part) => `${Math.round(100 * part)} %`;
   const gaps = image.reduce((sum, value) => sum + Number.isNaN(value), 0) / image.length;
-  const moved = rootMeanSquare(turned.flatMap((other) => Array.from(other, (c, n) => (c - mean[n]) / error[n])));
+  const apart = turned.map((other) => other.map((c, m) => c - mean[m]));
+  const moved = rootMeanSquare(apart.flatMap((part) => Array.from(part, (d, m) => d / error[m])));
   const exponent = noiseExponent(image);
-  const [scale, share] = countsBehind(image);
-  const vague = names.filter((_, n) => error[n] > limits.VAGUE);
-  const worst = Math.max(...error);
+  const [scale, whole] = countsBehind(image);
   const found = [
-    ["unmeasured", gaps, limits.UNMEASURED, "≤", `${percent(gaps)} of the image is unmeasured; the network was rarely trained with more than ${percent(limits.UNMEASURED)}.`],
-    ["outside the training", moved, limits.MOVED, "≤", `The answer moves by ${moved.toFixed(1)} of its standard errors when the image is turned half round or its axes exchanged, which changes nothing in the crystal.`],
-    ["counting noise", exponent, limits.EXPONENT, "≥", `Noise grows as the intensity to the power ${exponent.toFixed(1)} at most; that of counts has the power 1.${exponent < limits.EXPONENT ? " These intensities look like logarithms or square roots of counts." : ""}`],
-    ["intensity scale", share, limits.WHOLE, "≤", share > limits.WHOLE ? `${percent(share)} of the pixels are whole numbers once the ${scale} is undone: give the counts themselves.` : "No logarithm or root of whole numbers."],
-    ["precision", worst, limits.VAGUE, "≤", vague.length ? `The standard error is above ${limits.VAGUE} for ${vague.join(", ")}: the image hardly determines these values.` : `The largest standard error is ${worst.toFixed(2)}.`],
+    ["unmeasured", gaps, "≤", `${shares(gaps)} of the image is unmeasured; the network was rarely trained with more than ${shares(limits.unmeasured)}.`],
+    ["outside the training", moved, "≤", `The answer moves by ${moved.toFixed(1)} of its standard errors when the image is turned half round or its axes exchanged, which changes nothing in the crystal.`],
+    ["counting noise", exponent, "≥", `Noise grows as the intensity to the power ${exponent.toFixed(1)}; that of counts has the power 1.${exponent < limits["counting noise"] ? " These intensities look like logarithms or square roots of counts." : ""}`],
+    ["intensity scale", whole, "≤", whole > limits["intensity scale"] ? `${shares(whole)} of the pixels are whole numbers once the ${scale} is undone: give the counts themselves.` : "No logarithm or root of whole numbers."],
   ];
+  const wider = Float64Array.from(covariance);
+  const widen = (key, value, parts) => {
+    const weight = Math.min(1, (value / limits[key]) ** 4) / parts.length;
+    for (const part of parts) wider.forEach((_, m) => (wider[m] += weight * part[Math.floor(m / n)] * part[m % n]));
+  };
+  widen("outside the training", moved, apart);
   if (alone) {
-    const shift = rootMeanSquare(Array.from(mean, (c, n) => (c - alone.mean[n]) / alone.error[n]));
-    found.push(["knowledge", shift, limits.WRONG, "≤", `What is known of the background moves the answer by ${shift.toFixed(1)} of the standard errors that hold without it${shift > limits.WRONG ? ": it contradicts the image." : "."}`]);
+    const part = mean.map((c, m) => c - alone.mean[m]);
+    const shift = rootMeanSquare(Array.from(part, (d, m) => d / alone.error[m]));
+    found.push(["knowledge", shift, "≤", `What is known of the background moves the answer by ${shift.toFixed(1)} of the standard errors that hold without it${shift > limits.knowledge ? ": it contradicts the image." : "."}`]);
+    widen("knowledge", shift, [part]);
   }
-  return found
+  const errors = mean.map((_, m) => Math.sqrt(wider[m * n + m]));
+  const vague = names.filter((_, m) => errors[m] > limits.precision);
+  const worst = Math.max(...errors);
+  found.push(["precision", worst, "≤", vague.length ? `The standard error is above ${limits.precision} for ${vague.join(", ")}: the image hardly determines these values.` : `The largest standard error is ${worst.toFixed(2)}.`]);
+  const checks = found
     .filter(([, value]) => Number.isFinite(value))
-    .map(([key, value, limit, direction, sentence]) => ({
-      key, value, limit, direction, sentence, ok: direction === "≥" ? value >= limit : value <= limit,
-    }));
+    .map(([key, value, direction, sentence]) => {
+      const limit = limits[key];
+      return { key, value, limit, direction, sentence, ok: direction === "≥" ? value >= limit : value <= limit };
+    });
+  return { covariance: wider, checks };
 }

@@ -4,7 +4,7 @@ import { latticeImage } from "widgets/diffraction.js";
 import { randomFrom, realisedCorrelations } from "widgets/lattice.js";
 import { makePainter } from "widgets/painter.js";
 import { drawPicture, quantile } from "widgets/picture.js";
-import { exchangedBack, findings, views } from "./checks.js";
+import { conclude, exchangedBack, views } from "./checks.js";
 import { jointErrors } from "./joint.js";
 import { answer, ask, latest, standardErrors } from "./network.js";
 import { cornersOf, fromRange, onAxes, windowOf } from "./reading/section.js";
@@ -347,11 +347,10 @@ export function openRead(place) {
       const alone = share ? (await answer([pixels]))[0] : null;
       if (turn < refused) return;
       if (status.classList.contains("bad")) say("");
-      const error = standardErrors(read[0]);
       const turned = [read[1].mean, exchangedBack(read[2].mean), exchangedBack(read[3].mean)];
       show({
         ...read[0],
-        checks: findings(pixels, read[0].mean, error, turned, alone && { mean: alone.mean, error: standardErrors(alone) }),
+        ...conclude(pixels, read[0], turned, alone && { mean: alone.mean, error: standardErrors(alone) }),
         about: { file: file.name, window: corner, background: share, version },
       });
     } catch (error) {
@@ -412,7 +411,7 @@ export function openRead(place) {
         element(
           "p",
           { class: "hint" },
-          "A physical fit of E S + B, which decides whether any encoding explains this image, and an independent second answer; known form factors; other detector formats; a report. On your computer:",
+          "A physical fit of E S + B, which decides whether any encoding explains this image, and an independent second answer; checks of the alignment, the repetition and the Bragg positions; all windows of a section in one answer; known form factors; other detector formats; a report. On your computer:",
         ),
         element("p", {}, element("code", {}, "xrlab interpret FILE --report report.html")),
       ),

@@ -72,13 +72,16 @@ def shared() -> dict[str, Any]:
         "unmeasured": UNMEASURED,
         "patterns": {name: _sites(name) for name in PATTERNS if name != "random"},
         "calibration": json.loads((WEIGHTS / "measured.json").read_text("utf-8"))["calibration"],
-        "findings": {
-            name: getattr(findings, name)
-            for name in ("UNMEASURED", "MOVED", "EXPONENT", "WHOLE", "VAGUE", "WRONG")
+        "limits": findings.LIMITS
+        | {
+            "unmeasured": findings.UNMEASURED,
+            "intensity scale": findings.WHOLE,
+            "precision": findings.IGNORANCE,
         },
         "intensity_scale": {
             "least_pixels": intensity_scale.LEAST_PIXELS,
             "digits": intensity_scale.DIGITS,
+            "hidden": intensity_scale.HIDDEN,
         },
         "least_measured": section.LEAST_MEASURED,
         "max_pixels": choice.MAX_PIXELS,
