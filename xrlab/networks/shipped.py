@@ -23,6 +23,10 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 # More images at a time are no faster, and take more memory.
 BATCH = 128
 
+# Images that ONNX Runtime computes at a time: 256 images through cfs2 take 0.23 s and 75 MB in
+# sixteens, 0.56 s and 214 MB in batches of 128.
+PIECE = 16
+
 
 class Model(Protocol):
     """What answers a batch of images: a shipped `Network`, or a Keras model."""
@@ -65,7 +69,12 @@ class Network:
         """
         named = x if isinstance(x, Mapping) else {self.inputs[0]: x}
         feed = {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()}
-        values = self._session.run(None, feed)
+        starts = range(0, len(next(iter(feed.values()))), PIECE)
+        parts = [
+            self._session.run(None, {name: x[n : n + PIECE] for name, x in feed.items()})
+            for n in starts
+        ]
+        values = [np.concatenate(part) for part in zip(*parts, strict=True)]
         return dict(zip(self.outputs, values, strict=True)) if len(values) > 1 else values[0]
 
 
