@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_t, t
+from scipy.stats import f, multivariate_t, t
 
 from xrlab import Encoding, expected_image, predict
 from xrlab.crystal.encoding import component_names
@@ -165,7 +165,8 @@ def test_card_names_calibration_and_parameters():
     """A factor for each component and size of error, near 1 if the network knows its errors."""
     card = model_card("measured")["calibration"]
     assert len(card["component"]) == 15
-    assert len(card["size"]) == len(card["factor"]) == 6
+    assert len(card["size"]) == len(card["factor"]) == len(card["independent"]) == 6
+    assert 0 <= min(card["independent"]) <= max(card["independent"]) < 0.6
     assert np.all(np.diff(card["size"]) > 0)
     factors = np.array([*card["factor"], *card["component"]])
     assert 0.4 < factors.min() <= factors.max() < 2.5
@@ -205,6 +206,21 @@ def test_calibration_mends_errors_that_are_wrong_in_two_ways():
             assert abs(held[(size[6000:] < -3) == small].mean() - level) < 0.03
 
 
+def test_calibration_takes_away_correlations_that_are_stated_too_strong():
+    """Errors that share half of their variance, stated to share nine tenths of it."""
+    rng = np.random.default_rng(9)
+    size = np.exp(rng.uniform(-4, -2, 6000))
+    shared, own = rng.standard_normal((6000, 1)), rng.standard_normal((6000, 15))
+    deviation = size[:, None] * np.sqrt(0.5) * (shared + own)
+    scale = size[:, None, None] ** 2 * (0.9 + 0.1 * np.eye(15))
+    factors = calibration(deviation[:3000], scale[:3000], np.zeros((3000, 15)))
+    covariance, freedom = calibrated(scale[3000:], factors)
+    np.testing.assert_allclose(factors["independent"], 1 - 0.5 / 0.9, atol=0.1)
+    matrix = covariance * (1 - 2 / freedom)
+    distance = (deviation[3000:, None] @ np.linalg.solve(matrix, deviation[3000:, :, None])).ravel()
+    assert abs((distance / 15 < f.ppf(0.9, 15, freedom)).mean() - 0.9) < 0.03
+
+
 def test_loss_is_the_density_of_students_t():
     """Through the low-rank formulas the same as scipy's density of the full matrix."""
     rng = np.random.default_rng(2)
@@ -214,7 +230,8 @@ def test_loss_is_the_density_of_students_t():
     scale = wide @ wide.swapaxes(1, 2)
     scale[:, np.arange(15), np.arange(15)] += np.exp(2 * answer[:, 15:30])
     loss = np.asarray(losses()["answer"](true.astype("f4"), answer.astype("f4")))
-    density = (10 * (deviation**2).mean(axis=1) - loss) * 150
+    weight = 2 + 0.4 * np.exp(-answer[:, 15:30])
+    density = ((weight * deviation**2).mean(axis=1) - loss) * 150
     np.testing.assert_allclose(density, log_density(deviation, scale), rtol=1e-3)
     exact = [multivariate_t.logpdf(d, None, s, df=8) for d, s in zip(deviation, scale, strict=True)]
     np.testing.assert_allclose(np.diff(density), np.diff(exact), rtol=1e-2, atol=1e-2)

@@ -153,14 +153,20 @@ def calibrated(scale: Reals, calibration: dict[str, Any]) -> tuple[Floats, float
     scale : array, shape (n, 15, 15)
     calibration : dict
         From `xrlab.training.train_measured.calibration`: ``"freedom"``; ``"component"``, the factor
-        of the error of each correlation; ``"size"`` and ``"factor"``, interpolated to the mean
-        logarithmic error (`sizes`) of an image, the factor of all its errors.
+        of the error of each correlation; ``"size"``, ``"factor"`` and ``"independent"``: the factor
+        of all errors of an image, and the part that their correlations lose, both interpolated to
+        its mean logarithmic error (`sizes`).
     """
     component = np.asarray(calibration["component"], np.float64)
-    factor = np.interp(sizes(scale), calibration["size"], calibration["factor"])
+    size = sizes(scale)
+    factor, part = (
+        np.interp(size, calibration["size"], calibration[name])[:, None, None]
+        for name in ("factor", "independent")
+    )
     freedom = float(calibration["freedom"])
-    wide = factor[:, None] * component * np.sqrt(freedom / (freedom - 2))
-    return scale * wide[:, :, None] * wide[:, None, :], freedom
+    wide = factor[..., 0] * component * np.sqrt(freedom / (freedom - 2))
+    wider = scale * wide[:, :, None] * wide[:, None, :]
+    return wider * (1 - part * (1 - np.eye(len(component)))), freedom
 
 
 def sizes(scale: Reals) -> Floats:

@@ -18,9 +18,11 @@ def losses() -> dict[str, Any]:
     """Loss of each output.
 
     ``"cell"``: cross-entropy between the folded clean image and the network's, both as
-    distributions over the cell. ``"answer"``: squared error of the correlations, and the negative
-    logarithm of their joint likelihood, Student's t with `FREEDOM` degrees of freedom and the scale
-    matrix D (1 + V V^T) D, the correlations held fixed.
+    distributions over the cell. ``"answer"``: squared error of the correlations, those of small
+    stated error weighing more (half-way between equal weights and the likelihood's: Seitzer et al.,
+    On the Pitfalls of Heteroscedastic Uncertainty Estimation, 2022), and the negative logarithm of
+    their joint likelihood, Student's t with `FREEDOM` degrees of freedom and the scale matrix
+    D (1 + V V^T) D, the correlations held fixed.
     """
     ops = import_keras().ops
 
@@ -44,7 +46,8 @@ def losses() -> dict[str, Any]:
         diagonal = ops.diagonal(lower, axis1=1, axis2=2)
         likelihood = ops.sum(log_error, axis=-1) + ops.sum(ops.log(diagonal), axis=-1)
         likelihood += (FREEDOM + n) / 2 * ops.log(1 + ops.maximum(distance, 0) / FREEDOM)
-        return 10 * ops.mean(deviation**2, axis=-1) + 0.1 * likelihood / n
+        weight = 2 + 0.4 * ops.stop_gradient(ops.exp(-log_error))
+        return ops.mean(weight * deviation**2, axis=-1) + 0.1 * likelihood / n
 
     return {"cell": cell_loss, "answer": answer_loss}
 

@@ -145,7 +145,7 @@ def random_measurement(clean: Reals, rng: np.random.Generator) -> RandomMeasurem
 
     The window is the standard one or, half the time, the same cells farther from the beam. At least
     30 % of the pixels stay measured. One image in 33 comes from a perfect instrument, one in eight
-    has no background, one in ten a background of 3 to 12 times the diffuse intensity.
+    has no background, one in five a background of 3 to 12 times the diffuse intensity.
     """
     image = np.asarray(clean, np.float64)
     grid = STANDARD_GRID
@@ -183,7 +183,7 @@ def random_measurement(clean: Reals, rng: np.random.Generator) -> RandomMeasurem
     level = np.zeros(grid.shape)
     if chance(0.88):
         level = random_background(grid, rng)
-        if chance(0.1):
+        if chance(0.23):
             level *= log_uniform(3, 12) * image.mean() / level.mean()
     between = grid.distance_to_bragg() >= BRAGG_RADIUS
     share = level[between].mean() / (level + image)[between].mean()
