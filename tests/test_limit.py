@@ -97,6 +97,16 @@ def test_limits_of_a_preset(monkeypatch):
     assert found["network"] == pytest.approx(r2_score(trial.encodings, answers))
 
 
+def test_limit_of_crystals_is_above_that_of_a_shorter_exposure(monkeypatch):
+    """The bound for images without grain falls with the counted photons."""
+    monkeypatch.setattr(photon_limit, "DRAWS", 150)
+    monkeypatch.setattr(photon_limit, "COMPONENTS", {"S": 60, "E": 30, "A": 40})
+    bright = limits("synchrotron", 6, 7, photon_limit.crystals)
+    dark = limits("bad day", 6, 7, photon_limit.crystals)
+    assert dark[LAWS] < bright[LAWS] < 1
+    assert dark["E and A known"] < bright["E and A known"] < 1
+
+
 def test_unknown_preset_is_refused():
     with pytest.raises(ValueError, match="good day"):
         limits("good day", 1)
