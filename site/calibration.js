@@ -12,14 +12,16 @@ function interpolate(x, points, values) {
 }
 
 // scale: n x n numbers, row by row. Returns the covariance likewise, and the degrees of freedom.
-export function calibrated(scale, { freedom, component, size, factor }) {
+export function calibrated(scale, { freedom, component, size, factor, independent }) {
   const n = component.length;
   let total = 0;
   for (let i = 0; i < n; i++) total += Math.log(scale[i * n + i]);
-  const wide = interpolate(total / n / 2, size, factor) * Math.sqrt(freedom / (freedom - 2));
-  const covariance = Float64Array.from(
-    scale,
-    (value, m) => value * wide ** 2 * component[Math.floor(m / n)] * component[m % n],
-  );
+  const mean = total / n / 2;
+  const wide = interpolate(mean, size, factor) * Math.sqrt(freedom / (freedom - 2));
+  const kept = 1 - interpolate(mean, size, independent);
+  const covariance = Float64Array.from(scale, (value, m) => {
+    const [i, j] = [Math.floor(m / n), m % n];
+    return value * wide ** 2 * component[i] * component[j] * (i === j ? 1 : kept);
+  });
   return { covariance, freedom };
 }

@@ -273,7 +273,7 @@ def calibration(mean: Reals, scale: Reals, true: Reals) -> dict[str, Any]:
 
     def missed(freedom: float) -> float:
         half, nearly = stats.t.ppf([0.75, 0.995], freedom) / stats.t.ppf(0.95, freedom)
-        return abs((ratio < half).mean() - 0.5) + 5 * abs((ratio < nearly).mean() - 0.99)
+        return abs((ratio < half).mean() - 0.5) + abs((ratio < nearly).mean() - 0.99)
 
     freedom = min(FREEDOMS, key=missed)
     ninety = stats.t.ppf(0.95, freedom)
