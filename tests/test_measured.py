@@ -33,6 +33,7 @@ from xrlab.training.train_measured import (
     train,
     warm_start,
 )
+from xrlab.trials.crystals import crystal_trial
 from xrlab.trials.independent import heat_bath, thermal_lattice, unseen_measurement
 from xrlab.trials.rivals import cleaned_delta_pdf
 from xrlab.trials.trial import score, trials
@@ -103,13 +104,13 @@ def test_scale_matrices_are_positive_definite(laboratory):
         assert np.linalg.eigvalsh(covariance).min() > 0
 
 
-def test_knowledge_is_used(laboratory):
-    """Less is unknown with the share of the background; impossible knowledge is refused."""
-    encoding = Encoding.from_vector([0.1, 0.35, -0.1])
-    image = expected_image(encoding, lot_size=48)[None] + 0.5
-    alone = read(image)
-    known = read(image, background=(1 / 3, 1 / 3))
-    assert known.standard_error[0, [0, 3]].mean() < 0.8 * alone.standard_error[0, [0, 3]].mean()
+def test_knowledge_is_used():
+    """Crystals without background: errors, stated and true, are smaller if that is known."""
+    trial = crystal_trial("no background", 20, 12)
+    image = trial.images[:1]
+    alone, known = read(trial.images), read(trial.images, background=(0, 0))
+    assert known.standard_error.mean() < 0.8 * alone.standard_error.mean()
+    assert np.abs(known.mean - trial.encodings).mean() < np.abs(alone.mean - trial.encodings).mean()
     with pytest.raises(ValueError, match=r"between 0 and 1, the lower number first; got \[0.5, 0"):
         read(image, background=(0.5, 0.2))
     with pytest.raises(ValueError, match=r"such as \(0.1, 0.4\); this has shape \(3,\)"):
