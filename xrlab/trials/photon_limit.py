@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ratio = (1 - bounds["network"]) / (1 - bounds[LAWS])
         shown = [f"{bounds[key]:.3f}" for key in ("network", LAWS, "E and A known")]
         rows.append([f"{kind}, {name}", *shown, f"{ratio:.1f}"])
-    heads = ["trial", "network R²", "only the laws of E and A known", "E and A known", "MSE / bound"]
+    heads = ["trial", "network R²", "only the laws of E and A known", "E and A known", "MSE ratio"]
     print(markdown_table(heads, rows))
 
 
