@@ -13,6 +13,7 @@ from xrlab.networks.folding import cosines, fold_clean, fold_matrix, unfold
 from xrlab.networks.measured import answer_all, calibrated, read, sizes, with_mask
 from xrlab.networks.measured_cnn import answering, measured_cnn
 from xrlab.networks.shipped import WEIGHTS, model_card
+from xrlab.training.joint_loss import log_density, losses
 from xrlab.training.measured_images import (
     MeasuredSet,
     _rearranged,
@@ -28,8 +29,6 @@ from xrlab.training.train_measured import (
     batches,
     calibration,
     known_shares,
-    log_density,
-    losses,
     train,
     warm_start,
 )

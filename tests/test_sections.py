@@ -9,14 +9,13 @@ import pytest
 from xrlab import ReciprocalGrid, Section, interpret
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.spectra import correlations_of, image_of, random_waves, vector_of
+from xrlab.interpretation.cells import Cells, slope_of_level
 from xrlab.interpretation.sections import (
-    Cells,
     Joining,
     copies,
     join,
     read_windows,
     shares,
-    slope_of_level,
 )
 from xrlab.io.find_cells import find_cells
 from xrlab.measurement.instrument import preset

@@ -15,10 +15,11 @@ from xrlab.crystal.lattice import Lattice, simulate
 from xrlab.crystal.samplers import cut_field
 from xrlab.crystal.setting import Setting
 from xrlab.inference.physical_fit import PhysicalFit, fit_pixels
+from xrlab.interpretation.cells import cut
 from xrlab.interpretation.conclusion import Answer, conclude
 from xrlab.interpretation.findings import IGNORANCE, Status, examine_clean, precision
 from xrlab.interpretation.result import Interpretation
-from xrlab.interpretation.sections import agreement, cut, read_windows
+from xrlab.interpretation.sections import agreement, read_windows
 from xrlab.io.section import Section
 from xrlab.networks import measured as measured_kind
 from xrlab.networks.folding import unfold

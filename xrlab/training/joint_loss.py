@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from xrlab.crystal.arrays import Reals
 from xrlab.networks.backend import import_keras
 from xrlab.networks.folding import CELL
 from xrlab.networks.measured_cnn import RANK
@@ -55,3 +57,11 @@ def losses() -> dict[str, Any]:
 def mean_squared_error(true: Any, answer: Any) -> Any:
     """Mean squared error of the correlations."""
     return import_keras().ops.mean((answer[:, : true.shape[-1]] - true) ** 2, axis=-1)
+
+
+def log_density(deviation: Reals, scale: Reals) -> NDArray[Any]:
+    """Logarithm of Student's t of `FREEDOM` degrees of freedom up to a constant, shape (n,)."""
+    n = deviation.shape[-1]
+    distance = (deviation * np.linalg.solve(scale, deviation[..., None])[..., 0]).sum(axis=-1)
+    determinant = np.linalg.slogdet(scale)[1]
+    return -determinant / 2 - (FREEDOM + n) / 2 * np.log1p(distance / FREEDOM)

@@ -28,7 +28,7 @@ from xrlab.networks.measured_cnn import answering, measured_cnn
 from xrlab.networks.shipped import WEIGHTS
 from xrlab.training.card import save_network, write_card
 from xrlab.training.checkpoints import Checkpoint
-from xrlab.training.joint_loss import FREEDOM, losses, mean_squared_error
+from xrlab.training.joint_loss import log_density, losses, mean_squared_error
 from xrlab.training.measured_images import MeasuredSet, clean_images, measured_set, smooth_factor
 from xrlab.training.packed import round_to_half
 from xrlab.trials.crystals import (
@@ -387,14 +387,6 @@ def validate(model: keras.Model, trial: Trial) -> dict[str, float]:
         "r2": r2_score(trial.encodings, mean),
         "coverage90": float(held.mean()),
     }
-
-
-def log_density(deviation: Reals, scale: Reals) -> NDArray[Any]:
-    """Logarithm of Student's t of `FREEDOM` degrees of freedom up to a constant, shape (n,)."""
-    n = deviation.shape[-1]
-    distance = (deviation * np.linalg.solve(scale, deviation[..., None])[..., 0]).sum(axis=-1)
-    determinant = np.linalg.slogdet(scale)[1]
-    return -determinant / 2 - (FREEDOM + n) / 2 * np.log1p(distance / FREEDOM)
 
 
 def stored_lattices(n_samples: int, seed: int, path: Path | None) -> tuple[Reals, Reals]:
