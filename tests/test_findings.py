@@ -58,6 +58,7 @@ def a_fit(image, **changes):
         background=10 * everywhere,
         model=np.nan_to_num(image, nan=60.0),
         unseen=image,
+        smooth=np.full(image.shape, 100.0),
         weights={2: 1.0},
         coefficients=6,
         r2=0.9,
@@ -138,18 +139,17 @@ def test_missed_structure_is_the_missed_share_of_the_covariance(share):
 
 def test_predicted_detail():
     """1 less the square of the missed part of the waves; noise alone has no detail."""
-    waves = np.cos(2 * np.pi * X) * np.cos(2 * np.pi * Y)
-    smooth = 40 + 10 * X
+    waves, smooth = 20 * np.cos(2 * np.pi * X) * np.cos(2 * np.pi * Y), 40 + 10 * X
     for share in (0.0, 0.5, 1.0):
         value = predicted_detail(
-            smooth + 20 * waves, smooth + 20 * (1 - share) * waves, STANDARD_GRID
+            smooth + waves, smooth + (1 - share) * waves, smooth, STANDARD_GRID
         )
         assert value == pytest.approx(1 - share**2, abs=0.1)
     noise = np.random.default_rng(0).normal(0, 10, X.shape)
-    assert predicted_detail(smooth + noise, smooth, STANDARD_GRID) == 0
-    waves = smooth + 5 * waves
-    assert predicted_detail(waves + noise, waves, STANDARD_GRID) > 0.9
-    assert predicted_detail(waves + noise, smooth, STANDARD_GRID) < 0.7
+    assert predicted_detail(smooth + noise, smooth, smooth, STANDARD_GRID) == 0
+    image = smooth + waves / 2 + noise
+    assert predicted_detail(image, smooth + waves / 2, smooth, STANDARD_GRID) > 0.9
+    assert predicted_detail(image, smooth, smooth, STANDARD_GRID) < 0.5
 
 
 def test_noise_is_no_missed_structure():

@@ -52,6 +52,7 @@ def interpretation(kind="measured", **changes):
         background=background,
         model=model,
         unseen=model,
+        smooth=np.ones((64, 64)),
         weights={2: 0.7, 3: 0.3},
         coefficients=10,
         r2=0.9,

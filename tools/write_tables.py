@@ -94,14 +94,16 @@ def verdicts() -> str:
 def limits() -> str:
     """Return the limits of the checks, and how often other images of known encoding exceed them."""
     chosen = json.loads(LIMITS_FILE.read_text("utf-8"))
-    beyond = chosen["on other images"]
+    beyond = chosen.get("on other images", {})
     rows = [
         (key, f"{limit:g}", f"{beyond[key]:.1%}" if key in beyond else "–")
         for key, limit in chosen["limits"].items()
     ]
-    together = chosen["alarms"]["on other images"]
-    rows.append(("**all together, without knowledge**", "", f"{together:.1%}"))
-    return markdown_table(["check", "limit", "other images beyond it"], rows, 2)
+    if "alarms" in chosen:
+        together = chosen["alarms"]["on other images"]
+        rows.append(("**all together, without knowledge**", "", f"{together:.1%}"))
+    text = markdown_table(["check", "limit", "other images beyond it"], rows, 2)
+    return f"{text}\n\nMade by: {chosen['command']}"
 
 
 def commands() -> str:

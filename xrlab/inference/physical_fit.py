@@ -58,6 +58,8 @@ class PhysicalFit:
         E, B and E S + B in the units of the image.
     unseen : float array, the shape of the image
         E S + B predicted for every pixel by a fit that did not see its block; NaN where unmeasured.
+    smooth : float array, the shape of the image
+        The same prediction by a smooth image, without S.
     weights : dict
         Share of every degree of ln E in the answer.
     coefficients : int
@@ -77,6 +79,7 @@ class PhysicalFit:
     background: Image
     model: Image
     unseen: Image
+    smooth: Image
     weights: dict[int, float]
     coefficients: int
     r2: float
@@ -201,8 +204,10 @@ def _fit(
     cells = [p.cell(best) for p, best in zip(problems, solutions, strict=True)]
     unseen = np.full(grid.shape, np.nan)
     unseen[used] = scale * (values - weights @ np.array(residuals))
+    without_series = np.full(grid.shape, np.nan)
     smooth = Problem(grid, used, limit, max(degrees), series=False)
     plain, _ = smooth.unseen(values, smooth.solve(values, smooth.first(values)), block)
+    without_series[used] = scale * (values - plain)
 
     outside = values[~limit]
     total = np.sum((outside - outside.mean()) ** 2)
@@ -218,6 +223,7 @@ def _fit(
         background=background,
         model=model,
         unseen=unseen,
+        smooth=without_series,
         weights={d: float(w) for d, w in zip(degrees, weights, strict=True)},
         coefficients=len(powers_of(max(degrees))),
         r2=float(1 - np.sum(residual**2) / (total + TINY)),

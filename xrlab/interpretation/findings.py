@@ -145,7 +145,7 @@ def examine_fit(
 ) -> list[Finding]:
     """Do the part of `examine` that needs the physical fit."""
     missed = missed_structure(image, fit.unseen, grid)
-    predicted = predicted_detail(image, fit.unseen, grid)
+    predicted = predicted_detail(image, fit.unseen, fit.smooth, grid)
     symmetry, periodicity = repeats(image, fit, grid)
     below = below_background(image, fit)
     apart = float(

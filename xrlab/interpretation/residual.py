@@ -7,29 +7,34 @@ import numpy as np
 from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
 from xrlab.inference.physical_fit import PhysicalFit
-from xrlab.measurement.alignment import smooth_part
 
 
-def predicted_detail(image: Image, unseen: Image, grid: ReciprocalGrid) -> float:
+def predicted_detail(image: Image, unseen: Image, smooth: Image, grid: ReciprocalGrid) -> float:
     """Share of the detail of an image that the prediction of unseen pixels has, at most.
 
-    Detail is what a smooth surface leaves. Its share is 1 less the covariance, of pixels two apart,
-    of the residual over that of the detail, each moved by two of its standard errors so that noise
-    does not lower the share. 0 where there is no detail beyond two standard errors.
+    Detail is what a smooth image without S misses in unseen pixels. The share is 1 less the
+    covariance, of pixels two apart, of the residual over that of the detail, each moved by two of
+    its standard errors so that noise does not lower the share. 0 where there is no detail beyond
+    two standard errors.
+
+    Parameters
+    ----------
+    image, unseen, smooth : arrays of the shape of the image
+        Measured, and predicted by fits that did not see the pixel: with S, and without.
     """
     used = ~np.isnan(image) & ~np.isnan(unseen) & (grid.distance_to_bragg() >= BRAGG_RADIUS)
     if used.sum() < 100:
         return 0.0
-    residual = np.where(used, image - unseen, np.nan)
-    top = np.nanquantile(np.abs(residual), 0.98)
-    residual = np.clip(residual, -top, top)
-    values = np.where(used, np.minimum(image, np.quantile(image[used], 0.985)), np.nan)
-    whole = values - smooth_part(values, used)
-    missed, detail = _covariance(residual), _covariance(whole)
-    error = 2 * np.array([np.nanvar(residual), np.nanvar(whole)]) / np.sqrt(used.sum())
-    if not (np.isfinite(missed) and detail > error[1]):
+    parts = []
+    for prediction in (unseen, smooth):
+        residual = np.where(used, image - prediction, np.nan)
+        top = np.nanquantile(np.abs(residual), 0.98)
+        residual = np.clip(residual, -top, top)
+        parts.append((_covariance(residual), 2 * np.nanvar(residual) / np.sqrt(used.sum())))
+    (missed, error), (detail, least) = parts
+    if not (np.isfinite(missed) and detail > least):
         return 0.0
-    return float(1 - max(missed - error[0], 0) / max(detail + error[1], 1e-30))
+    return float(1 - max(missed - error, 0) / (detail + least))
 
 
 def missed_structure(image: Image, unseen: Image, grid: ReciprocalGrid) -> float:

@@ -45,6 +45,9 @@ DIRECTIONS = {
 REFUSED = "residual structure, not explained"
 FEWER = 4
 
+# The pattern must predict some of the detail, or nothing speaks for a crystal.
+SOME = 0.01
+
 # The user's knowledge, within this part of the true share.
 KNOWN_WITHIN = 0.1
 
@@ -154,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         {key: v for key, v in made.items() if np.isfinite(v).any()}, counted
     )
     limits = {key: limits.get(key, limit) for key, limit in checks.LIMITS.items()}
+    limits["periodic structure"] = max(limits["periodic structure"], SOME)
     limits["knowledge"] = round(float(np.quantile(known, 1 - KNOWLEDGE_ALARMS)), 4)
     result: dict[str, Any] = {
         "command": f"python -m xrlab.trials.thresholds --images {chosen.images} "
