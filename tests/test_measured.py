@@ -13,6 +13,7 @@ from xrlab.networks.folding import cosines, fold_clean, fold_matrix, unfold
 from xrlab.networks.measured import answer_all, calibrated, read, sizes, with_mask
 from xrlab.networks.measured_cnn import answering, measured_cnn
 from xrlab.networks.shipped import WEIGHTS, model_card
+from xrlab.training.calibration import calibration
 from xrlab.training.joint_loss import log_density, losses
 from xrlab.training.measured_images import (
     MeasuredSet,
@@ -27,7 +28,6 @@ from xrlab.training.measured_images import (
 from xrlab.training.packed import round_to_half, save_packed
 from xrlab.training.train_measured import (
     batches,
-    calibration,
     known_shares,
     train,
     warm_start,
@@ -219,6 +219,20 @@ def test_calibration_takes_away_correlations_that_are_stated_too_strong():
     matrix = covariance * (1 - 2 / freedom)
     distance = (deviation[3000:, None] @ np.linalg.solve(matrix, deviation[3000:, :, None])).ravel()
     assert abs((distance / 15 < f.ppf(0.9, 15, freedom)).mean() - 0.9) < 0.03
+
+
+def test_calibration_holds_for_every_kind():
+    """The factor is that of the kind whose errors are stated too small; the other keeps more."""
+    rng = np.random.default_rng(10)
+    deviation, kinds = 0.05 * rng.standard_normal((4000, 15)), np.arange(4000) % 4 // 3
+    deviation[kinds == 1] *= 1.5
+    scale = np.tile(0.05**2 * np.eye(15), (4000, 1, 1)) * rng.uniform(0.9, 1.1, (4000, 1, 1))
+    factors = calibration(deviation, scale, np.zeros((4000, 15)), kinds)
+    covariance, freedom = calibrated(scale, factors)
+    own = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2) * (1 - 2 / freedom))
+    held = np.abs(deviation) < own * t.ppf(0.95, freedom)
+    assert abs(held[kinds == 1].mean() - 0.9) < 0.02
+    assert held[kinds == 0].mean() > 0.97
 
 
 def test_loss_is_the_density_of_students_t():

@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.inference.metrics import r2_score
 from xrlab.networks.backend import import_keras
 from xrlab.networks.folding import SPAN
-from xrlab.networks.measured import EXCHANGED, answer_all, calibrated, sizes, with_mask
+from xrlab.networks.measured import EXCHANGED, answer_all, calibrated, with_mask
 from xrlab.networks.measured_cnn import answering, measured_cnn
 from xrlab.networks.shipped import WEIGHTS
+from xrlab.training.calibration import calibration
 from xrlab.training.card import save_network, write_card
 from xrlab.training.checkpoints import Checkpoint
 from xrlab.training.joint_loss import log_density, losses, mean_squared_error
@@ -62,16 +61,6 @@ CALIBRATION = {"n_samples": 1000, "seed": 31}
 PRESETS = ["laboratory", "synchrotron", "bad day"]
 GRAINY: dict[str, Any] = {"n_samples": 250, "seed": 31, "names": PRESETS}
 TEST = {"n_samples": 100, "seed": 4711}
-
-# Groups of images, from the least to the greatest stated error, that have factors of their own.
-GROUPS = 6
-
-# Degrees of freedom that the calibration may choose from. With fewer than 5, 90 % intervals are no
-# longer 1.6 standard deviations on each side.
-FREEDOMS = (5, 6, 8, 10, 15, 20, 30, 50, 100)
-
-# What part of the correlations of the errors the calibration may take away.
-PARTS = np.linspace(0, 0.6, 25).round(3)
 
 
 def batches(made: MeasuredSet, seed: int) -> keras.utils.PyDataset:
@@ -248,56 +237,6 @@ def _report(what: str, log: dict[str, list[float]]) -> None:
     print(f"{what}: {numbers}", file=sys.stderr, flush=True)
 
 
-def calibration(mean: Reals, scale: Reals, true: Reals) -> dict[str, Any]:
-    """Fit what makes marginal intervals and joint ellipsoids hold as often as they say.
-
-    In each group of images, from those of the least to those of the greatest stated errors, and for
-    each correlation, a factor makes 90 % intervals cover 90 %; then the degrees of freedom bring
-    those of 50 % and 99 % nearest. At last the correlations of the errors are made weaker by a part
-    that makes 90 % ellipsoids cover 90 % of each group, as far as weaker correlations can. See
-    `xrlab.networks.measured.calibrated`.
-
-    Parameters
-    ----------
-    mean, true : arrays, shape (n, 15)
-    scale : array, shape (n, 15, 15)
-    """
-    ratio = np.abs(mean - true) / np.sqrt(np.diagonal(scale, axis1=1, axis2=2))
-    size = sizes(scale)
-    groups = np.array_split(np.argsort(size), GROUPS)
-    wide = [float(np.quantile(ratio[group], 0.9)) for group in groups]
-    at = [float(np.median(size[group])) for group in groups]
-    ratio = ratio / np.interp(size, at, wide)[:, None]
-    component = np.quantile(ratio, 0.9, axis=0)
-    ratio = ratio / component
-
-    def missed(freedom: float) -> float:
-        half, nearly = stats.t.ppf([0.75, 0.995], freedom) / stats.t.ppf(0.95, freedom)
-        return abs((ratio < half).mean() - 0.5) + abs((ratio < nearly).mean() - 0.99)
-
-    freedom = min(FREEDOMS, key=missed)
-    ninety = stats.t.ppf(0.95, freedom)
-    factors = {
-        "freedom": freedom,
-        "component": [round(float(c), 4) for c in component],
-        "size": [round(x, 4) for x in at],
-        "factor": [round(float(f / ninety), 4) for f in wide],
-    }
-
-    def outside(part: float) -> NDArray[np.bool_]:
-        given = {**factors, "independent": [part] * GROUPS}
-        covariance, _ = calibrated(scale, given)
-        matrix = covariance * (1 - 2 / freedom)
-        deviation = mean - true
-        distance = (deviation * np.linalg.solve(matrix, deviation[..., None])[..., 0]).mean(axis=-1)
-        return distance > stats.f.ppf(0.9, mean.shape[-1], freedom)
-
-    missing = np.array([outside(part) for part in PARTS])
-    shares = [missing[:, group].mean(axis=1) for group in groups]
-    factors["independent"] = [float(PARTS[np.argmin(np.abs(share - 0.1))]) for share in shares]
-    return factors
-
-
 def calibrate(graph: keras.Model) -> dict[str, Any]:
     """Calibrate on crystals of `calibration_crystals` and, a third of all, grainy lattices.
 
@@ -314,7 +253,9 @@ def calibrate(graph: keras.Model) -> dict[str, Any]:
     ]
     for trial in trials(**GRAINY):
         seen.append((*answer_all(graph, trial.images)[:2], trial.encodings))
-    return calibration(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+    kinds = np.repeat([0, 0] + [1] * (len(seen) - 2), [len(part[0]) for part in seen])
+    mean, scale, true = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    return calibration(mean, scale, true, kinds)
 
 
 def finish(weights: Path, out: Path, **facts: Any) -> dict[str, Any]:
