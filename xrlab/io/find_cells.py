@@ -52,8 +52,8 @@ def find_cells(image: ArrayLike) -> Section:
     >>> h, k = np.meshgrid(np.arange(150.0) - 70, np.arange(140.0) - 75, indexing="ij")
     >>> pattern = 2 + np.cos(2 * np.pi * h / 25) + np.cos(2 * np.pi * (h + k) / 25)
     >>> section = find_cells(pattern * np.exp(-(h**2 + k**2) / 5000))
-    >>> section.grid.h, section.grid.k
-    ((-2.8, 3.16), (-3.0, 2.56))
+    >>> [round(end, 2) for end in (*section.grid.h, *section.grid.k)]
+    [-2.8, 3.16, -3.0, 2.56]
     """
     pixels = unmasked(image).astype(np.float64)
     least = LEAST_PIXELS * LEAST_CELLS

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from xrlab.crystal.arrays import Singles
@@ -45,6 +44,8 @@ class Network:
     """
 
     def __init__(self, content: bytes) -> None:
+        import onnxruntime  # only where a network answers
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)  # 0: every core

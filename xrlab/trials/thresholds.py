@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from xrlab.crystal.arrays import Floats, Mask
 from xrlab.interpretation import findings as checks
+from xrlab.io.files import write
 from xrlab.trials.crystals import calibration_crystals
 from xrlab.trials.verdicts import concluded, fitted, read_all
 
@@ -92,9 +92,7 @@ def joint_limits(
     }, float(beyond)
 
 
-def measured(
-    n_images: int, n_fits: int, seed: int, *, fits: Path | None = None, n_jobs: int = 1
-) -> dict[str, Floats]:
+def measured(n_images: int, n_fits: int, seed: int, *, n_jobs: int = 1) -> dict[str, Floats]:
     """Values of all checks on crystals of the second set; NaN where one does not apply.
 
     Parameters
@@ -102,8 +100,6 @@ def measured(
     n_images, n_fits : int
         All images, and how many of the first get the checks of the fit.
     seed : int
-    fits : Path, optional
-        File that keeps the fits for another run.
 
     Returns
     -------
@@ -111,7 +107,7 @@ def measured(
         ``"knowledge"`` is that of a background known within `KNOWN_WITHIN`.
     """
     trial = calibration_crystals(n_images, seed, n_jobs=n_jobs)
-    made = fitted(trial.images[:n_fits], fits, n_jobs=n_jobs)
+    made = fitted(trial.images[:n_fits], n_jobs=n_jobs)
     plain = read_all(trial.images)
     known = np.clip(trial.shares[:, None] * (1 + KNOWN_WITHIN * np.array([-1, 1])), 0, 1)
     with_knowledge = read_all(trial.images, known)
@@ -137,7 +133,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--others", type=int, default=200, help="to measure on; default: 200")
     parser.add_argument("--other-fits", type=int, default=40, help="of them; default: 40")
     parser.add_argument("--seed", type=int, default=1991, help="default: 1991; others: the next")
-    parser.add_argument("--keep", type=Path, help="folder that keeps the fits for another run")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument(
         "--out", type=Path, default=checks.LIMITS_FILE, help="default: that of the package"
@@ -145,8 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
 
     def values(images: int, fits: int, seed: int) -> tuple[dict[str, Floats], Mask]:
-        file = None if chosen.keep is None else chosen.keep / f"fits-{seed}-{fits}.joblib"
-        made = measured(images, fits, seed, fits=file, n_jobs=chosen.jobs)
+        made = measured(images, fits, seed, n_jobs=chosen.jobs)
         return made, np.isfinite(made["residual structure"])
 
     made, counted = values(chosen.images, chosen.fits, chosen.seed)
@@ -181,9 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if np.isfinite(made[key]).any()
         }
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    temporary = chosen.out.with_suffix(".part")
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, chosen.out)
+    write(chosen.out, text)
     print(text, end="")
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import joblib
 import numpy as np
 
 from xrlab.crystal.arrays import Floats, Image, Reals
@@ -44,16 +42,9 @@ def read_all(images: Reals, background: Reals | None = None) -> list[Answer]:
     ]
 
 
-def fitted(images: Reals, file: Path | None = None, *, n_jobs: int = 1) -> list[PhysicalFit | None]:
-    """Fit images; None for those that cannot be. A file keeps the fits of the same images."""
-    if file is not None and file.exists():
-        kept, fits = joblib.load(file)
-        if np.array_equal(kept, images, equal_nan=True):
-            return list(fits)
-    fits = list(in_parallel(_fit, list(images), n_jobs, "fits"))
-    if file is not None:
-        joblib.dump((images, fits), file)
-    return fits
+def fitted(images: Reals, *, n_jobs: int = 1) -> list[PhysicalFit | None]:
+    """Fit images; None for those that cannot be."""
+    return list(in_parallel(_fit, list(images), n_jobs, "fits"))
 
 
 def _fit(image: Image) -> PhysicalFit | None:
