@@ -186,13 +186,13 @@ def _fit(
     solutions: list[Solution] = []
     for problem in problems:
         start = problem.extended(solutions[-1].theta) if solutions else problem.first(values)
-        solutions.append(problem.solve(values, start, near=bool(solutions)))
+        solutions.append(problem.solve(values, start))
     residuals, answers, variances = [], [], []
     for problem, best in zip(problems, solutions, strict=True):
         residual, without = problem.unseen(values, best, block)
         residuals.append(residual)
         left = np.array([problem.correlations(each, span) for each in without])
-        answers.append(problem.correlations(best, span))
+        answers.append(problem.correlations(best.theta, span))
         variance = problem.variances(best, span)
         variances.append(variance + (FOLDS - 1) / FOLDS * ((left - left.mean(0)) ** 2).sum(0))
     errors = np.array(residuals)[:, ~limit] ** 2
@@ -201,7 +201,7 @@ def _fit(
     variance = weights @ (np.array(variances) + (np.array(answers) - mean) ** 2)
     parts = [p.parts(best, grid) for p, best in zip(problems, solutions, strict=True)]
     envelope, background, model = np.tensordot(weights, scale * np.array(parts), axes=1)
-    cells = [p.cell(best) for p, best in zip(problems, solutions, strict=True)]
+    cells = [p.cell(best.theta) for p, best in zip(problems, solutions, strict=True)]
     unseen = np.full(grid.shape, np.nan)
     unseen[used] = scale * (values - weights @ np.array(residuals))
     without_series = np.full(grid.shape, np.nan)

@@ -32,7 +32,7 @@ LOGARITHM = 0.5
 
 # Parts of the cross-validation and the jackknife.
 FOLDS = 8
-STEPS, STEPS_AGAIN = 25, 4
+STEPS = 25
 LARGEST = 12.0
 TINY = 1e-30
 
@@ -108,31 +108,13 @@ class Problem:
         signal = np.exp(np.minimum(self.signal @ theta[: self.n_signal], LARGEST))
         return signal, np.exp(np.minimum(self.ground @ theta[self.n_signal :], LARGEST))
 
-    def solve(
-        self,
-        values: Floats,
-        start: Floats,
-        noise: tuple[float, float] | None = None,
-        *,
-        near: bool = False,
-    ) -> Solution:
-        """Levenberg-Marquardt steps, the weights of the pixels made anew at each.
-
-        With the noise given a few steps; from a start near the answer, no outliers are expected on
-        the way.
-        """
+    def solve(self, values: Floats, start: Floats) -> Solution:
+        """Levenberg-Marquardt steps, the weights of the pixels made anew at each."""
         theta, damping = start, 1e-3
-        signal, ground = self.signal_and_ground(theta)
-        first = len(EASING) if near else 0
-        for step in range(first, STEPS if noise is None else STEPS_AGAIN):
-            mean = signal + ground
-            residual = values - mean
-            phi, tau = noise or _noise(residual[~self.limit], mean[~self.limit], step)
-            weight = self._weights(residual, mean, (phi, tau))
-            root = np.sqrt(weight)
-            slopes = self._slopes(root * signal, root * ground)
-            normal = slopes.T @ slopes + np.diag(self.precision)
-            gradient = slopes.T @ (root * residual) - self.precision * theta
+        for step in range(STEPS):
+            residual = values - sum(self.signal_and_ground(theta))
+            noise = _noise(residual[~self.limit], (values - residual)[~self.limit], step)
+            weight, _, normal, gradient = self.equations(values, theta, noise)
             cost = weight @ residual**2 + self.precision @ theta**2
             for _ in range(12):
                 damped = normal + damping * np.diag(np.diag(normal))
@@ -145,48 +127,58 @@ class Problem:
             else:  # no step helps
                 break
             theta, damping = trial, max(damping / 8, 1e-7)
-            if cost - new < 1e-4 * max(float(cost), 1.0) and (noise or step > len(EASING)):
+            if cost - new < 1e-4 * max(float(cost), 1.0) and step > len(EASING):
                 break
-        return Solution(theta, normal, (phi, tau))
+        return Solution(theta, self.equations(values, theta, noise)[2], noise)
+
+    def equations(
+        self, values: Floats, theta: Floats, noise: tuple[float, float]
+    ) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return the normal equations of a step of Gauss and Newton.
+
+        Returns
+        -------
+        weight : array, shape (pixels,)
+        slopes : array, shape (pixels, coefficients)
+            Derivatives of the model, each row times the square root of its weight.
+        normal, gradient : arrays, shapes (coefficients, coefficients) and (coefficients,)
+        """
+        signal, ground = self.signal_and_ground(theta)
+        residual = values - signal - ground
+        weight = self._weights(residual, signal + ground, noise)
+        root = np.sqrt(weight)
+        slopes = self.design * (root * signal)[:, None]
+        slopes[:, self.n_signal :] = self.ground * (root * ground)[:, None]
+        normal = slopes.T @ slopes + np.diag(self.precision)
+        return weight, slopes, normal, slopes.T @ (root * residual) - self.precision * theta
 
     def unseen(
         self, values: Floats, solution: Solution, block: Integers
-    ) -> tuple[Floats, list[Solution]]:
-        """Residual of every pixel when its block was left out, and those fits.
+    ) -> tuple[Floats, list[Floats]]:
+        """Residual of every pixel when its block was left out, and the coefficients of those fits.
 
         One step of Gauss and Newton from the best fit to all pixels, halved until it helps.
         """
-        signal, ground = self.signal_and_ground(solution.theta)
-        difference = values - signal - ground
-        weight = self._weights(difference, signal + ground, solution.noise)
-        root = np.sqrt(weight)
-        slopes = self._slopes(root * signal, root * ground)
-        normal = slopes.T @ slopes + np.diag(self.precision)
-        gradient = slopes.T @ (root * difference) - self.precision * solution.theta
+        weight, slopes, normal, gradient = self.equations(values, solution.theta, solution.noise)
+        difference = values - sum(self.signal_and_ground(solution.theta))
+        pull = np.sqrt(weight) * difference
         residual, fits = np.empty_like(values), []
         for fold in range(FOLDS):
             hidden = block % FOLDS == fold
             kept = weight * ~hidden
             part = slopes[hidden]
             rest = cho_factor(normal - part.T @ part)
-            step = cho_solve(rest, gradient - part.T @ (root * difference)[hidden])
+            step = cho_solve(rest, gradient - part.T @ pull[hidden])
             cost = kept @ difference**2 + self.precision @ solution.theta**2
             for _ in range(6):
                 theta = solution.theta + step
-                signal, ground = self.signal_and_ground(theta)
-                left = values - signal - ground
+                left = values - sum(self.signal_and_ground(theta))
                 if kept @ left**2 + self.precision @ theta**2 <= cost:
                     break
                 step = step / 2
             residual[hidden] = left[hidden]
-            fits.append(Solution(theta, solution.covariance, solution.noise))
+            fits.append(theta)
         return residual, fits
-
-    def _slopes(self, signal: Floats, ground: Floats) -> Floats:
-        """Return the derivatives of the model in the coefficients, each row times what is given."""
-        slopes = self.design * signal[:, None]
-        slopes[:, self.n_signal :] = self.ground * ground[:, None]
-        return slopes
 
     def _weights(self, residual: Floats, mean: Floats, noise: tuple[float, float]) -> Floats:
         """Weights of Student's t; 0 near Bragg positions where a pixel is above the model."""
@@ -195,19 +187,19 @@ class Problem:
         weight = (FREEDOM + 1) / (FREEDOM + residual**2 / variance) / variance
         return np.where(self.limit & (residual > 0), 0.0, weight)
 
-    def cell(self, solution: Solution) -> Image:
-        """S of one cell, mean 1."""
-        log = 2 * _cell_cosines()[1] @ solution.theta[self.n_envelope : self.n_signal]
+    def cell(self, theta: Floats) -> Image:
+        """S of one cell, mean 1, from the coefficients."""
+        log = 2 * _cell_cosines()[1] @ theta[self.n_envelope : self.n_signal]
         spectrum = np.exp(log - log.max())
         return (spectrum / spectrum.mean()).reshape(CELL, CELL)
 
-    def correlations(self, solution: Solution, span: int) -> Floats:
-        """c(i, j), then c(i, -j)."""
-        return self.cell(solution).ravel() / CELL**2 @ _waves(span)
+    def correlations(self, theta: Floats, span: int) -> Floats:
+        """c(i, j), then c(i, -j), from the coefficients."""
+        return self.cell(theta).ravel() / CELL**2 @ _waves(span)
 
     def variances(self, solution: Solution, span: int) -> Floats:
         """Variances of the correlations by their first derivatives."""
-        waves, spectrum = _waves(span), self.cell(solution).ravel() / CELL**2
+        waves, spectrum = _waves(span), self.cell(solution.theta).ravel() / CELL**2
         series = spectrum[:, None] * _cell_cosines()[1]
         slopes = 2 * (waves - spectrum @ waves).T @ series
         part = slice(self.n_envelope, self.n_signal)
@@ -229,23 +221,14 @@ def _noise(residual: Floats, mean: Floats, step: int) -> tuple[float, float]:
 
     tau begins at 1 and falls: at first any pixel may be far off, and none is an outlier.
     """
+    from scipy.optimize import nnls  # imported here: the answer without a fit needs none of it
+
     groups = np.array_split(np.argsort(mean), 12)
     level = np.array([np.median(mean[g]) for g in groups])
     spread = np.array([(1.4826 * np.median(np.abs(residual[g]))) ** 2 for g in groups]) + 1e-8
-    phi, tau2 = _not_negative(level / spread, level**2 / spread)
+    (phi, tau2), _ = nnls(np.stack([level, level**2], axis=1) / spread[:, None], np.ones(12))
     easing = EASING[step] if step < len(EASING) else 0.0
     return max(float(phi), 1e-6), max(float(np.sqrt(tau2)), easing, TAU)
-
-
-def _not_negative(a: Floats, b: Floats) -> tuple[float, float]:
-    """Find x, y >= 0 that minimise |a x + b y - 1|^2."""
-    x, y = np.linalg.lstsq(np.stack([a, b], axis=1), np.ones(len(a)), rcond=None)[0]
-    if min(x, y) >= 0:
-        return x, y
-    # One of them is 0. The residual is smaller with the vector nearer to the direction of ones.
-    alone = a.sum() / (a @ a), b.sum() / (b @ b)
-    first = a.sum() ** 2 / (a @ a) >= b.sum() ** 2 / (b @ b)
-    return (alone[0], 0.0) if first else (0.0, alone[1])
 
 
 def _log_mean(log: Floats) -> float:

@@ -60,21 +60,28 @@ def conclude(
     findings = examine(image, grid, fit, answer.mean, error, answer.turned)
     if answer.alone is not None:
         findings.append(knowledge(*answer.alone, answer.mean))
-    status = status_of(findings)
-    covariance = answer.covariance
-    if status == "not explained":
-        covariance = covariance + np.diag(np.maximum(IGNORANCE**2 - error**2, 0))
+    covariance = widened(answer.mean, answer.covariance, fit, findings)
     moved = answer.turned - answer.mean
     covariance = covariance + _weight("outside the training", findings) * moved.T @ moved / 3
-    if fit is not None and status != "not explained":
-        apart = answer.mean - fit.encoding.vector
-        weight = 1.0 if status == "in part" else _weight("network and fit", findings)
-        covariance = covariance + weight * np.outer(apart, apart)
     if answer.alone is not None:
         moved = answer.mean - answer.alone[0]
         covariance = covariance + _weight("knowledge", findings) * np.outer(moved, moved)
     findings.append(precision(np.sqrt(np.diagonal(covariance))))
     return covariance, findings
+
+
+def widened(
+    mean: Floats, covariance: Floats, fit: PhysicalFit | None, findings: Sequence[Finding]
+) -> Floats:
+    """Make a covariance wider as far as the fit disagrees or the image is not explained."""
+    status = status_of(findings)
+    if status == "not explained":
+        return covariance + np.diag(np.maximum(IGNORANCE**2 - np.diagonal(covariance), 0))
+    if fit is None:
+        return covariance
+    apart = mean - fit.encoding.vector
+    weight = 1.0 if status == "in part" else _weight("network and fit", findings)
+    return covariance + weight * np.outer(apart, apart)
 
 
 def _weight(key: str, findings: Sequence[Finding]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xrlab.crystal.arrays import Floats, Image
+from xrlab.crystal.arrays import Image
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
@@ -16,8 +16,8 @@ from xrlab.crystal.samplers import cut_field
 from xrlab.crystal.setting import Setting
 from xrlab.inference.physical_fit import PhysicalFit, fit_pixels
 from xrlab.interpretation.cells import cut
-from xrlab.interpretation.conclusion import Answer, conclude
-from xrlab.interpretation.findings import IGNORANCE, Status, examine_clean, precision
+from xrlab.interpretation.conclusion import Answer, conclude, widened
+from xrlab.interpretation.findings import examine_clean, precision
 from xrlab.interpretation.result import Interpretation
 from xrlab.interpretation.sections import agreement, read_windows
 from xrlab.io.section import Section
@@ -174,16 +174,6 @@ def _answer(
     )
 
 
-def _widened(covariance: Floats, mean: Floats, fit: PhysicalFit | None, status: Status) -> Floats:
-    """Make a covariance wider where no encoding explains the image, or only in part."""
-    if fit is not None and status == "in part":
-        apart = mean - fit.encoding.vector
-        return covariance + np.outer(apart, apart)
-    if status == "not explained":
-        return covariance + np.diag(np.maximum(IGNORANCE**2 - np.diagonal(covariance), 0))
-    return covariance
-
-
 def _two_cells(grid: ReciprocalGrid) -> bool:
     """Whether a grid holds 2 x 2 cells, ends included, from whole numbers on."""
     return all(end - start == 2 and start % 1 == 0 for start, end in (grid.h, grid.k))
@@ -218,7 +208,7 @@ def _interpret_section(
     factor = None if known is None else cut(known, corner)
     answer = _answer(cut(section, corner), span, grid, background, factor, with_fit)
     if len(windows.corners) > 1:
-        covariance = _widened(windows.joint, windows.vector, answer.fit, answer.status)
+        covariance = widened(windows.vector, windows.joint, answer.fit, answer.findings)
         checks = [finding for finding in answer.findings if finding.key != "precision"]
         checks += [agreement(windows), precision(np.sqrt(np.diagonal(covariance)))]
         answer = replace(

@@ -152,7 +152,7 @@ def calibrated(scale: Reals, calibration: dict[str, Any]) -> tuple[Floats, float
     ----------
     scale : array, shape (n, 15, 15)
     calibration : dict
-        From `xrlab.training.train_measured.calibration`: ``"freedom"``; ``"component"``, the factor
+        From `xrlab.training.calibration.calibration`: ``"freedom"``; ``"component"``, the factor
         of the error of each correlation; ``"size"``, ``"factor"`` and ``"independent"``: the factor
         of all errors of an image, and the part that their correlations lose, both interpolated to
         its mean logarithmic error (`sizes`).

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy import stats
-from threadpoolctl import threadpool_limits
 
 from xrlab.crystal.arrays import Floats, Image
+from xrlab.datasets.parallel import in_parallel
+from xrlab.drawing.tables import markdown_table
 from xrlab.interpretation.conclusion import Answer
 from xrlab.interpretation.findings import Finding, status_of
 from xrlab.networks.measured import read
@@ -76,9 +76,7 @@ def make(name: str, n_images: int, seed: int, *, n_jobs: int = 1) -> tuple[Image
         clean, vector = kind.crystal(rng)
         return kind.measure(clean, rng), vector
 
-    with threadpool_limits(1):
-        made = Parallel(n_jobs=n_jobs)(delayed(one)(i) for i in range(n_images))
-    images, vectors = zip(*made, strict=True)
+    images, vectors = zip(*in_parallel(one, range(n_images), n_jobs), strict=True)
     return np.array(images), np.array(vectors)
 
 
@@ -124,27 +122,22 @@ def verdicts(
 
 def table(results: dict[str, Verdicts]) -> str:
     """Write the verdicts as a Markdown table, their mean at its end."""
-    lines = [
-        "| images | R² | 90 % intervals | off by 3 errors | confidently wrong "
-        "| right but warned of | not explained | warnings |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ["images", "R²", "90 % intervals", "off by 3 errors", "confidently wrong"]
+    heads += ["right but warned of", "not explained", "warnings"]
 
     def share(x: float) -> str:
         return "–" if np.isnan(x) else f"{x:.0%}"
 
+    rows = []
     for name, v in results.items():
         keys = ", ".join(f"{key} {part:.0%}" for key, part in v.keys.items())
         r2 = "–" if np.isnan(v.r2) else f"{v.r2:.2f}"
         numbers = (v.coverage90, v.wrong, v.confidently_wrong, v.warned, v.refused)
-        lines.append(f"| {name} | {r2} | {' | '.join(map(share, numbers))} | {keys} |")
+        rows.append([name, r2, *map(share, numbers), keys])
     total = summary(results)
-    lines.append(
-        f"| **all {total['images']}** | | | {share(total['wrong'])} | "
-        f"{share(total['confidently_wrong'])} | {share(total['warned'])} | "
-        f"{share(total['refused'])} | |"
-    )
-    return "\n".join(lines)
+    shares = [share(total[key]) for key in ("wrong", "confidently_wrong", "warned", "refused")]
+    rows.append([f"**all {total['images']}**", "", "", *shares, ""])
+    return markdown_table(heads, rows)
 
 
 def summary(results: dict[str, Verdicts]) -> dict[str, float]:
