@@ -29,8 +29,6 @@ X, Y = np.meshgrid(STANDARD_GRID.h_values - 1, STANDARD_GRID.k_values - 1, index
 NAMES = [
     "periodic structure",
     "residual structure",
-    "inversion symmetry",
-    "periodicity",
     "positivity",
     "network and fit",
     "unmeasured",
@@ -82,11 +80,18 @@ def test_a_perfect_answer_passes_everything():
     assert found["residual structure"].value == found["outside the training"].value == 0
 
 
+def test_repetition_after_the_fit_is_tested_where_structure_is_left():
+    """A fit that predicts nothing of the detail leaves all of it; a perfect one leaves none."""
+    image = 10 + 50 * PERIODIC
+    left = examined(image, unseen=np.full((64, 64), image.mean()))
+    assert set(left) - set(examined(image)) == {"inversion symmetry", "periodicity"}
+
+
 def test_without_a_fit_the_checks_of_the_image_remain():
     """They are the last ones, with the same numbers."""
     image = 10 + 50 * PERIODIC
     alone = examine(image, STANDARD_GRID, None, MEAN, ERROR, np.tile(MEAN, (3, 1)))
-    assert alone == list(examined(image).values())[6:]
+    assert alone == list(examined(image).values())[4:]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +188,7 @@ def test_symmetry_and_periodicity_of_made_detail(detail, symmetry, periodicity):
     image = 10 + 50 * (3 + detail)
     fit = a_fit(image)
     found = repeats(image, fit, grid)
-    assert found == pytest.approx((symmetry, periodicity), abs=0.25)
+    assert found == pytest.approx((symmetry, periodicity), abs=0.3)
     noisy = image + np.random.default_rng(1).normal(0, 20, image.shape)
     assert repeats(noisy, fit, grid) == pytest.approx(found, abs=0.1)
 
@@ -238,7 +243,7 @@ def test_tests_without_pixels_are_left_out():
     half[:33] = np.nan
     half[:, :33] = np.nan
     found = examined(half)
-    without = ("inversion symmetry", "periodicity", "alignment", "repetition", "Bragg positions")
+    without = ("alignment", "repetition", "Bragg positions")
     assert list(found) == [n for n in NAMES if n not in without]
 
 
@@ -289,7 +294,7 @@ DARK = Finding("positivity", 0.2, 0.01, "≤", "D.")
         ([], "explained", []),
         ([SKILLED, CLEAN], "explained", []),
         ([SKILLED, CLEAN, DARK], "explained", ["D."]),
-        ([SKILLED, CLEAN, ODD], "explained", ["C."]),
+        ([SKILLED, CLEAN, ODD], "not explained", ["not explained by this model: C."]),
         ([SKILLED, PART, DARK], "in part", ["explained in part only: B.", "D."]),
         ([DARK, FLAT, CLEAN], "not explained", ["not explained by this model: A.", "D."]),
         ([FLAT, MISSED, ODD], "not explained", ["not explained by this model: A. B. C."]),
@@ -297,7 +302,7 @@ DARK = Finding("positivity", 0.2, 0.01, "≤", "D.")
     ],
 )
 def test_status_and_warnings_follow_from_the_findings(findings, status, warnings):
-    """A lack of symmetry counts only where the residual has structure; noise lowers it too."""
+    """Each decisive check refuses alone; part of the residual makes the answer partial."""
     assert status_of(findings) == status
     assert warnings_of(findings) == warnings
 

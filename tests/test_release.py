@@ -162,7 +162,7 @@ def test_metadata_tells_what_it_is(wheel):
     assert (told["Name"], told["Version"]) == ("xrlab", xrlab.__version__)
     assert told["License-Expression"] == "BSD-3-Clause"
     assert told.get_payload().lstrip().startswith("# xrlab")
-    assert "xrlab = xrlab.cli:main" in files[f"{folder}/entry_points.txt"].decode()
+    assert "xrlab = xrlab.cli:run" in files[f"{folder}/entry_points.txt"].decode()
 
 
 def test_sdist_builds_the_same_wheel(built, wheel, tmp_path):

@@ -1,8 +1,6 @@
 """``python -m xrlab``: the command line, where the command ``xrlab`` is not on the path."""
 
-import sys
-
-from xrlab.cli import main
+from xrlab.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from xrlab import __version__
 from xrlab.cli_help import DESCRIPTION, EXAMPLES, EXIT_CODES
@@ -64,6 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("this is a fault in xrlab, not in your input")
         return BUG
     return code
+
+
+def run() -> NoReturn:
+    """Run the command line and end the process.
+
+    After an interruption threads may still be in compiled code, which Python's own end would abort.
+    """
+    code = main()
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

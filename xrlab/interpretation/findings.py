@@ -41,6 +41,9 @@ LIMITS: dict[str, float] = json.loads(LIMITS_FILE.read_text("utf-8"))["limits"]
 # Up to the first an image is explained by the model, above the second it is not.
 PARTLY, STRUCTURE = LIMITS["residual structure"], LIMITS["residual structure, not explained"]
 
+# Where less of the structure is missed than this part, none is left that could fail to repeat.
+TESTED = 0.1
+
 WHOLE = 0.5  # share of pixels that are whole numbers on another scale
 
 UNMEASURED = 0.5
@@ -146,7 +149,7 @@ def examine_fit(
     """Do the part of `examine` that needs the physical fit."""
     missed = missed_structure(image, fit.unseen, grid)
     predicted = predicted_detail(image, fit.unseen, fit.smooth, grid)
-    symmetry, periodicity = repeats(image, fit, grid)
+    symmetry, periodicity = repeats(image, fit, grid) if missed > TESTED else (np.nan, np.nan)
     below = below_background(image, fit)
     apart = float(
         np.sqrt(np.mean((mean - fit.encoding.vector) ** 2 / (error**2 + fit.standard_error**2)))
@@ -175,16 +178,17 @@ def examine_fit(
             symmetry,
             LIMITS["inversion symmetry"],
             "≥",
-            f"Detail at q and -q agrees to {symmetry:.0%} after form factor and background are "
-            f"taken out; in a crystal of two kinds of site without displacements it is the same.",
+            f"Detail at q and -q agrees to {symmetry:.0%} at most after form factor and background "
+            f"are taken out; in a crystal of two kinds of site without displacements it is the "
+            f"same.",
         ),
         Finding(
             "periodicity",
             periodicity,
             LIMITS["periodicity"],
             "≥",
-            f"Detail in neighbouring cells agrees to {periodicity:.0%} after form factor and "
-            f"background are taken out; the model requires it to repeat.",
+            f"Detail in neighbouring cells agrees to {periodicity:.0%} at most after form factor "
+            f"and background are taken out; the model requires it to repeat.",
         ),
         Finding(
             "positivity",
@@ -352,12 +356,9 @@ def examine_clean(image: Image, mean: Floats, error: Floats) -> list[Finding]:
 def reasons(findings: Sequence[Finding]) -> list[Finding]:
     """Pick the findings by which no encoding explains the image; none if one may.
 
-    Either of periodic and residual structure alone; symmetry and periodicity only where the
-    residual has structure, because noise lowers them too.
+    Symmetry and periodicity are tested only where the residual has structure (`TESTED`).
     """
-    decisive = list(DECISIVE)
-    if _has_residual(findings):
-        decisive += ["inversion symmetry", "periodicity"]
+    decisive = (*DECISIVE, "inversion symmetry", "periodicity")
     return [finding for finding in findings if not finding.ok and finding.key in decisive]
 
 

@@ -62,8 +62,9 @@ def _covariance(x: Image) -> float:
 def repeats(image: Image, fit: PhysicalFit, grid: ReciprocalGrid) -> tuple[float, float]:
     """Correlate (I - B) / E with itself turned half round, and shifted by one cell, without noise.
 
-    Each covariance is divided by that of neighbouring pixels, to which counting noise adds
-    nothing. NaN where no two such pixels were measured.
+    Each covariance, moved up by two standard errors of that of noise, is divided by that of
+    neighbouring pixels, to which counting noise adds nothing. NaN where no two such pixels were
+    measured.
     """
     pattern = (image - fit.background) / fit.envelope
     used = grid.distance_to_bragg() >= BRAGG_RADIUS
@@ -83,8 +84,11 @@ def repeats(image: Image, fit: PhysicalFit, grid: ReciprocalGrid) -> tuple[float
             (pattern[:, step[1] :] * pattern[:, : -step[1]]).ravel(),
         ]
     )
-    turned = _mean(pattern * pattern[::-1, ::-1])
-    return float(np.clip(turned / own, -1, 1)), float(np.clip(_mean(cells) / own, -1, 1))
+    turned = (pattern * pattern[::-1, ::-1]).ravel()
+    number = np.isfinite(pattern).sum()
+    error = 2 * _mean(pattern**2) * np.sqrt(2 / max(number, 1))  # each pair counts twice
+    agreed = [(_mean(products) + error) / own for products in (turned, cells)]
+    return float(np.clip(agreed[0], -1, 1)), float(np.clip(agreed[1], -1, 1))
 
 
 def _mean(x: Floats) -> float:
