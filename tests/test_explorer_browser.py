@@ -80,9 +80,11 @@ def test_click_tells_what_feeds_a_point(page):
 
 def test_code_comes_and_goes(page):
     """Reset, then the code of before: the picture of before."""
+    field = page.get_by_role("textbox", name="code")
+    old = field.input_value()
     with browser.changes(picture(page, "lattice")):
         slider(page, "c(0, 1)").press("ArrowLeft")
-    field = page.get_by_role("textbox", name="code")
+    expect(field).not_to_have_value(old)  # pictures come first, the code after them
     code, before = field.input_value(), browser.pixels(picture(page, "lattice"))
     assert code.startswith("XR1-")
     with browser.changes(picture(page, "lattice")):
