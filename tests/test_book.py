@@ -163,6 +163,15 @@ def test_page_has_its_figure_and_binder(book):
 
 
 @pytest.mark.notebook
+def test_formulas_need_no_network(book):
+    """They are MathML, not LaTeX that a script from elsewhere would draw."""
+    page = (book / "notebooks" / f"{NOTEBOOKS[1].stem}.html").read_text("utf-8")
+    assert page.count("<mfrac>") == 1
+    assert "\\frac" not in page
+    assert "mathjax" not in page.lower()
+
+
+@pytest.mark.notebook
 def test_public_interface_is_documented(book):
     """The page of the public interface has an entry for every name, and methods below classes."""
     page = (book / "docs" / "api.html").read_text("utf-8")

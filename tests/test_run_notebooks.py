@@ -14,11 +14,12 @@ import plotly.graph_objects as go
 import pytest
 import run_notebooks
 from bs4 import BeautifulSoup
+from formulas import with_mathml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from tests.series import write_notebook
+from tests.series import cells, every_notebook, write_notebook
 from xrlab.drawing.plots import describe
 
 # NumPy arrays, which plotly stores packed, and a figure before them that no thumbnail can show.
@@ -310,3 +311,39 @@ def test_glossary_stands_beside_the_pages(series: Outcome) -> None:
     """The run writes it, with its anchors."""
     assert 'id="correlation"' in (series.out / "glossary.html").read_text(encoding="utf-8")
     assert "glossary.html#" in (series.out / "cheat_sheet.html").read_text(encoding="utf-8")
+
+
+def test_pages_need_no_network(tmp_path: Path) -> None:
+    """Formulas are MathML, and nothing is loaded from elsewhere."""
+    text = page(
+        tmp_path,
+        new_markdown_cell("# 1. Waves\n\n$$I = \\frac{|F|^2}{L^2}$$\n\nand it costs \\$2."),
+        new_code_cell("x"),
+    )
+    soup = BeautifulSoup(text, "html.parser")
+    assert soup.title.text == "1. Waves"
+    assert [each.name for each in soup.select_one("math mfrac").children] == ["mrow", "msup"]
+    assert "\\frac" not in text
+    assert "costs $2" in text
+    sources = [each["src"] for each in soup.select("[src]")]
+    assert sources == ["plotly.min.js"]
+    assert not re.findall(r"https?://[\w.-]+/[^'\"]*\.m?js", text)
+
+
+@every_notebook
+def test_every_formula_can_be_drawn(path: Path) -> None:
+    """No LaTeX is left over: all formulas are displayed ones, with commands that are known."""
+    for cell in cells(path, "markdown"):
+        left = re.sub(r"`[^`]*`|\\\$", "", with_mathml(cell.source))
+        assert "$" not in left
+        assert "\\frac" not in left
+
+
+def test_parameters_stand_once(tmp_path: Path) -> None:
+    """Those that papermill put in, not the defaults above them, which were not used."""
+    default = new_code_cell('profile = "fast"', metadata={"tags": ["parameters"]})
+    injected = new_code_cell('profile = "full"', metadata={"tags": ["injected-parameters"]})
+    both = BeautifulSoup(page(tmp_path, default, injected), "html.parser").select(".highlight")
+    assert [each.text.strip() for each in both] == ['profile = "full"']
+    alone = BeautifulSoup(page(tmp_path, default), "html.parser").select(".highlight")
+    assert [each.text.strip() for each in alone] == ['profile = "fast"']

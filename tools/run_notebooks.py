@@ -27,6 +27,7 @@ import numpy as np
 import papermill
 import plotly.io
 import psutil
+from formulas import with_mathml
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
@@ -45,8 +46,11 @@ THUMBNAIL = (360, 120)
 MOST_PANELS = 4  # of a thumbnail: more are too small to see
 DRAWN = ("heatmap", "image", "scatter")  # traces that a thumbnail can show
 
-# Cells folded in the notebook are folded on its page.
+# No page asks another computer for anything; cells folded in the notebook are folded on its page.
 FOLDING = """{%- extends 'lab/index.html.j2' -%}
+{% block html_head_js %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
 {% set folded = '<details><summary>Folded: open to see</summary>' %}
 {% block input %}
 {% if cell.metadata.get('jupyter', {}).get('source_hidden') %}
@@ -66,6 +70,7 @@ HEAD = """<script src="plotly.min.js"></script>
  .jp-RenderedHTMLCommon a:link { text-decoration: underline }
  nav { padding: .6rem 1rem; font: 16px/1.5 system-ui, sans-serif }
  nav a:link { text-decoration: underline }
+ .formula { overflow-x: auto; margin: 1em 0 }
 </style></head>"""
 BACK = '<nav><a href="index.html">← All notebooks</a></nav>'
 PLAYGROUND = "https://xrlab.github.io/xrlab/playground/"
@@ -255,7 +260,10 @@ def faults(notebook: nbformat.NotebookNode) -> list[str]:
 def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
     """Write an executed notebook as stem.html, and its thumbnail as stem.png."""
     figures = {}
+    notebook.cells = without_defaults(notebook.cells)
     for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            cell.source = with_mathml(cell.source)
         if "outputs" in cell:
             cell.outputs = [each for each in cell.outputs if not progress_bar(each)]
         for n, output in enumerate(cell.get("outputs", [])):
@@ -272,12 +280,12 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
                     tagged = "thumbnail" in cell.metadata.get("tags", [])
                     figures[not tagged, index] = figure
     exporter = HTMLExporter(
-        require_js_url="",
         exclude_input_prompt=True,
         exclude_output_prompt=True,
         raw_template=FOLDING,
     )
-    body, _ = exporter.from_notebook_node(notebook)
+    title = first_heading(notebook) or stem.name
+    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     body = body.replace("</head>", HEAD, 1)
     body = re.sub("(<body[^>]*>)", rf"\1\n{BACK}", body, count=1)
     # Links between the notebooks, and to the glossary, lead to the pages beside this one.
@@ -286,6 +294,13 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
     stem.with_suffix(".html").write_text(body, encoding="utf-8")
     if figures:
         stem.with_suffix(".png").write_bytes(thumbnail(figures[min(figures)]))
+
+
+def without_defaults(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Leave out the parameters that papermill's cell, put in below them, replaces."""
+    tags = [cell.metadata.get("tags", []) for cell in cells]
+    replaced = any("injected-parameters" in each for each in tags)
+    return [c for c, t in zip(cells, tags, strict=True) if not (replaced and "parameters" in t)]
 
 
 def question(cell: nbformat.NotebookNode) -> str:

@@ -2,6 +2,9 @@
 
 import re
 
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
+
 project = "xrlab"
 author = copyright = "The xrlab developers"
 language = "en"
@@ -30,6 +33,7 @@ html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_js_files = [("plotly.min.js", {"priority": 100})]
 html_show_sourcelink = False
+html_math_renderer = "mathml"  # no network, and screen readers read it
 
 
 def prepare_docstring(app, what, name, thing, options, lines):
@@ -43,6 +47,19 @@ def prepare_docstring(app, what, name, thing, options, lines):
     lines[:] = (["..", ""] if what == "property" else []) + "".join(parts).split("\n")
 
 
+def formula(display):
+    """Return the visitor that writes formulas as MathML, displayed or among words."""
+
+    def visit(translator, node):
+        drawn = tex2mathml(node.astext(), as_block=display)
+        scrolls = '<div class="formula" tabindex="0">', "</div>"
+        translator.body.append(drawn.join(scrolls) if display else drawn)
+        raise SkipNode
+
+    return visit, None
+
+
 def setup(app):
-    """Register the change of docstrings, before Napoleon's; Sphinx calls this."""
+    """Register formulas, and the change of docstrings, before Napoleon's; Sphinx calls this."""
+    app.add_html_math_renderer("mathml", formula(display=False), formula(display=True))
     app.connect("autodoc-process-docstring", prepare_docstring, priority=400)
