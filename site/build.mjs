@@ -35,8 +35,9 @@ await build({
   external: ["node:*", "fs", "path", "crypto", "worker_threads"],
   logLevel: "warning",
 });
-for (const name of ["index.html", "style.css", "icon.svg", "manifest.json"])
-  cpSync(join(here, name), join(out, name));
+for (const name of ["index.html", "icon.svg", "manifest.json"]) cpSync(join(here, name), join(out, name));
+const styles = ["../xrlab/widgets/parts.css", "style.css"].map((name) => readFileSync(join(here, name), "utf-8"));
+writeFileSync(join(out, "style.css"), styles.join("\n"));
 const runtime = dirname(require.resolve("onnxruntime-web/wasm"));
 writeFileSync(join(out, "ort.wasm.gz"), packed(join(runtime, "ort-wasm-simd-threaded.wasm")));
 writeFileSync(join(out, "measured.onnx.gz"), packed(model));

@@ -1,29 +1,19 @@
 // Paint a lattice and watch its diffraction image, and what can be read off the image.
 
 import { deltaPdf, latticeImage, lotsImage } from "widgets/diffraction.js";
-import {
-  MonteCarlo,
-  packSites,
-  randomFrom,
-  randomSites,
-  realisedCorrelations,
-  unpackSites,
-} from "widgets/lattice.js";
-import { makePainter } from "widgets/painter.js";
-import { corners, grid, lotSize, patterns, size, span } from "./shared.js";
+import { makeDrawing } from "widgets/drawing.js";
+import { MonteCarlo, randomFrom, realisedCorrelations } from "widgets/lattice.js";
+import { corners, grid, lotSize, palettes, patterns, size, span } from "./shared.js";
 import { latest, standardErrors } from "./network.js";
 import {
   button,
-  choice,
   choices,
   correlationTable,
-  direct,
   element,
   emptyImage,
   framed,
   reciprocal,
   showImage,
-  showSites,
   slider,
 } from "./ui.js";
 
@@ -34,13 +24,9 @@ const COUPLED = [
   [0, 2],
   [2, 0],
 ];
-const UNDO = 50;
 const FRAME = 16; // ms
 
 export function openDraw(place) {
-  let sites = unpackSites(patterns.clusters, size);
-  let tool = 1;
-  let width = 1;
   let grain = false;
   let known = true;
   let run = null;
@@ -49,12 +35,17 @@ export function openDraw(place) {
   let shown = -Infinity; // when the picture that is seen was begun
   let cleared = 0; // answers to drawings before this one come too late
   let asked = null; // when the picture that is to come was asked for
-  const undo = [];
   const random = randomFrom(Date.now());
   const perfect = { background: [0, 0], formFactor: [new Float32Array(grid.shape[0] * grid.shape[1]).fill(1)] };
 
-  const lattice = framed("Lattice", "", { axes: direct(size), focusable: true });
-  lattice.canvas.setAttribute("aria-describedby", "draw-keys");
+  const drawing = makeDrawing({
+    size,
+    patterns,
+    start: patterns.clusters,
+    palette: palettes.sites,
+    random,
+    changed: refresh,
+  });
   const image = framed("Its diffraction image", "", { axes: reciprocal });
   const table = correlationTable([
     ["realised", "realised"],
@@ -62,30 +53,6 @@ export function openDraw(place) {
     ["network", "network"],
   ]);
   const status = element("p", { class: "status", role: "status" });
-
-  makePainter({
-    canvas: lattice.canvas,
-    cursor: lattice.cursor,
-    shape: () => [size, size],
-    radius: () => (width - 1) / 2,
-    begin: remember,
-    paint(cells) {
-      for (const [row, column] of cells)
-        sites[((row % size) + size) % size * size + (((column % size) + size) % size)] = tool;
-      refresh();
-    },
-  });
-
-  function remember() {
-    undo.push(packSites(sites));
-    if (undo.length > UNDO) undo.shift();
-  }
-
-  function replace(next) {
-    remember();
-    sites = next;
-    refresh();
-  }
 
   // At once, or in the next frame if the last picture is younger than one.
   function refresh() {
@@ -106,13 +73,8 @@ export function openDraw(place) {
 
   function redraw(since = performance.now()) {
     shown = since;
-    showSites(lattice.canvas, sites, size);
-    const share = sites.reduce((sum, site) => sum + (site > 0), 0) / sites.length;
-    lattice.canvas.setAttribute(
-      "aria-label",
-      `Lattice of ${size} × ${size} sites, ${(100 * share).toFixed(0)} % of them +1`,
-    );
-    lattice.small.textContent = `${size} × ${size} sites, ${(100 * share).toFixed(0)} % are +1 (dark)`;
+    const { sites } = drawing;
+    drawing.show();
     const pattern = grain
       ? lotsImage(sites, size, grid, lotSize, corners)
       : latticeImage(sites, size, grid, lotSize);
@@ -170,6 +132,7 @@ export function openDraw(place) {
   const said = element("p", { class: "status", role: "status" });
   function advance(number) {
     run ??= {};
+    const { sites } = drawing;
     run.chain ??= new MonteCarlo(sites, size, coupling(), random);
     const accepted = run.chain.run(number * sites.length);
     cycles += number;
@@ -184,7 +147,7 @@ export function openDraw(place) {
   const go = button("Run", () => {
     if (run?.on) stop();
     else {
-      remember();
+      drawing.remember();
       cycles = 0;
       run = { on: true };
       go.textContent = "Pause";
@@ -198,20 +161,6 @@ export function openDraw(place) {
     go.textContent = "Run";
     go.setAttribute("aria-pressed", "false");
   }
-
-  const fill = choice(
-    "Fill with a pattern",
-    [["", "Fill with …"], ["random", "random"], ...Object.keys(patterns).map((name) => [name, name])],
-    (name) => {
-      if (name) replace(name === "random" ? randomSites(size, random) : unpackSites(patterns[name], size));
-      fill.value = "";
-    },
-  );
-  const undone = button("Undo", () => {
-    if (!undo.length) return;
-    sites = unpackSites(undo.pop(), size);
-    refresh();
-  });
 
   place.append(
     element(
@@ -227,28 +176,9 @@ export function openDraw(place) {
     element(
       "div",
       { class: "stage" },
-      element(
-        "div",
-        { class: "card" }, lattice.figure),
+      element("div", { class: "card" }, drawing.picture.figure),
       element("div", { class: "card" }, image.figure),
-      element("div", { class: "card tools" },
-          choices("Brush", [["1", "paint"], ["-1", "erase"]], "1", (value) => (tool = Number(value))),
-          choices("Width", [["1", "1"], ["3", "3"], ["7", "7"]], "1", (value) => (width = Number(value))),
-          element(
-            "div",
-            { class: "row" },
-            fill,
-            button("Random", () => replace(randomSites(size, random))),
-            button("Invert", () => replace(sites.map((site) => -site))),
-            button("Clear", () => replace(new Int8Array(sites.length).fill(-1))),
-            undone,
-          ),
-          element(
-            "p",
-            { class: "hint", id: "draw-keys" },
-            "Keyboard: arrows move, space paints, shift with arrows paints a line.",
-          ),
-      ),
+      element("div", { class: "card tools" }, drawing.tools),
       element(
           "div",
           { class: "card tools" },
@@ -299,7 +229,7 @@ export function openDraw(place) {
           go,
           button("One cycle", () => {
             if (run?.on) stop();
-            remember();
+            drawing.remember();
             advance(1);
           }),
           button("No couplings", () => {

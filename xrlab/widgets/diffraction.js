@@ -140,18 +140,41 @@ export function lotsImage(sites, size, grid, lotSize, corners) {
   return image;
 }
 
+// Trapezoid weights along an axis: its ends count half where it covers whole cells.
+function trapezoid(values) {
+  const cells = values.at(-1) - values[0];
+  const whole = Math.abs(cells - Math.round(cells)) < 1e-9;
+  return Array.from(values, (_, n) => (whole && (n === 0 || n === values.length - 1) ? 0.5 : 1));
+}
+
+// c(i, j) for -reach <= i, j <= reach, as rows, of an image without gaps over whole cells.
+export function pdfMap(image, grid, reach, lotSize = null) {
+  const [h, k] = [axis(grid.h, grid.shape[0]), axis(grid.k, grid.shape[1])];
+  const distances = range(-reach, reach);
+  const [toH, toK] = remembered(`map ${JSON.stringify(grid)} ${reach}`, () => [
+    waves(distances, h),
+    waves(distances, k),
+  ]);
+  const [down, across] = [trapezoid(h), trapezoid(k)];
+  const rows = down.map((weight, m) =>
+    Float64Array.from(across, (other, n) => weight * other * image[m * k.length + n]),
+  );
+  const [even, odd] = [
+    product(toH.cos, transposed(product(rows, toK.cos))),
+    product(toH.sin, transposed(product(rows, toK.sin))),
+  ];
+  const window = distances.map((d) => (lotSize ? 1 - Math.abs(d) / lotSize : 1));
+  const mean = even[reach][reach];
+  return even.map((row, i) => row.map((value, j) => (value - odd[i][j]) / mean / window[i] / window[j]));
+}
+
 // Columns 1, 2 cos 2 pi (h i + k j) for i, j >= 0 and then for (i, -j); trapezoid weights.
 function cosineBasis(span, grid) {
   const pairs = [];
   for (let n = 1; n < span * span; n++) pairs.push([Math.floor(n / span), n % span]);
   pairs.push(...pairs.filter(([i, j]) => i && j).map(([i, j]) => [i, -j]));
   const [h, k] = [axis(grid.h, grid.shape[0]), axis(grid.k, grid.shape[1])];
-  const side = (values) => {
-    const cells = values.at(-1) - values[0];
-    const whole = Math.abs(cells - Math.round(cells)) < 1e-9;
-    return Array.from(values, (_, n) => (whole && (n === 0 || n === values.length - 1) ? 0.5 : 1));
-  };
-  const [rows, columns] = [side(h), side(k)];
+  const [rows, columns] = [trapezoid(h), trapezoid(k)];
   const basis = [new Float64Array(h.length * k.length).fill(1)];
   for (const [i, j] of pairs) {
     const column = new Float64Array(h.length * k.length);

@@ -67,6 +67,7 @@ export class MonteCarlo {
   setCoupling(coupling) {
     const { size, sites } = this;
     const span = Math.round(Math.sqrt(coupling.length));
+    this.coupling = coupling;
     this.bonds = []; // (i, j) and (-i, -j)
     for (let n = 1; n < coupling.length; n++) {
       const [i, j] = [Math.floor(n / span), n % span];
@@ -113,6 +114,14 @@ export class MonteCarlo {
       accepted++;
     }
     return accepted;
+  }
+
+  // After a cycle: couplings grow in proportion to the correlations that are missing. target: c(i, j)
+  // as realised.
+  learn(target, realised, gain) {
+    this.setCoupling(
+      Float64Array.from(this.coupling, (J, n) => (n ? J + gain * (target[n] - realised[n]) : 0)),
+    );
   }
 }
 

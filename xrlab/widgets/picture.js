@@ -31,3 +31,24 @@ export function drawPicture(canvas, values, rows, columns, palette, limits) {
     }
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
+
+// Correlations of either sign from -limit to limit, given as rows: colours, and + or - where they are
+// larger than `least`.
+export function drawSigned(canvas, rows, palette, limit, least) {
+  const size = rows.length;
+  const side = Math.round(520 / size);
+  const small = new OffscreenCanvas(size, size);
+  drawPicture(small, rows.flatMap((row) => [...row]), size, size, palette, [-limit, limit]);
+  canvas.width = canvas.height = side * size;
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  Object.assign(context, { textAlign: "center", textBaseline: "middle", font: `bold ${0.7 * side}px sans-serif` });
+  rows.forEach((row, i) =>
+    row.forEach((value, j) => {
+      if (Math.abs(value) <= least) return;
+      context.fillStyle = Math.abs(value) > 0.6 * limit ? "white" : "black";
+      context.fillText(value > 0 ? "+" : "−", (j + 0.5) * side, (size - i - 0.5) * side);
+    }),
+  );
+}
