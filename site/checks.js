@@ -1,7 +1,8 @@
 // Checks of an image and an answer that need no fit, by the rules of xrlab/interpretation/findings.py
 // and with the limits of the package.
 
-import { braggRadius, grid, limits, names, scaleRules } from "./shared.js";
+import { aligned } from "./alignment.js";
+import { alignmentRules, braggRadius, grid, limits, names, scaleRules } from "./shared.js";
 import { axis } from "widgets/diffraction.js";
 
 const [ROWS, COLUMNS] = grid.shape;
@@ -117,9 +118,13 @@ export function conclude(image, { mean, covariance }, turned, alone) {
   const moved = rootMeanSquare(apart.flatMap((part) => Array.from(part, (d, m) => d / error[m])));
   const exponent = noiseExponent(image);
   const [scale, whole] = countsBehind(image);
+  const place = aligned(image, grid, alignmentRules);
   const found = [
     ["unmeasured", gaps, "≤", `${shares(gaps)} of the image is unmeasured; the network was rarely trained with more than ${shares(limits.unmeasured)}.`],
     ["outside the training", moved, "≤", `The answer moves by ${moved.toFixed(1)} of its standard errors when the image is turned half round or its axes exchanged, which changes nothing in the crystal.`],
+    ["alignment", place.alignment, "≤", place.alignment > limits.alignment ? `The pattern agrees with itself turned half round better, by ${place.alignment.toFixed(1)} standard errors, if its centre is moved by ${place.displacement.toFixed(1)} pixels: the axes are shifted, turned or of another length.` : "The pattern is alike at q and −q about the centre that the axes give."],
+    ["repetition", place.repetition, "≤", place.repetition > limits.repetition ? `The detail of the image lacks ${place.repetition.toFixed(1)} standard errors of what would repeat after one cell: the axes are others, or most of the image is no pattern of this kind.` : "The detail of the image repeats from cell to cell."],
+    ["Bragg positions", place.peaks, "≤", place.peaks > limits["Bragg positions"] ? `A sharp maximum that repeats from cell to cell lies away from whole h and k and is ${place.peaks.toFixed(1)} times as high as those there: the window begins elsewhere, or Bragg peaks were removed and a superstructure was not.` : "No sharp maximum away from whole h and k is higher than those there."],
     ["counting noise", exponent, "≥", `Noise grows as the intensity to the power ${exponent.toFixed(1)}; that of counts has the power 1.${exponent < limits["counting noise"] ? " These intensities look like logarithms or square roots of counts." : ""}`],
     ["intensity scale", whole, "≤", whole > limits["intensity scale"] ? `${shares(whole)} of the pixels are whole numbers once the ${scale} is undone: give the counts themselves.` : "No logarithm or root of whole numbers."],
   ];

@@ -411,7 +411,7 @@ export function openRead(place) {
         element(
           "p",
           { class: "hint" },
-          "A physical fit of E S + B, which decides whether any encoding explains this image, and an independent second answer; checks of the alignment, the repetition and the Bragg positions; all windows of a section in one answer; known form factors; other detector formats; a report. On your computer:",
+          "A physical fit of E S + B, which decides whether any encoding explains this image, and an independent second answer; all windows of a section in one answer; known form factors; other detector formats; a report. On your computer:",
         ),
         element("p", {}, element("code", {}, "xrlab interpret FILE --report report.html")),
       ),

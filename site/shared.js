@@ -1,4 +1,4 @@
-// Constants, names and tables that tools/export_site.py takes from the package.
+// Constants, names and tables that tools/write_site.py takes from the package.
 
 import shared from "shared.json";
 
@@ -11,6 +11,7 @@ export const cellSide = shared.cell;
 export const leastMeasured = shared.least_measured;
 export const maxPixels = shared.max_pixels;
 export const { limits } = shared;
+export const alignmentRules = shared.alignment;
 export const scaleRules = shared.intensity_scale;
 export const storedRules = shared.stored;
 export const palettes = Object.fromEntries(

@@ -11,6 +11,7 @@ import {
 } from "../xrlab/widgets/lattice.js";
 import { deltaPdf, deltaPdfError, latticeImage, lotsImage } from "../xrlab/widgets/diffraction.js";
 import { makeGame, points } from "../xrlab/widgets/guess.js";
+import { aligned } from "../site/alignment.js";
 import { calibrated } from "../site/calibration.js";
 
 const { grid, lot, corners, ...given } = JSON.parse(readFileSync(0, "utf-8"));
@@ -41,6 +42,9 @@ console.log(
     back: [...unpackSites(packSites(sites), given.size)],
     alike: latticeImage(sites.map(() => 1), given.size, grid, lot),
     chains,
+    aligned: given.pictures.map((picture) =>
+      aligned(Float64Array.from(picture, (value) => value ?? NaN), grid, given.rules),
+    ),
     calibrated: given.scales.map((scale) => [...calibrated(scale, given.calibration).covariance]),
     rounds: [1, 2, 3, 4].map(() => game.next("clean")).sort(),
     points: [points([0.5, 0], [0.5, 0]), points([0.6, 0.1], [0.5, 0]), points([-1, 1], [1, -1])],

@@ -1,5 +1,6 @@
 """The playground computes what the package computes; the page itself is tested in a browser."""
 
+import contextlib
 import json
 import subprocess
 from pathlib import Path
@@ -14,7 +15,12 @@ from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.kernels import swap_cycles
 from xrlab.crystal.lattice import realised_correlations, simulate
 from xrlab.inference.delta_pdf import delta_pdf, delta_pdf_error
+from xrlab.interpretation.findings import LIMITS
+from xrlab.io.fetch import DataUnavailableError, fetch
+from xrlab.io.read import read_image
+from xrlab.measurement.alignment import half_turn, repetition, stray_peaks
 from xrlab.networks.measured import calibrated
+from xrlab.trials.trial import trials
 
 ROOT = Path(__file__).parent.parent
 LOT, LOTS, SIZE, CHAINS, CYCLES = 25, 8, 50, 6, 60
@@ -38,7 +44,24 @@ def scales():
 
 
 @pytest.fixture(scope="module")
-def page(lattice, scales):
+def pictures():
+    """Twenty simulated measurements, half of them with a fault of alignment, and both boxes."""
+    names = ("clean", "laboratory", "synchrotron", "bad day")
+    images = np.concatenate([trial.images for trial in trials(5, 2718, names)]).astype(float)
+    for image in images[1::4]:  # other axes than stated
+        image[:] = np.roll(image, (4, 3), (0, 1))
+    for image in images[3::4]:  # a superstructure
+        image[15::16, 15::16] += 200 * np.nanmedian(image)
+    images[2, 20:24] = np.nan
+    boxes = []
+    for name in ("box1", "box2"):
+        with contextlib.suppress(DataUnavailableError):
+            boxes.append(read_image(fetch(name)))
+    return [*images, *boxes]
+
+
+@pytest.fixture(scope="module")
+def page(lattice, scales, pictures):
     """Answers of the page's modules."""
     corners = np.random.default_rng(0).integers(SIZE, size=(LOTS, 2, 1))[..., 0]
     given = {
@@ -50,6 +73,8 @@ def page(lattice, scales):
         "coupling": COUPLING.ravel().tolist(),
         "seeds": list(range(CHAINS)),
         "cycles": CYCLES,
+        "rules": write_site.alignment_rules(),
+        "pictures": [np.where(np.isnan(x), None, x).ravel().tolist() for x in pictures],
         "scales": scales.reshape(len(scales), -1).tolist(),
         "calibration": CALIBRATION,
     }
@@ -106,6 +131,27 @@ def test_monte_carlo(page):
     assert (apart < 5 * spread + 0.005).all()
     assert np.abs(theirs.mean(axis=0)).max() > 0.2  # far from a random lattice
     assert max(chain["off"] for chain in page["chains"]) < 1e-9
+
+
+def test_alignment(page, pictures):
+    """The checks of alignment, of which some fail here, give the package's numbers."""
+    numbers = []
+    for image, there in zip(pictures, page["aligned"], strict=True):
+        here = (
+            *half_turn(image, STANDARD_GRID),
+            repetition(image, STANDARD_GRID),
+            stray_peaks(image, STANDARD_GRID),
+        )
+        theirs = [there[name] for name in ("displacement", "alignment", "repetition", "peaks")]
+        theirs = [np.nan if value is None else value for value in theirs]
+        assert np.allclose(theirs, here, rtol=1e-6, atol=1e-6, equal_nan=True)
+        numbers.append(here)
+    _, turned, repeated, peaks = np.transpose(numbers)
+    limits = LIMITS["alignment"], LIMITS["repetition"], LIMITS["Bragg positions"]
+    for values, limit in zip((turned, repeated, peaks), limits, strict=True):
+        assert np.nanmin(values) < limit
+    assert np.nanmax(turned) > limits[0]
+    assert np.nanmax(peaks) > limits[2]
 
 
 def test_calibration(page, scales):

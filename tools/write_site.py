@@ -28,7 +28,7 @@ from xrlab.crystal.setting import SPAN, STANDARD
 from xrlab.drawing.png import INTENSITY, SIGNED, SITES, UNMEASURED, palette
 from xrlab.interpretation import findings
 from xrlab.io import choice, section, stored
-from xrlab.measurement import intensity_scale
+from xrlab.measurement import alignment, intensity_scale
 from xrlab.measurement.instrument import preset
 from xrlab.networks.folding import CELL
 from xrlab.trials.crystals import maximum_entropy_crystal
@@ -78,6 +78,7 @@ def shared() -> dict[str, Any]:
             "intensity scale": findings.WHOLE,
             "precision": findings.IGNORANCE,
         },
+        "alignment": alignment_rules(),
         "intensity_scale": {
             "least_pixels": intensity_scale.LEAST_PIXELS,
             "digits": intensity_scale.DIGITS,
@@ -94,6 +95,18 @@ def shared() -> dict[str, Any]:
             "fewest_zeros": stored.FEWEST_ZEROS,
             "site_animals": stored.SITE_ANIMALS,
         },
+    }
+
+
+def alignment_rules() -> dict[str, float]:
+    """Collect the constants of the checks of alignment, as site/alignment.js takes them."""
+    return {
+        "radius": BRAGG_RADIUS,
+        "reach": alignment.REACH,
+        "least": alignment.LEAST,
+        "repeats": alignment.REPEATS,
+        "bragg": alignment.BRAGG,
+        "brightest": alignment.BRIGHTEST,
     }
 
 

@@ -194,7 +194,7 @@ const basisOf = (span, grid) =>
   remembered(`basis ${span} ${JSON.stringify(grid)}`, () => cosineBasis(span, grid));
 
 // Solve a positive definite system by Cholesky's method; null where it has no single solution.
-function solve(matrix, right) {
+export function solve(matrix, right) {
   const n = right.length;
   const lower = matrix.map((row) => Float64Array.from(row));
   for (let i = 0; i < n; i++)

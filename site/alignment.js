@@ -1,0 +1,198 @@
+// Whether the pattern of an image lies where its axes say: the rules of
+// xrlab/measurement/alignment.py, whose constants come as `rules`.
+
+import { axis, solve } from "../xrlab/widgets/diffraction.js";
+import { quantile } from "../xrlab/widgets/picture.js";
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const axesOf = (grid) => [grid.h, grid.k].map((ends, n) => axis(ends, grid.shape[n]));
+
+// Index of a place beyond the ends of an axis of n pixels, which is reflected there.
+function reflected(place, n) {
+  const turn = ((place % (2 * n)) + 2 * n) % (2 * n);
+  return turn < n ? turn : 2 * n - 1 - turn;
+}
+
+// Along rows and then along columns, every pixel from those near it. reaches: of both axes.
+function filtered(image, shape, reaches, combine) {
+  let from = image;
+  for (const [side, reach] of reaches.entries()) {
+    const [length, lines] = [shape[side], shape[1 - side]];
+    const at = (line, n) => (side ? line * length + n : n * lines + line);
+    const out = new Float64Array(from.length);
+    const near = new Float64Array(2 * reach + 1);
+    for (let line = 0; line < lines; line++)
+      for (let n = 0; n < length; n++) {
+        for (let d = -reach; d <= reach; d++) near[d + reach] = from[at(line, reflected(n + d, length))];
+        out[at(line, n)] = combine(near, side);
+      }
+    from = out;
+  }
+  return from;
+}
+
+function gaussian(image, shape, widths) {
+  const reaches = widths.map((width) => Math.floor(4 * width + 0.5));
+  const kernels = reaches.map((reach, side) => {
+    const kernel = Float64Array.from({ length: 2 * reach + 1 }, (_, n) => Math.exp(-((n - reach) ** 2) / 2 / widths[side] ** 2));
+    const total = kernel.reduce((sum, value) => sum + value, 0);
+    return kernel.map((value) => value / total);
+  });
+  return filtered(image, shape, reaches, (near, side) => {
+    let total = 0;
+    for (let n = 0; n < near.length; n++) total += near[n] * kernels[side][n];
+    return total;
+  });
+}
+
+// Medians of squares of 9 x 9 pixels.
+function medians(image, [rows, columns]) {
+  const reach = 4;
+  const near = new Float64Array((2 * reach + 1) ** 2);
+  return image.map((_, n) => {
+    const [m, l] = [Math.floor(n / columns), n % columns];
+    let count = 0;
+    for (let i = -reach; i <= reach; i++) {
+      const row = reflected(m + i, rows) * columns;
+      for (let j = -reach; j <= reach; j++) near[count++] = image[row + reflected(l + j, columns)];
+    }
+    return near.sort()[(near.length - 1) / 2];
+  });
+}
+
+// Polynomial of degree 3 that fits the used pixels best.
+function smoothPart(values, used, [rows, columns]) {
+  const [x, y] = [axis([-1, 1], rows), axis([-1, 1], columns)];
+  const powers = [];
+  for (let m = 0; m < 4; m++)
+    for (let n = 0; n < 4 - m; n++)
+      powers.push(values.map((_, p) => x[Math.floor(p / columns)] ** m * y[p % columns] ** n));
+  const dot = (a, b) => a.reduce((sum, value, n) => (used[n] ? sum + value * b[n] : sum), 0);
+  const weights = solve(powers.map((a) => powers.map((b) => dot(a, b))), powers.map((a) => dot(a, values)));
+  return weights && values.map((_, n) => powers.reduce((sum, power, m) => sum + weights[m] * power[n], 0));
+}
+
+// An image without its smooth part, of the same local variance everywhere; NaN near Bragg positions
+// and where unmeasured.
+function detail(image, grid, rules) {
+  const [h, k] = axesOf(grid).map((q) => q.map((x) => x - Math.round(x)));
+  const columns = grid.shape[1];
+  const used = Uint8Array.from(image, (value, n) =>
+    Number.isFinite(value) && Math.hypot(h[Math.floor(n / columns)], k[n % columns]) >= rules.radius ? 1 : 0,
+  );
+  const none = new Float64Array(image.length).fill(NaN);
+  const inside = Float64Array.from(image).filter((_, n) => used[n]);
+  if (inside.length < rules.least) return none;
+  const top = quantile(inside, rules.brightest);
+  const values = Float64Array.from(image, (value) => Math.min(value, top));
+  const smooth = smoothPart(values, used, grid.shape);
+  if (!smooth) return none;
+  const square = values.map((value, n) => (used[n] ? (value - smooth[n]) ** 2 : 0));
+  const floor = (0.05 * square.reduce((sum, value) => sum + value, 0)) / inside.length + 1e-30;
+  const widths = grid.shape.map((n) => (10 * n) / 64);
+  const near = gaussian(Float64Array.from(used), grid.shape, widths);
+  const variance = gaussian(square, grid.shape, widths);
+  return none.map((gap, n) => (used[n] ? (values[n] - smooth[n]) / Math.sqrt(variance[n] / Math.max(near[n], 1e-3) + floor) : gap));
+}
+
+// Mean product of a at every place and b moved by (i, j), and the number of products.
+function agreement(a, b, [rows, columns], i, j) {
+  let [total, number] = [0, 0];
+  for (let m = Math.max(0, -i); m < Math.min(rows, rows - i); m++)
+    for (let n = Math.max(0, -j); n < Math.min(columns, columns - j); n++) {
+      const product = a[m * columns + n] * b[(m + i) * columns + n + j];
+      if (Number.isNaN(product)) continue;
+      total += product;
+      number++;
+    }
+  return [total / Math.max(number, 1), number];
+}
+
+// Mean product of neighbouring pixels, and the standard error of such a mean in noise.
+function own(pattern, shape) {
+  const [up, across] = [agreement(pattern, pattern, shape, 1, 0), agreement(pattern, pattern, shape, 0, 1)];
+  const number = up[1] + across[1];
+  if (!number) return [0, Infinity];
+  const square = pattern.filter(Number.isFinite).map((value) => value * value);
+  return [(up[0] * up[1] + across[0] * across[1]) / number, mean(square) / Math.sqrt(square.length / 2)];
+}
+
+// How far, in pixels, the pattern's centre lies from that of the axes, and by how many standard
+// errors the pattern agrees better with itself turned half round there; NaN from too few pixels.
+function halfTurn(pattern, { shape }, rules) {
+  const turned = Float64Array.from(pattern).reverse();
+  const lags = [];
+  for (let i = -rules.reach; i <= rules.reach; i++)
+    for (let j = -rules.reach; j <= rules.reach; j++) lags.push([i, j, ...agreement(pattern, turned, shape, i, j)]);
+  if (lags.some((lag) => lag[3] < rules.least)) return [NaN, NaN];
+  const best = lags.reduce((a, b) => (b[2] > a[2] ? b : a));
+  const [here, error] = own(pattern, shape);
+  const symmetric = Math.min(1, Math.max(0, best[2] / Math.max(here, 10 * error)));
+  return [Math.hypot(best[0], best[1]) / 2, ((best[2] - lags[(lags.length - 1) / 2][2]) / error) * symmetric];
+}
+
+// By how many standard errors the pattern lacks what should repeat after one cell; NaN from too few
+// pixels.
+function repetition(pattern, grid, rules) {
+  const [here, error] = own(pattern, grid.shape);
+  const missing = axesOf(grid).map((q, side) => {
+    const cell = (q.length - 1) / (q.at(-1) - q[0]);
+    const steps = [Math.round(cell - 0.25), Math.round(cell + 0.25)];
+    const lags = steps.map((step) => agreement(pattern, pattern, grid.shape, ...(side ? [0, step] : [step, 0])));
+    if (cell > q.length - 1 || lags.some(([, number]) => number < rules.least)) return NaN;
+    return rules.repeats * here - mean(lags.map(([value]) => value));
+  });
+  return Math.max(...missing) / error;
+}
+
+// As Python and NumPy round: halves to the even number.
+function rounded(value) {
+  const down = Math.floor(value);
+  return value - down === 0.5 ? down + (down % 2 ? 1 : 0) : Math.round(value);
+}
+
+// Height of the highest sharp maximum that repeats away from whole h and k over that of the Bragg
+// peaks; NaN if most Bragg positions are unmeasured.
+function strayPeaks(image, grid, rules) {
+  const seen = Array.from(image, Number.isFinite);
+  const middle = quantile(image, 0.5);
+  const full = Float64Array.from(image, (value, n) => (seen[n] ? value : middle));
+  const low = medians(full, grid.shape);
+  const excess = filtered(full, grid.shape, [1, 1], mean).map((value, n) => (seen[n] ? value - low[n] : -Infinity));
+  const highest = filtered(excess, grid.shape, [1, 1], (near) => Math.max(...near)).map((value, n) => (seen[n] ? value : NaN));
+  // Pixels of all cells at the same place, and its distance from the nearest whole number.
+  const [rows, columns] = axesOf(grid).map((q, side) => {
+    const n = grid.shape[side];
+    const cell = (n - 1) / (q.at(-1) - q[0]);
+    const first = (Math.ceil(q[0] - 1e-9) - q[0]) * cell;
+    return Array.from({ length: rounded(cell) }, (_, place) => ({
+      far: Math.min(place, cell - place),
+      pixels: Array.from({ length: Math.floor(n / cell) + 2 }, (__, copy) => rounded(first + place + cell * (copy - 1))).filter((p) => p >= 0 && p < n),
+    }));
+  });
+  let [at, number, measured, elsewhere] = [-Infinity, 0, 0, -Infinity];
+  for (const row of rows)
+    for (const column of columns) {
+      const copies = row.pixels
+        .flatMap((m) => column.pixels.map((n) => highest[m * grid.shape[1] + n]))
+        .filter(Number.isFinite)
+        .sort((a, b) => a - b);
+      const value = copies.length > 1 ? copies[(copies.length - 1) >> 1] : -Infinity;
+      const far = Math.hypot(row.far, column.far);
+      if (far > rules.reach) elsewhere = Math.max(elsewhere, value);
+      if (far > 1.5) continue;
+      number++;
+      measured += copies.length > 1;
+      at = Math.max(at, value);
+    }
+  if (measured < 0.5 * number || elsewhere === -Infinity) return NaN;
+  return elsewhere < rules.bragg * middle ? 0 : elsewhere / (Math.max(at, 0) + middle);
+}
+
+// {displacement, alignment, repetition, peaks} of an image, NaN where unmeasured.
+export function aligned(image, grid, rules) {
+  const pattern = detail(image, grid, rules);
+  const [displacement, alignment] = halfTurn(pattern, grid, rules);
+  return { displacement, alignment, repetition: repetition(pattern, grid, rules), peaks: strayPeaks(image, grid, rules) };
+}
