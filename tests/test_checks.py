@@ -26,6 +26,12 @@ ASKED = RNG.uniform(-1, 1, (2000, 3))
 PLUS = abs(ASKED[:, 0] + ASKED[:, 1]) <= 1 + ASKED[:, 2]
 MINUS = abs(ASKED[:, 0] - ASKED[:, 1]) <= 1 - ASKED[:, 2]
 VALUES, ERRORS = np.array([0.5, -0.4, 0.3, 0.15, 0.02]), np.full(5, 0.1)
+RATIO = RNG.gamma(4.5, 1 / 4.5, (100, 8, 8))
+SEEN = np.array([0.3, -0.2, 0.05])
+TAILS = 0.1 * RNG.standard_t(3, TRUE.shape)  # errors with more outliers than normal ones
+NINE_OF_TEN = np.quantile(np.abs(TAILS), 0.9)
+COVARIANCE = np.diag(np.full(15, 0.0024))  # in row 3 0.0081; the two go together
+COVARIANCE[3, 3], COVARIANCE[0, 3], COVARIANCE[3, 0] = 0.0081, 0.004, 0.004
 LOST = 102_100_002  # what the network earns more than today, dollars per year
 
 
@@ -41,12 +47,16 @@ def encoding(*vector):
 
 @dataclass(frozen=True)
 class Exercise:
-    """A check, what it gets besides the answer, the right answer, and mistakes with their hints."""
+    """A check, what it gets besides the answer, the right answer, and mistakes with their hints.
+
+    An exact answer is not to be rounded: a whole number, or an encoding.
+    """
 
     check: Callable[..., str]
     given: tuple[Any, ...]
     right: Any
     mistakes: tuple[tuple[Any, str], ...]
+    exact: bool = False
 
     def reply(self, answer: Any) -> str:
         """Reply to an answer."""
@@ -69,6 +79,19 @@ TABLE = [
         ),
     ),
     Exercise(
+        checks.share_interval,
+        (0.28, 0.1),
+        [0.64 - 0.08225, 0.64 + 0.08225],
+        (
+            ([0.72225, 0.55775], "lower end comes first"),
+            ([0.1155, 0.4445], "interval of the correlation"),
+            ([0.59, 0.69], "one standard error each way"),
+            ([0.4755, 0.8045], "its error is half"),
+            ([0.1, 0.9], "Not yet: write"),
+            (0.64, "two numbers"),
+        ),
+    ),
+    Exercise(
         checks.brightest_at_half,
         (),
         encoding(0.6, -0.6, -0.36),
@@ -82,6 +105,20 @@ TABLE = [
             ([0.6, -0.6, -0.4], "the answer is an Encoding"),
             (Encoding.random(3), "yours has span 3, with 8 values"),
             (encoding(0, 0, 0), "equally bright everywhere"),
+        ),
+        exact=True,
+    ),
+    Exercise(
+        checks.intensity_at_half,
+        (encoding(0.3, -0.2, -0.06),),
+        2.24,
+        (
+            (1.56, "negative i and j too"),
+            (2.12, "two diagonals"),
+            (1.24, "c(0, 0) = 1"),
+            (0.24, "intensity at (0, ½)"),
+            (0.96, "intensity at (0, 0)"),
+            (3.0, "Not yet: at (½, 0)"),
         ),
     ),
     Exercise(
@@ -99,6 +136,18 @@ TABLE = [
         ),
     ),
     Exercise(
+        checks.effective_number,
+        (RATIO,),
+        1 / RATIO.var(),
+        (
+            (RATIO.var(), "variance of I/S"),
+            (1 / RATIO.std(), "by the standard deviation"),
+            (RATIO.std(), "1 over its square"),
+            (8, "they overlap"),
+            (2, "Not yet: the relative variance"),
+        ),
+    ),
+    Exercise(
         checks.large_enough_lattice,
         (),
         289,
@@ -113,6 +162,19 @@ TABLE = [
         ),
     ),
     Exercise(
+        checks.enough_lots,
+        (),
+        39,
+        (
+            (80, "The grain is its root"),
+            (8, "Both terms of the law count"),
+            (9, "both terms of the law are equal"),
+            (20, "More are needed"),
+            (64, "Fewer would do"),
+            (0, "1 or more"),
+        ),
+    ),
+    Exercise(
         checks.check_shrinkage,
         (),
         [0.980, 0.699],
@@ -122,6 +184,19 @@ TABLE = [
             ([0.0, 0.0], "2/63 r.l.u. wide"),
             ([0.5], "two factors"),
             ([0.7, 0.98], "section on smoothing"),
+        ),
+    ),
+    Exercise(
+        checks.check_background,
+        (SEEN, 0.4),
+        SEEN * 1.4,
+        (
+            (SEEN, "the image with background"),
+            (SEEN / 1.4, "weaker still"),
+            (SEEN / 0.6, "of the mean *before*"),
+            (SEEN - 0.4, "not to the correlations"),
+            (0.5, "one number for each of the 3"),
+            (SEEN * 3, "by which factor has the mean grown"),
         ),
     ),
     Exercise(
@@ -140,6 +215,22 @@ TABLE = [
         ),
     ),
     Exercise(
+        checks.number_of_parameters,
+        (),
+        26 * 16 + 14_401 * 3,
+        (
+            (25 * 16 + 14_400 * 3, "has a bias"),
+            (26 * 16 + (3600 * 16 + 1) * 3, "max-pooling halves"),
+            (26 * 16 + (1024 * 16 + 1) * 3, "64 → 60"),
+            (26 * 16 + (961 * 16 + 1) * 3, "not 2"),
+            (416, "dense layer is missing"),
+            (43_203, "convolution is missing"),
+            (416 + 901 * 3, "all 16 maps"),
+            (1000, "Not yet: (weights of a filter"),
+        ),
+        exact=True,
+    ),
+    Exercise(
         checks.coverage,
         (TRUE, FOUND, SAID),
         (np.abs(OFF) < 0.1645).mean(),
@@ -151,6 +242,20 @@ TABLE = [
             ((np.abs(OFF) < 0.1645).sum(), "You may have counted"),
             (100 * (np.abs(OFF) < 0.1645).mean(), "a percentage"),
             (0.5, "Not yet: compare"),
+        ),
+    ),
+    Exercise(
+        checks.widening,
+        (TRUE, TRUE + TAILS, SAID),
+        NINE_OF_TEN / 0.1645,
+        (
+            (NINE_OF_TEN / 0.1, "already has 1.645"),
+            (0.1645 / NINE_OF_TEN, "one over the factor"),
+            (0.9 / np.mean(np.abs(TAILS) < 0.1645), "does not grow in proportion"),
+            (np.quantile(np.abs(TAILS), 0.95) / 0.1645, "quantile is that of 0.9"),
+            (rms(TAILS) / 0.1, "root mean square 1"),
+            (-1, "above 0"),
+            (20, "the intervals hold 100.0%"),
         ),
     ),
     Exercise(
@@ -169,10 +274,37 @@ TABLE = [
         ),
     ),
     Exercise(
+        checks.best_r2,
+        (IMAGE,),
+        1 - np.mean(CHANGE**2) / 4 / IMAGE.var(),
+        (
+            (1 - np.mean(CHANGE**2) / IMAGE.var(), "half of the change"),
+            (1 - np.mean(CHANGE**2) / 2 / IMAGE.var(), "*square* of a quarter"),
+            (np.mean(CHANGE**2) / 4 / IMAGE.var(), "not explained"),
+            (100 - 25 * np.mean(CHANGE**2) / IMAGE.var(), "1, not 100"),
+            (1.5, "never above 1"),
+            (0.01, "Not yet: take the mean"),
+        ),
+    ),
+    Exercise(
         checks.check_seen,
         (VALUES, ERRORS),
         3,
         ((2, "the positive ones"), (4, "beyond one standard error"), (17, "Not yet: compare")),
+    ),
+    Exercise(
+        checks.check_difference,
+        (COVARIANCE,),
+        0.05,
+        (
+            (0.0025, "Take the root"),
+            (np.sqrt(0.0185), "error of the sum"),
+            (np.sqrt(0.0105), "independent errors"),
+            (np.sqrt(0.0065), "in the matrix twice"),
+            (0.09 + np.sqrt(0.0024), "standard errors do not"),
+            (-1, "not below 0"),
+            (0.5, "Not yet: var(x − y)"),
+        ),
     ),
     Exercise(
         checks.check_break_even,
@@ -187,6 +319,20 @@ TABLE = [
         ),
     ),
     Exercise(
+        checks.check_tolerable,
+        (),
+        1000 * (1 - 0.9 ** (1 / 15)),
+        (
+            (1 - 0.9 ** (1 / 15), "that is a share"),
+            (1000 * 0.9 ** (1 / 15), "so many must be right"),
+            (100 / 15, "multiply probabilities"),
+            (1000 * (1 - 0.9**15), "upside down"),
+            (100, "0.21"),
+            (-3, "from 0 to 1000"),
+            (20, "73.9% of the answers"),
+        ),
+    ),
+    Exercise(
         checks.check_pixels,
         (),
         30,
@@ -198,6 +344,20 @@ TABLE = [
             (100, "fewer would do"),
             (29.5, "is whole"),
         ),
+    ),
+    Exercise(
+        checks.check_bits,
+        (),
+        99,
+        (
+            (100, "Count it once"),
+            (2500, "lattice of coin tosses"),
+            (50, "first row"),
+            (2401, "sites that follow"),
+            (2**99, "2 to the power of 99"),
+            (7, "Not yet: a site follows"),
+        ),
+        exact=True,
     ),
 ]
 
@@ -252,8 +412,8 @@ def test_what_is_no_answer_at_all(exercise, answer, reply):
 @every_exercise
 def test_right_answers_may_be_rounded_to_two_digits(exercise):
     """Two decimals or two significant digits, but not one."""
-    if isinstance(exercise.right, Encoding):
-        pytest.skip("an encoding is not rounded")
+    if exercise.exact:
+        pytest.skip("this answer is exact")
     right = np.asarray(exercise.right, dtype=float)
     for rounded in (np.round(right, 2), [float(f"{each:.2g}") for each in right.flat]):
         answer = np.reshape(rounded, right.shape)

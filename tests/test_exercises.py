@@ -6,9 +6,10 @@ backwards from the check to where each name was made.
 
 import ast
 import contextlib
+from itertools import chain
 
 import pytest
-from test_lessons import check_call, solution_code, tagged
+from test_lessons import check_calls, solutions, tagged
 
 from tests.series import cells, every_notebook
 from xrlab.io.fetch import DataUnavailableError
@@ -70,30 +71,37 @@ def run(statements, names):
         names.update({name: SMALL[name] for name in SMALL if name in made(statement)})
 
 
-def reply(path, names):
-    """What the check says of the answer in a dictionary of names."""
-    call = ast.Expression(check_call(path))
-    return eval(compile(call, "check", "eval"), names)
+def reply(call, names):
+    """What a check says of the answer in a dictionary of names."""
+    return eval(compile(ast.Expression(call), "check", "eval"), names)
 
 
 @every_notebook
-def test_stub_and_solution_as_they_stand(path):
-    """The dots are "not yet", the hidden solution is right, in the notebook's own context."""
-    (place,) = tagged(path, "exercise")
-    code = [cell.source for cell in cells(path)[: place + 1] if cell.cell_type == "code"]
-    *before, stub = [statement for source in code for statement in ast.parse(source).body]
-    solution = ast.parse(solution_code(path)).body
-    wanted = set().union(*map(used, [stub, *solution, check_call(path)]))
+def test_stubs_and_solutions_as_they_stand(path):
+    """The dots are "not yet", the hidden solutions are right, in the notebook's own context."""
+    places = tagged(path, "exercise")
+    code = [cell.source if cell.cell_type == "code" else "" for cell in cells(path)]
+    stubs = [ast.parse(code[place]).body for place in places]
+    answers = [ast.parse(solution).body for solution in solutions(path)]
+    calls = check_calls(path)
+    before = [
+        statement
+        for n, source in enumerate(code[: places[-1]])
+        if n not in tagged(path, "check")
+        for statement in ast.parse(source).body
+    ]
+    wanted = set().union(*(used(each) for each in [*chain(*stubs, *answers), *calls]))
     names = {"__name__": "notebook"}
     with contextlib.chdir(path.parent):
         try:
             run(slice_backwards(before, wanted), names)
         except DataUnavailableError as error:
             pytest.skip(str(error))
-        run([stub], names)
-        assert reply(path, names).startswith("Not yet: put your answer")
-        run(solution, names)
-        assert reply(path, names).startswith("Right")
+        for stub, answer, call in zip(stubs, answers, calls, strict=True):
+            run(stub, names)
+            assert reply(call, names).startswith("Not yet: put your answer")
+            run(answer, names)
+            assert reply(call, names).startswith("Right")
 
 
 def test_slice_has_what_is_needed_and_no_more():

@@ -123,75 +123,92 @@ def test_answers_are_not_readable(path):
             f'cell {n} shows its answer: "jupyter": {{"source_hidden": true}} in metadata'
         )
     assert "<details open" not in words(path)
-    stub, solution = exercise(path)
-    right = ast.unparse(solution.value)
-    for cell in cells(path):
-        if cell.cell_type == "code":
-            assert right not in cell.source
-            assert "Right" not in json.dumps(cell.get("outputs", []))
-    for match in re.finditer(re.escape(ast.unparse(stub.targets[0])) + " = ", words(path)):
-        assert words(path)[: match.start()].count("<details>") > (
-            words(path)[: match.start()].count("</details>")
+    for stub, solution in exercises(path):
+        right = ast.unparse(solution.value)
+        for cell in cells(path):
+            if cell.cell_type == "code":
+                assert right not in cell.source
+                assert "Right" not in json.dumps(cell.get("outputs", []))
+        for match in re.finditer(re.escape(ast.unparse(stub.targets[0])) + " = ", words(path)):
+            assert words(path)[: match.start()].count("<details>") > (
+                words(path)[: match.start()].count("</details>")
+            )
+
+
+# Exercises
+
+
+def exercises(path: Path) -> list[tuple[ast.Assign, ast.Assign]]:
+    """Return the assignments of each stub, "name = ...", and of its solution."""
+    pairs = []
+    for place, code in zip(tagged(path, "exercise"), solutions(path), strict=True):
+        stub = ast.parse(cells(path)[place].source).body[-1]
+        assert isinstance(stub, ast.Assign)
+        assert ast.unparse(stub.value) == "..."
+        found = [e for e in ast.parse(code).body if isinstance(e, ast.Assign)]
+        (same,) = [e for e in found if ast.unparse(e.targets) == ast.unparse(stub.targets)]
+        pairs.append((stub, same))
+    return pairs
+
+
+def solutions(path: Path) -> list[str]:
+    """Return the lines of code at whose beginning each folded solution has a backtick."""
+    folded = [each.split("</details>")[0] for each in words(path).split("A solution")[1:]]
+    return ["\n".join(re.findall(r"^`([^`]+)`", each, re.MULTILINE)) for each in folded]
+
+
+def check_calls(path: Path) -> list[ast.Call]:
+    """Return the calls of the checks, as in print(checks.coverage(my_coverage, true, mean))."""
+    printed = [ast.parse(cells(path)[n].source).body[0].value for n in tagged(path, "check")]
+    return [each.args[0] for each in printed]
+
+
+@every_notebook
+def test_exercises_have_stub_hints_solution_and_check(path):
+    """Two, each with hints in two steps or more, then stub, check of that name, solution."""
+    places = list(zip(tagged(path, "exercise"), tagged(path, "check"), strict=True))
+    assert len(places) == 2
+    start = 0
+    for (at_stub, at_check), (stub, _), call in zip(
+        places, exercises(path), check_calls(path), strict=True
+    ):
+        assert ast.unparse(call.args[0]) == ast.unparse(stub.targets[0])
+        before = "\n".join(cell.source for cell in cells(path)[start:at_stub])
+        hints = re.findall(
+            r"<details><summary>Hint (\d)</summary>.{20,}?</details>", before, re.DOTALL
         )
-
-
-# Exercise
-
-
-def exercise(path: Path) -> tuple[ast.Assign, ast.Assign]:
-    """Return the assignment of the stub, "name = ...", and that of the solution."""
-    (place,) = tagged(path, "exercise")
-    stub = ast.parse(cells(path)[place].source).body[-1]
-    assert isinstance(stub, ast.Assign)
-    assert ast.unparse(stub.value) == "..."
-    found = [e for e in ast.parse(solution_code(path)).body if isinstance(e, ast.Assign)]
-    (same,) = [e for e in found if ast.unparse(e.targets) == ast.unparse(stub.targets)]
-    return stub, same
-
-
-def solution_code(path: Path) -> str:
-    """Return the lines of code at whose beginning the folded solution has a backtick."""
-    _, solution = words(path).split("A solution", 1)
-    return "\n".join(re.findall(r"^`([^`]+)`", solution.split("</details>")[0], re.MULTILINE))
-
-
-def check_call(path: Path) -> ast.Call:
-    """Return the call of the check, as in print(checks.coverage(my_coverage, true, mean))."""
-    (place,) = tagged(path, "check")
-    (printed,) = ast.parse(cells(path)[place].source).body[0].value.args
-    return printed
+        assert hints == [str(n + 1) for n in range(len(hints))]
+        assert len(hints) >= 2
+        assert at_stub < at_check
+        assert "A solution" in cells(path)[at_check + 1].source
+        start = at_check
 
 
 @every_notebook
-def test_exercise_has_stub_hints_solution_and_check(path):
-    """In this order: hints in two steps or more, stub, check of the same name, solution."""
-    stub, _ = exercise(path)
-    assert ast.unparse(check_call(path).args[0]) == ast.unparse(stub.targets[0])
-    (at_stub,), (at_check,) = tagged(path, "exercise"), tagged(path, "check")
-    before = "\n".join(cell.source for cell in cells(path)[:at_stub])
-    hints = re.findall(r"<details><summary>Hint (\d)</summary>.{20,}?</details>", before, re.DOTALL)
-    assert hints == [str(n + 1) for n in range(len(hints))]
-    assert len(hints) >= 2
-    assert at_stub < at_check
-    assert "A solution" in cells(path)[at_check + 1].source
+def test_exercise_and_stub_stand_together(path):
+    """The text that ends with the hints comes right before the stub, or one preparing cell."""
+    for place in tagged(path, "exercise"):
+        before = cells(path)[max(place - 2, 0) : place]
+        assert any("Hint 2</summary>" in each.source for each in before)
 
 
 @every_notebook
-def test_stub_is_answered_and_counted(path):
-    """The check meets the dots with a friendly word, and one's progress knows it."""
-    call = check_call(path)
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
+def test_stubs_are_answered_and_counted(path):
+    """The checks meet the dots with a friendly word, and one's progress has them."""
     imported = "\n".join(cell.source for cell in cells(path) if cell.cell_type == "code")
     assert re.search(r"from xrlab\.course(\.checks)? import .*\b(checks|check_\w+)", imported)
-    check = getattr(checks, name)
-    assert check(..., *call.args[1:]).startswith("Not yet: put your answer")
-    assert check("nonsense", *[None] * (len(call.args) - 1)).startswith("Not yet")
-    assert progress.EXERCISES[name][0] == number(path)
+    for call in check_calls(path):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
+        check = getattr(checks, name)
+        assert check(..., *call.args[1:]).startswith("Not yet: put your answer")
+        assert check("nonsense", *[None] * (len(call.args) - 1)).startswith("Not yet")
+        assert progress.EXERCISES[name][0] == number(path)
 
 
 def test_progress_counts_every_exercise():
-    """One exercise for each notebook, no other."""
-    assert [each for each, _ in progress.EXERCISES.values()] == [number(p) for p in NOTEBOOKS]
+    """The checks of all notebooks, in their order, and no other."""
+    calls = [call for path in NOTEBOOKS for call in check_calls(path)]
+    assert [ast.unparse(call.func).split(".")[-1] for call in calls] == list(progress.EXERCISES)
 
 
 # The series

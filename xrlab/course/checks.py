@@ -1,7 +1,8 @@
 """Checks of the exercises: each returns a sentence and never raises.
 
 A reply begins with "Not yet", "Close" or "Right": what is wrong in general, which mistake it looks
-like, or what there is to notice beside the answer.
+like, or what there is to notice beside the answer. The second exercise of each notebook is checked
+by `xrlab.course.further_checks`, whose functions are available here too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xrlab.course.business import STORIES, Story
+from xrlab.course.further_checks import (  # noqa: F401
+    best_r2,
+    check_background,
+    check_bits,
+    check_difference,
+    check_tolerable,
+    effective_number,
+    enough_lots,
+    intensity_at_half,
+    number_of_parameters,
+    share_interval,
+    widening,
+)
 from xrlab.course.replies import COUNTED, NO_SHARE, friendly, number, numbers, same
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding, component_names

@@ -20,16 +20,27 @@ STATES = ("not yet", "close", "right")
 # Check of each exercise, in the order of the course: notebook, what is asked.
 EXERCISES = {
     "share_alike": (0, "how many neighbours are alike?"),
+    "share_interval": (0, "the 90 % interval of this share"),
     "brightest_at_half": (1, "an encoding for a maximum at (½, 0)"),
+    "intensity_at_half": (1, "an intensity by hand"),
     "share_possible": (2, "the share of encodings that a lattice can have"),
+    "effective_number": (2, "the effective number of lots, measured"),
     "large_enough_lattice": (3, "a lattice large enough for 64 lots"),
+    "enough_lots": (3, "the number of lots beyond which more do not help"),
     "check_shrinkage": (4, "what a blur does to two correlations"),
+    "check_background": (4, "what a background does to all correlations"),
     "error_per_component": (5, "the error of each correlation"),
+    "number_of_parameters": (5, "the parameters of a network"),
     "coverage": (6, "are the error bars calibrated?"),
+    "widening": (6, "the factor that calibrates them"),
     "asymmetry": (7, "how far the image is from symmetric"),
+    "best_r2": (7, "the best R² of any encoding"),
     "check_seen": (8, "count the correlations that were seen"),
+    "check_difference": (8, "the error of a difference"),
     "check_break_even": (9, "the break-even of wrong answers"),
+    "check_tolerable": (9, "how many single values may be off"),
     "check_pixels": (10, "the fewest pixels that lose nothing"),
+    "check_bits": (10, "the coin tosses of the lattice of triples"),
 }
 
 
