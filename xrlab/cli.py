@@ -145,6 +145,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the network's answer alone: no physical fit, no test of the model, no simulation",
     )
+    one.add_argument(
+        "--model",
+        type=Path,
+        metavar="PATH",
+        help="a network of one's own, its ONNX file or folder (python -m xrlab.training.own)",
+    )
     one.add_argument("--report", type=Path, metavar="OUT.html", help="one page to look at")
     one.add_argument("--json", metavar="OUT", help="all numbers; - for standard output")
     one.add_argument("--csv", metavar="OUT", help="one row for each value; - likewise")
@@ -223,6 +229,7 @@ def _interpret(chosen: argparse.Namespace) -> int:
         background=chosen.background,
         form_factor=known,
         fit=not chosen.quick,
+        model=chosen.model,
         seed=chosen.seed,
     )
     for warning in result.warnings:

@@ -8,7 +8,7 @@ simulated and nothing is noisy. `random_crystal` makes the image and the label f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -238,14 +238,23 @@ ENSEMBLES: dict[Callable[[np.random.Generator], Floats], float] = {
 }
 
 
-def random_crystal(rng: np.random.Generator) -> Crystal:
+def random_crystal(rng: np.random.Generator, weights: Mapping[str, float] | None = None) -> Crystal:
     """Draw an ensemble of a random kind and calculate its image, without any noise.
 
     Half of the ensembles are Gaussian fields cut at a random concentration from 0.2 to 0.8, a
     fifth has weak order, all may be mirrored and sheared. The resolution is a Gaussian of 4 to
     20 sites or a window of lots of 10 to 400 sites.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    weights : mapping, optional
+        Weight of each kind, by the name of its function; those of `ENSEMBLES` if not given.
     """
-    shares = np.fromiter(ENSEMBLES.values(), float)
+    chosen = {each.__name__: share for each, share in ENSEMBLES.items()}
+    if weights is not None:
+        chosen = {name: weights.get(name, 0) for name in chosen}
+    shares = np.fromiter(chosen.values(), float)
     ensemble = list(ENSEMBLES)[rng.choice(len(shares), p=shares / shares.sum())]
     c = ensemble(rng)
     if rng.random() < 0.5:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,7 @@ from xrlab.io.section import Section
 from xrlab.networks import measured as measured_kind
 from xrlab.networks.folding import unfold
 from xrlab.networks.knowledge import known_factor
+from xrlab.networks.measured import MeasuredNetwork, measured_network
 from xrlab.networks.predict import Kind, check_kind, check_knowledge, prepared, read_simulated
 
 # The larger of the two standard settings: its 64 lots give an image with little grain.
@@ -42,6 +44,7 @@ def interpret(
     background: ArrayLike | None = None,
     form_factor: ArrayLike | None = None,
     fit: bool = True,
+    model: str | Path | None = None,
     seed: int = 0,
 ) -> Interpretation:
     """Estimate the encoding of one image and simulate the image anew from the answer.
@@ -71,13 +74,18 @@ def interpret(
         False gives the network's joint answer and the checks of the image alone, in a fraction of
         the time: no physical fit, no lattice and no re-simulated image. Whether an encoding
         explains the image at all is then not tested, and `Interpretation.status` says so.
+    model : str or Path, optional
+        A network for measured images of one's own, its ONNX file or folder; see
+        `xrlab.training.own`. The shipped one if not given. The limits of the checks stay those of
+        the shipped network.
     seed : int
         Of the lattice that is simulated from the answer.
 
     Raises
     ------
     ValueError
-        If the image cannot be used, or its grid is not the one the networks were trained on.
+        If the image or the model cannot be used, or its grid is not the one the networks were
+        trained on.
 
     Examples
     --------
@@ -88,10 +96,13 @@ def interpret(
     """
     check_kind(kind)
     check_knowledge(kind, background, form_factor)
+    if model is not None and kind != "measured":
+        raise ValueError(f"model is for kind='measured'; leave model={str(model)!r} out")
+    network = None if model is None else measured_network(model)
     if isinstance(image, Section):
         if kind != "measured":
             raise ValueError("a section is read with kind='measured'; cut one window of it")
-        return _interpret_section(image, span, background, form_factor, fit, seed)
+        return _interpret_section(image, span, background, form_factor, fit, seed, network)
     if kind != "measured" and grid != STANDARD_GRID:
         raise ValueError(
             f"the networks for simulated images read h and k from 0 to 2 r.l.u. at 64 x 64 points; "
@@ -99,11 +110,11 @@ def interpret(
         )
     pixels = as_image(image, grid.shape)
     if kind == "measured" and grid.shape == STANDARD_GRID.shape and _two_cells(grid):
-        answer = _answer(pixels, span, grid, background, form_factor, fit)
+        answer = _answer(pixels, span, grid, background, form_factor, fit, network)
         return _resimulated(answer, seed)
     if kind == "measured":
         section = Section(pixels, grid.h_values, grid.k_values)
-        return _interpret_section(section, span, background, form_factor, fit, seed)
+        return _interpret_section(section, span, background, form_factor, fit, seed, network)
     return _interpret_simulated(pixels, span, grid, seed, resimulate=fit)
 
 
@@ -138,6 +149,7 @@ def _answer(
     background: ArrayLike | None,
     form_factor: ArrayLike | None,
     with_fit: bool,
+    network: MeasuredNetwork | None,
 ) -> Interpretation:
     """Apply network and fit to a measured image and check their answers."""
 
@@ -146,14 +158,14 @@ def _answer(
 
     known = known_factor(form_factor, image[None])
     factor = None if known is None else views(known[0])
-    reading = measured_kind.read(views(image), span, background, factor)
+    reading = measured_kind.read(views(image), span, background, factor, network)
     exchanged = np.arange(span**2).reshape(span, span).T.ravel()[1:] - 1
     mean, error = reading.mean[0], reading.standard_error[0]
     turned = np.stack([reading.mean[1], *reading.mean[2:, exchanged]])
     fit = fit_pixels(image, span, grid) if with_fit else None
     alone = None
     if background is not None or known is not None:
-        plain = measured_kind.read(image[None], span)
+        plain = measured_kind.read(image[None], span, network=network)
         alone = plain.mean[0], plain.standard_error[0]
     answer = Answer(mean, reading.covariance[0], turned, alone)
     covariance, findings = conclude(image, grid, answer, fit)
@@ -186,6 +198,7 @@ def _interpret_section(
     form_factor: ArrayLike | None,
     with_fit: bool,
     seed: int,
+    network: MeasuredNetwork | None,
 ) -> Interpretation:
     """Join the windows of a section; fit, checks and pictures are those of the clearest one."""
     known = None
@@ -197,7 +210,7 @@ def _interpret_section(
                 f"this one has shape {values.shape}"
             )
         known = Section(values, section.h, section.k)
-    windows = read_windows(section, span, background, known)
+    windows = read_windows(section, span, background, known, network=network)
     if background is not None and len(windows.corners) > 1 and np.any(np.asarray(background)):
         raise ValueError(
             f"the share of the background differs from window to window of a section: give "
@@ -206,11 +219,11 @@ def _interpret_section(
     h, k = corner = windows.corners[int(windows.contrast.argmax())]
     grid = ReciprocalGrid((h, h + 2), (k, k + 2), STANDARD_GRID.shape)
     factor = None if known is None else cut(known, corner)
-    answer = _answer(cut(section, corner), span, grid, background, factor, with_fit)
+    answer = _answer(cut(section, corner), span, grid, background, factor, with_fit, network)
     if len(windows.corners) > 1:
         covariance = widened(windows.vector, windows.joint, answer.fit, answer.findings)
         checks = [finding for finding in answer.findings if finding.key != "precision"]
-        checks += [agreement(windows), precision(np.sqrt(np.diagonal(covariance)))]
+        checks += [agreement(windows, network), precision(np.sqrt(np.diagonal(covariance)))]
         answer = replace(
             answer,
             encoding=Encoding.from_vector(windows.vector),

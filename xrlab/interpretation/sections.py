@@ -11,7 +11,6 @@ windows: the covariance of the joined answer falls with their number only down t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,6 @@ from xrlab.interpretation.findings import Finding
 from xrlab.io.section import Section
 from xrlab.networks import measured
 from xrlab.networks.folding import CELL, SPAN
-from xrlab.networks.shipped import model_card
 
 # Pixels of a cell, at least.
 LEAST_PIXELS = 16
@@ -125,10 +123,10 @@ class Joining:
     apart: float = 2.5
 
 
-@cache
-def shipped_joining() -> Joining:
-    """Return the numbers of the shipped network; cautious ones if its card has none."""
-    return Joining(**model_card("measured").get("sections", {}))
+def joining_of(network: measured.MeasuredNetwork | None) -> Joining:
+    """Return the numbers of a network, the shipped one if None; cautious ones if it has none."""
+    card = (network or measured.measured_network()).card
+    return Joining(**card.get("sections", {}))
 
 
 def read_windows(
@@ -137,6 +135,7 @@ def read_windows(
     background: ArrayLike | None = None,
     form_factor: Section | None = None,
     joining: Joining | None = None,
+    network: measured.MeasuredNetwork | None = None,
 ) -> Joined:
     """Read every whole window of 2 x 2 cells of which half was measured, and join them.
 
@@ -150,7 +149,9 @@ def read_windows(
     form_factor : Section, optional
         |Delta F|^2 on the same h and k.
     joining : Joining, optional
-        That of the shipped network if not given.
+        That of the network if not given.
+    network : MeasuredNetwork, optional
+        The shipped one if not given.
 
     Raises
     ------
@@ -162,7 +163,7 @@ def read_windows(
     factors = None
     if form_factor is not None:
         factors = np.stack([cut(form_factor, corner) for corner in corners])
-    reading = measured.read(images, span, background, factors)
+    reading = measured.read(images, span, background, factors, network)
     cells = Cells(section, corners)
     contrast = cells.contrast(_common_pattern(reading.cells))
     used = contrast >= CONTRAST * _second_greatest(contrast)
@@ -175,7 +176,7 @@ def read_windows(
         cell = np.tensordot(weights, reading.cells[used], axes=1)
         cell /= cell.mean()
         scale, error = cells.scale(cell)
-    joining = joining or shipped_joining()
+    joining = joining or joining_of(network)
     vector, joint = join(mean, covariance, float(weights.sum()), scale, error, joining)
     deviation = reading.mean[used] - vector
     inverse = np.linalg.inv(reading.covariance[used])
@@ -198,9 +199,9 @@ def read_windows(
     )
 
 
-def agreement(windows: Joined) -> Finding:
+def agreement(windows: Joined, network: measured.MeasuredNetwork | None = None) -> Finding:
     """Check that the windows of a section agree with the joined answer within their errors."""
-    limit = shipped_joining().apart
+    limit = joining_of(network).apart
     return Finding(
         "windows",
         windows.apart,

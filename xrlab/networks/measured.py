@@ -10,7 +10,10 @@ the correlations are its cosine transform, c = <S cos 2 pi (h i + k j)> / <S>, a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +23,15 @@ from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.encoding import vector_length
 from xrlab.networks.folding import SPAN
 from xrlab.networks.knowledge import known_background, known_factor
-from xrlab.networks.shipped import BATCH, Model, load_network, model_card
+from xrlab.networks.shipped import BATCH, Model, load_network, model_card, read_network
 
 # Where each of the 15 correlations is found when h and k, and so i and j, are exchanged.
 EXCHANGED = np.arange(SPAN**2).reshape(SPAN, SPAN).T.ravel()[1:] - 1
 
-# Outputs of the graph.
+# Inputs and outputs of the graph, and what a card must tell of its errors.
+INPUTS = {"image", "background", "form_factor"}
 NAMES = ("mean", "scale", "cell")
+CALIBRATION = {"freedom", "component", "size", "factor", "independent"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +63,80 @@ class Reading:
         return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
 
 
+@dataclass(frozen=True, eq=False)
+class MeasuredNetwork:
+    """A network for measured images and its card.
+
+    Parameters
+    ----------
+    graph : Model
+        As `xrlab.networks.measured_cnn.answering` makes it.
+    card : dict
+        With ``"calibration"`` as `calibrated` takes it.
+    """
+
+    graph: Model
+    card: dict[str, Any]
+
+
+def measured_network(path: str | Path | None = None) -> MeasuredNetwork:
+    """Load the shipped network for measured images, or one's own.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        An ONNX file that ``python -m xrlab.training.own`` made, beside its card, or the folder in
+        which it is the only one.
+
+    Raises
+    ------
+    ValueError
+        If the files are damaged, do not belong together, or hold another kind of network.
+    FileNotFoundError
+        If there are none.
+    """
+    if path is None:
+        return MeasuredNetwork(load_network("measured"), model_card("measured"))
+    weights = Path(path)
+    if weights.is_dir():
+        within = sorted(weights.glob("*.onnx"))
+        if len(within) != 1:
+            names = ", ".join(file.name for file in within) or "none"
+            raise FileNotFoundError(f"{weights} holds one network, NAME.onnx; there is {names}")
+        weights = within[0]
+    weights = weights.with_suffix(".onnx")
+    try:
+        content = weights.read_bytes()
+        card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"the card of {weights} is damaged ({error}); train anew") from error
+    if not isinstance(card, dict) or not set(card.get("calibration", ())) >= CALIBRATION:
+        raise ValueError(
+            f"{weights.with_suffix('.json')} has no calibration: it is not the card of a network "
+            f"for measured images that this version of xrlab can read; train anew"
+        )
+    if card.get("sha256", digest := hashlib.sha256(content).hexdigest()) != digest:
+        raise ValueError(
+            f"{weights.name} is not the network that its card describes: one of the two files is "
+            f"damaged, or a training was interrupted when it wrote them; run it again"
+        )
+    graph = read_network(weights)
+    if set(graph.inputs) != INPUTS or not set(NAMES) <= set(graph.outputs):
+        raise ValueError(
+            f"{weights.name} is no network for measured images: it takes {', '.join(graph.inputs)} "
+            f"and gives {', '.join(graph.outputs)}, not {', '.join(NAMES)}"
+        )
+    return MeasuredNetwork(graph, card)
+
+
 def read(
     images: Reals,
     span: int = SPAN,
     background: ArrayLike | None = None,
     form_factor: ArrayLike | None = None,
+    network: MeasuredNetwork | None = None,
 ) -> Reading:
-    """Read measured images with the shipped network.
+    """Read measured images.
 
     Parameters
     ----------
@@ -76,6 +148,8 @@ def read(
         background; (0, 0) if it was subtracted. Unknown if not given.
     form_factor : array, shape (64, 64) or (n, 64, 64), optional
         |Delta F|^2 on the grid of the image, on any scale, NaN where unknown.
+    network : MeasuredNetwork, optional
+        The shipped one if not given.
 
     Raises
     ------
@@ -87,13 +161,14 @@ def read(
             f"the network for measured images reads spans 2 to {SPAN}, not {span}; delta_pdf works "
             f"for every span"
         )
+    network = network or measured_network()
     mean, scale, cells = answer_all(
-        load_network("measured"),
+        network.graph,
         images,
         known_background(background, images),
         known_factor(form_factor, images),
     )
-    covariance, freedom = calibrated(scale, model_card("measured")["calibration"])
+    covariance, freedom = calibrated(scale, network.card["calibration"])
     part = np.arange(SPAN**2).reshape(SPAN, SPAN)[:span, :span].ravel()[1:] - 1
     return Reading(
         mean=np.clip(mean, -1, 1)[:, part],

@@ -34,7 +34,9 @@ from xrlab.measurement.effects import (
     gaps,
     saturation,
 )
+from xrlab.measurement.instrument import Range
 from xrlab.networks.folding import fold_clean
+from xrlab.training.conditions import MOST_UNMEASURED, SHIPPED, Conditions
 
 # The labels: the network reads c(i, j) up to this span whatever the span of the target was.
 SPAN = 4
@@ -140,99 +142,102 @@ class RandomMeasurement:
     form_factor: Image
 
 
-def random_measurement(clean: Reals, rng: np.random.Generator) -> RandomMeasurement:
+def random_measurement(
+    clean: Reals, rng: np.random.Generator, conditions: Conditions = SHIPPED
+) -> RandomMeasurement:
     """Measure a clean image with a random instrument.
 
     The window is the standard one or, half the time, the same cells farther from the beam. At least
     30 % of the pixels stay measured. One image in 33 comes from a perfect instrument, one in eight
-    has no background, one in five a background of 3 to 12 times the diffuse intensity.
+    has no background, one in five a background of 3 to 12 times the diffuse intensity. Where
+    `conditions` are given, they hold instead.
     """
     image = np.asarray(clean, np.float64)
-    grid = STANDARD_GRID
+    grid = conditions.grid
     factor = np.ones(grid.shape)
-    if rng.random() < 0.03:
+    if not conditions.effects and rng.random() < 0.03:
         return RandomMeasurement(image, 0.0, factor)
 
     def chance(p: float) -> bool:
         return bool(rng.random() < p)
 
-    def log_uniform(low: float, high: float) -> float:
-        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-    if chance(0.5):
+    if conditions.corner is None and chance(0.5):
         h, k = rng.integers(-3, 4, 2).astype(float)
         grid = ReciprocalGrid((h, h + 2), (k, k + 2), STANDARD_GRID.shape)
     if chance(0.15):
         image = size_effect(image, grid, strength=rng.normal(0, 0.02))
     # The form factor: of a molecule, an unknown smooth function, both, or rarely none.
-    kind = rng.random()
-    if kind < 0.65:
-        factor = envelope(
-            factor,
-            grid,
-            rng,
-            size=rng.uniform(0.05, 1.1),
-            falloff=log_uniform(0.8, 6),
-            atoms=int(rng.integers(2, 13)),
-        )
+    given = conditions.effects.get("envelope", {})
+    kind = 1.0 if given is None else rng.random()
+    if kind < 0.65 or given:
+        form = conditions.draw("envelope", rng, size=Range(0.05, 1.1), falloff=_log(0.8, 6))
+        factor = envelope(factor, grid, rng, **form, atoms=int(rng.integers(2, 13)))
     if 0.55 < kind < 0.9:
-        degree, spread = int(rng.integers(1, 5)), rng.uniform(0, 1)
+        exact = given is not None and "values" in given
+        degree, spread = int(rng.integers(1, 5)), rng.uniform(0, 0.08 if exact else 1)
         factor = factor * smooth_factor(rng, degree=degree, spread=spread)
     factor = factor / factor.mean()
     image = image * factor
     level = np.zeros(grid.shape)
-    if chance(0.88):
-        level = random_background(grid, rng)
-        if chance(0.23):
-            level *= log_uniform(3, 12) * image.mean() / level.mean()
+    if conditions.happens("background", 0.88, rng):
+        level = random_background(grid, rng, conditions)
+        if "background" not in conditions.effects and chance(0.23):
+            level *= _log(3, 12).draw(rng) * image.mean() / level.mean()
     between = grid.distance_to_bragg() >= BRAGG_RADIUS
     share = level[between].mean() / (level + image)[between].mean()
     image = image + level
-    if chance(0.65):
-        strength, spread = log_uniform(0.03, 40), rng.uniform(0.3, 1.5)
-        width = log_uniform(0.003, 0.04)
-        image = bragg_peaks(image, grid, rng, intensity=strength, spread=spread, width=width)
-    if chance(0.85):
-        width = rng.uniform(0.004, 0.1) if chance(0.4) else log_uniform(0.004, 0.1)
-        image = blur(image, grid, rng, width=width)
-    if chance(0.9):
-        most = 30 if chance(0.35) else 1e5
-        image = counting(image, grid, rng, exposure=log_uniform(0.7, most))
+    if conditions.happens("bragg", 0.65, rng):
+        ranges = {
+            "intensity": _log(0.03, 40),
+            "spread": Range(0.3, 1.5),
+            "width": _log(0.003, 0.04),
+        }
+        image = bragg_peaks(image, grid, rng, **conditions.draw("bragg", rng, **ranges))
+    if conditions.happens("blur", 0.85, rng):
+        width = Range(0.004, 0.1, log=not chance(0.4))
+        image = blur(image, grid, rng, **conditions.draw("blur", rng, width=width))
+    if conditions.happens("counting", 0.9, rng):
+        exposure = _log(0.7, 30 if chance(0.35) else 1e5)
+        image = counting(image, grid, rng, **conditions.draw("counting", rng, exposure=exposure))
     if chance(0.15):
-        noise = log_uniform(0.01, 0.3) * np.nanmean(image)
+        noise = _log(0.01, 0.3).draw(rng) * np.nanmean(image)
         image = np.maximum(image + noise * rng.standard_normal(image.shape), 0)
-    if chance(0.3):
-        image = saturation(image, grid, rng, ceiling=log_uniform(15, 1e4))
-    if chance(0.7):
-        hot, dead = log_uniform(1e-4, 0.012), log_uniform(1e-4, 0.012)
-        image = bad_pixels(image, grid, rng, hot=hot, dead=dead, brightness=log_uniform(5, 80))
-    return RandomMeasurement(_masked(image, grid, rng), float(share), factor)
+    if conditions.happens("saturation", 0.3, rng):
+        ceiling = _log(15, 1e4)
+        image = saturation(image, grid, rng, **conditions.draw("saturation", rng, ceiling=ceiling))
+    if conditions.happens("bad pixels", 0.7, rng):
+        few = _log(1e-4, 0.012)
+        spoilt = conditions.draw("bad pixels", rng, hot=few, dead=few, brightness=_log(5, 80))
+        image = bad_pixels(image, grid, rng, **spoilt)
+    return RandomMeasurement(_masked(image, grid, rng, conditions), float(share), factor)
 
 
-def random_background(grid: ReciprocalGrid, rng: np.random.Generator) -> Image:
+def _log(low: float, high: float) -> Range:
+    return Range(low, high, log=True)
+
+
+def random_background(
+    grid: ReciprocalGrid, rng: np.random.Generator, conditions: Conditions = SHIPPED
+) -> Image:
     """Draw a constant, air scattering, a ring, a smooth and a thermal part, some of them absent."""
 
     def chance(p: float) -> bool:
         return bool(rng.random() < p)
 
-    def log_uniform(low: float, high: float) -> float:
-        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-    level = background(
-        np.zeros(grid.shape),
-        grid,
-        rng,
-        constant=log_uniform(0.003, 4),
-        air=log_uniform(0.01, 6),
-        reach=rng.uniform(0.15, 1.5),
-        ring=rng.uniform(0, 3) if chance(0.3) else 0,
-        ring_radius=rng.uniform(0.3, 3),
-        ring_width=rng.uniform(0.04, 0.4),
-    )
+    ranges = {
+        "constant": _log(0.003, 4),
+        "air": _log(0.01, 6),
+        "reach": Range(0.15, 1.5),
+        "ring": Range(0, 3) if chance(0.3) else 0.0,
+        "ring_radius": Range(0.3, 3),
+        "ring_width": Range(0.04, 0.4),
+    }
+    parameters = conditions.draw("background", rng, **ranges)
+    level = background(np.zeros(grid.shape), grid, rng, **parameters)
     if chance(0.4):
-        level = level + log_uniform(0.01, 2) * smooth_factor(rng, degree=2, spread=0.8)
+        level = level + _log(0.01, 2).draw(rng) * smooth_factor(rng, degree=2, spread=0.8)
     if chance(0.2):
-        level = level + log_uniform(0.02, 2) * thermal(grid, width=log_uniform(0.03, 0.2))
+        level = level + _log(0.02, 2).draw(rng) * thermal(grid, width=_log(0.03, 0.2).draw(rng))
     return level
 
 
@@ -261,23 +266,27 @@ def size_effect(image: Image, grid: ReciprocalGrid, strength: float) -> Image:
     return np.maximum(image + strength * change, 0)
 
 
-def _masked(image: Image, grid: ReciprocalGrid, rng: np.random.Generator) -> Image:
-    """Take away what shades, gaps and cut-out Bragg peaks leave unmeasured."""
+def _masked(
+    image: Image, grid: ReciprocalGrid, rng: np.random.Generator, conditions: Conditions
+) -> Image:
+    """Take away what shades, gaps and cut-out Bragg peaks leave unmeasured, or a given mask."""
     lost = image
-    for axis in (0, 1):
-        if rng.random() < 0.35:
-            width, period = rng.uniform(0.03, 0.18), rng.uniform(0.7, 3)
-            lost = gaps(lost, grid, rng, width=width, period=period, axis=axis)
-    if rng.random() < 0.5:
-        arm = rng.uniform(0.03, 0.15) if rng.random() < 0.4 else 0.0
-        angle, radius = rng.uniform(0, 360), rng.uniform(0.02, 0.35)
-        lost = beam_stop(lost, grid, rng, radius=radius, arm=arm, angle=angle)
+    for axis, name in enumerate(("gaps in h", "gaps in k")):
+        if conditions.happens(name, 0.35, rng):
+            stripes = conditions.draw(name, rng, width=Range(0.03, 0.18), period=Range(0.7, 3))
+            lost = gaps(lost, grid, rng, **stripes, axis=axis)
+    if conditions.happens("beam stop", 0.5, rng):
+        arm = Range(0.03, 0.15) if rng.random() < 0.4 else 0.0
+        ranges = {"arm": arm, "angle": Range(0, 360), "radius": Range(0.02, 0.35)}
+        lost = beam_stop(lost, grid, rng, **conditions.draw("beam stop", rng, **ranges))
+    if conditions.mask is not None:
+        return np.where(conditions.mask, np.nan, lost)
     if rng.random() < 0.5:
         lost = np.where(grid.distance_to_bragg() < rng.uniform(0.03, 0.16), np.nan, lost)
     if rng.random() < 0.15:
         (h, k), radius = rng.uniform(-0.2, 2.2, 2) + [grid.h[0], grid.k[0]], rng.uniform(0.05, 0.6)
         lost = beam_stop(lost, grid, rng, radius=radius, h=h, k=k)
-    return lost if np.isnan(lost).mean() < 0.7 else image
+    return lost if np.isnan(lost).mean() < MOST_UNMEASURED else image
 
 
 def smooth_factor(rng: np.random.Generator, degree: int, spread: float) -> Image:
@@ -324,6 +333,7 @@ def measured_set(
     n_samples: int,
     seed: int,
     lattices: tuple[Reals, Reals],
+    conditions: Conditions = SHIPPED,
     *,
     n_jobs: int = 1,
 ) -> MeasuredSet:
@@ -335,17 +345,19 @@ def measured_set(
     ----------
     lattices : (images, vectors)
         From `clean_images`. Each time one is taken it is measured anew.
+    conditions : Conditions
+        Of the measurements, and the kinds of crystal.
     """
 
     def make(i: int) -> tuple[Any, ...]:
         rng = np.random.default_rng([seed, i])
         if i % 3 or not len(lattices[0]):
-            crystal = random_crystal(rng)
+            crystal = random_crystal(rng, conditions.crystals)
             clean, vector = crystal.image, crystal.vector
         else:
             n = int(rng.integers(len(lattices[0])))
             clean, vector = lattices[0][n].astype(np.float64), lattices[1][n]
-        taken = random_measurement(clean, rng)
+        taken = random_measurement(clean, rng, conditions)
         image = np.minimum(taken.image / np.nanmean(np.minimum(taken.image, 20)), 6e4)
         cell = fold_clean(clean[None])[0]
         factor = taken.form_factor.astype(np.float16)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict
 from itertools import chain
@@ -23,10 +23,11 @@ from xrlab.networks.backend import import_keras
 from xrlab.networks.folding import SPAN
 from xrlab.networks.measured import EXCHANGED, answer_all, calibrated, with_mask
 from xrlab.networks.measured_cnn import answering, measured_cnn
-from xrlab.networks.shipped import WEIGHTS
+from xrlab.networks.shipped import WEIGHTS, Model
 from xrlab.training.calibration import calibration
 from xrlab.training.card import save_network, write_card
 from xrlab.training.checkpoints import Checkpoint
+from xrlab.training.conditions import SHIPPED, Conditions
 from xrlab.training.joint_loss import log_density, losses, mean_squared_error
 from xrlab.training.measured_images import MeasuredSet, clean_images, measured_set, smooth_factor
 from xrlab.training.packed import round_to_half
@@ -34,6 +35,7 @@ from xrlab.trials.crystals import (
     KEPT_OUT,
     TESTS,
     JointReader,
+    KnownTrial,
     calibration_crystals,
     crystal_trial,
     joint_score,
@@ -56,8 +58,8 @@ ROUND = 16_384
 
 # Images of the stopping and the calibration, and those of each test that the card reports. Nothing
 # that is kept out takes part in the former.
-VALIDATION = {"n_samples": 400, "seed": 77}
-CALIBRATION = {"n_samples": 1000, "seed": 31}
+VALIDATION: dict[str, Any] = {"n_samples": 400, "seed": 77}
+CALIBRATION: dict[str, Any] = {"n_samples": 1000, "seed": 31}
 PRESETS = ["laboratory", "synchrotron", "bad day"]
 GRAINY: dict[str, Any] = {"n_samples": 250, "seed": 31, "names": PRESETS}
 TEST = {"n_samples": 100, "seed": 4711}
@@ -143,6 +145,7 @@ def warm_start(model: keras.Model, path: Path) -> None:
 
 def train(
     lattices: tuple[Reals, Reals],
+    conditions: Conditions = SHIPPED,
     *,
     rounds: int,
     seed: int,
@@ -163,6 +166,8 @@ def train(
     ----------
     lattices
         From `clean_images`: what the grainy third of the images is measured from.
+    conditions : Conditions
+        Of the measurements, and the kinds of crystal.
     rounds : int
     seed : int
     out : Path
@@ -183,6 +188,8 @@ def train(
     keras = import_keras()
     training: dict[str, Any] = {"images": size, "passes": passes, "rounds": rounds, "seed": seed}
     training |= {"rate": learning_rate}
+    if conditions is not SHIPPED:
+        training["conditions"] = conditions.digest
     kept = Checkpoint(checkpoint, training)
     keras.utils.set_random_seed(seed)
     model = measured_cnn()
@@ -210,7 +217,7 @@ def train(
         def draw(number: int) -> Future[MeasuredSet] | None:
             if number >= rounds:
                 return None
-            return pool.submit(measured_set, size, 1000 * seed + number, lattices)
+            return pool.submit(measured_set, size, 1000 * seed + number, lattices, conditions)
 
         coming = draw(done)
         for number in range(done, rounds):
@@ -237,13 +244,11 @@ def _report(what: str, log: dict[str, list[float]]) -> None:
     print(f"{what}: {numbers}", file=sys.stderr, flush=True)
 
 
-def calibrate(graph: keras.Model) -> dict[str, Any]:
-    """Calibrate on crystals of `calibration_crystals` and, a third of all, grainy lattices.
-
-    The crystals are read without and with knowledge of background and form factor.
-    """
-    crystals = calibration_crystals(**CALIBRATION)
-    rng = np.random.default_rng(CALIBRATION["seed"])
+def calibrate(
+    graph: keras.Model, crystals: KnownTrial, grainy: Iterable[Trial] = (), seed: int = 31
+) -> dict[str, Any]:
+    """Calibrate on crystals, read without and with what is known of them, and grainy lattices."""
+    rng = np.random.default_rng(seed)
     factor = np.where(rng.random((len(crystals.images), 1, 1)) < 0.5, crystals.form_factors, np.nan)
     known = known_shares(crystals.shares, rng).astype(float)
     shares = np.where(known[:, :1] == 1, known[:, 1:], np.nan)
@@ -251,11 +256,22 @@ def calibrate(graph: keras.Model) -> dict[str, Any]:
         (*answer_all(graph, crystals.images)[:2], crystals.encodings),
         (*answer_all(graph, crystals.images, shares, factor)[:2], crystals.encodings),
     ]
-    for trial in trials(**GRAINY):
+    for trial in grainy:
         seen.append((*answer_all(graph, trial.images)[:2], trial.encodings))
     kinds = np.repeat([0, 0] + [1] * (len(seen) - 2), [len(part[0]) for part in seen])
     mean, scale, true = (np.concatenate(parts) for parts in zip(*seen, strict=True))
     return calibration(mean, scale, true, kinds)
+
+
+def reader(graph: Model, factors: dict[str, Any]) -> JointReader:
+    """Return what reads images with a graph of `answering` and its calibration."""
+
+    def read(images: Reals, background: Any = None) -> tuple[Floats, Floats, float]:
+        shares = None if background is None else np.tile(background, (len(images), 1))
+        mean, scale, _ = answer_all(graph, images, shares)
+        return np.clip(mean, -1, 1), *calibrated(scale, factors)
+
+    return read
 
 
 def finish(weights: Path, out: Path, **facts: Any) -> dict[str, Any]:
@@ -273,16 +289,12 @@ def finish(weights: Path, out: Path, **facts: Any) -> dict[str, Any]:
     model.load_weights(weights)
     round_to_half(model)
     save_network(out, "measured", model)
-    factors = calibrate(graph := answering(model))
-
-    def reader(images: Reals, background: Any = None) -> tuple[Floats, Floats, float]:
-        shares = None if background is None else np.tile(background, (len(images), 1))
-        mean, scale, _ = answer_all(graph, images, shares)
-        return np.clip(mean, -1, 1), *calibrated(scale, factors)
-
+    graph = answering(model)
+    factors = calibrate(graph, calibration_crystals(**CALIBRATION), trials(**GRAINY))
+    read = reader(graph, factors)
     crystals = (crystal_trial(name, **TEST) for name in TESTS)
     grainy = list(trials(TEST["n_samples"], TEST["seed"]))
-    joint = {trial.name: asdict(joint_score(trial, reader)) for trial in chain(crystals, grainy)}
+    joint = {trial.name: asdict(joint_score(trial, read)) for trial in chain(crystals, grainy)}
     return write_card(
         out,
         "measured",
@@ -293,19 +305,19 @@ def finish(weights: Path, out: Path, **facts: Any) -> dict[str, Any]:
         calibration=factors,
         kept_out=KEPT_OUT,
         tested_on={"images": TEST["n_samples"], "seed": TEST["seed"]},
-        test={trial.name: plain_score(trial, reader) for trial in grainy},
+        test={trial.name: plain_score(trial, read) for trial in grainy},
         joint=joint,
     )
 
 
-def plain_score(trial: Trial, reader: JointReader) -> dict[str, Any]:
+def plain_score(trial: Trial, read: JointReader) -> dict[str, Any]:
     """Score means and standard errors beside Delta-PDF, as `xrlab.trials.trial` does."""
 
-    def read(images: Reals) -> tuple[Floats, Floats]:
-        mean, covariance, _ = reader(images)
+    def marginal(images: Reals) -> tuple[Floats, Floats]:
+        mean, covariance, _ = read(images)
         return mean, np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
 
-    made = score(trial, read)
+    made = score(trial, marginal)
     return {
         "r2": made.r2,
         "mse": made.mse,

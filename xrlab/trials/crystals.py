@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from scipy import fft, stats
 
-from xrlab.crystal.arrays import Floats, Reals, Sites
+from xrlab.crystal.arrays import Floats, Mask, Reals, Sites
 from xrlab.crystal.diffraction import correlation_image, expected_image
 from xrlab.crystal.encoding import Encoding
-from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID
+from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID, ReciprocalGrid
 from xrlab.crystal.kernels import compiled
 from xrlab.crystal.samplers import growth
 from xrlab.crystal.spectrum import extend
@@ -38,6 +38,10 @@ KEPT_OUT = {
     "instrument": "xrlab.trials.independent.unseen_measurement",
     "nuisance": "axes too long by 1 %",
 }
+
+
+CrystalMaker = Callable[[np.random.Generator], tuple[Floats, Floats]]
+Measure = Callable[[Floats, np.random.Generator], Floats]
 
 
 def maximum_entropy_crystal(rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -107,21 +111,35 @@ class KnownTrial(Trial):
     form_factors: Reals
 
 
-def calibration_crystals(n_samples: int, seed: int, *, n_jobs: int = 1) -> KnownTrial:
+def calibration_crystals(
+    n_samples: int,
+    seed: int,
+    *,
+    crystal: CrystalMaker = maximum_entropy_crystal,
+    instruments: Sequence[Instrument] = tuple(INSTRUMENTS.values()),
+    grid: ReciprocalGrid = STANDARD_GRID,
+    mask: Mask | None = None,
+    n_jobs: int = 1,
+) -> KnownTrial:
     """Measure crystals without grain whose correlations are drawn, not their spectrum.
 
-    `maximum_entropy_crystal` through one of the `INSTRUMENTS`. Sample i depends on (seed, i) alone.
+    Sample i, which depends on (seed, i) alone, goes through the instruments in turn. Where `mask`
+    is true, nothing is measured.
     """
-    between = STANDARD_GRID.distance_to_bragg() >= BRAGG_RADIUS
+    between = grid.distance_to_bragg() >= BRAGG_RADIUS
 
     def make(index: int) -> tuple[Floats, Floats, float, Any]:
         rng = np.random.default_rng([seed, index])
-        clean, vector = maximum_entropy_crystal(rng)
-        instrument = list(INSTRUMENTS.values())[index % len(INSTRUMENTS)]
-        taken = instrument.measure(clean, seed=rng)
-        level = taken.added("background")[between].mean()
-        share = level / (level + taken.before("background")[between].mean())
-        return taken.image, vector, share, np.nan_to_num(taken.factor("envelope"))
+        clean, vector = crystal(rng)
+        taken = instruments[index % len(instruments)].measure(clean, grid, seed=rng)
+        share, factor = 0.0, np.ones(grid.shape)
+        if "background" in taken.stages:
+            level = taken.added("background")[between].mean()
+            share = level / (level + taken.before("background")[between].mean())
+        if "envelope" in taken.stages:
+            factor = np.nan_to_num(taken.factor("envelope"))
+        image = taken.image if mask is None else np.where(mask, np.nan, taken.image)
+        return image, vector, share, factor
 
     made = in_parallel(make, range(n_samples), n_jobs)
     images, vectors, shares, factors = (np.array(parts) for parts in zip(*made, strict=True))
@@ -197,10 +215,6 @@ def domain_crystal(rng: np.random.Generator) -> tuple[Floats, Floats]:
     along_a, along_b = 1 - 2 * rng.uniform(0.02, 0.25, 2)
     walls = growth(Encoding.product(along_a, along_b, 2), LARGE, rng)
     return lattice_crystal((pattern * walls).astype(np.int8))
-
-
-CrystalMaker = Callable[[np.random.Generator], tuple[Floats, Floats]]
-Measure = Callable[[Floats, np.random.Generator], Floats]
 
 
 def through(instrument: Instrument) -> Measure:
