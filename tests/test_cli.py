@@ -97,6 +97,13 @@ def test_what_is_known_is_passed_on(box, calls, tmp_path):
     np.testing.assert_array_equal(asked["form_factor"], factor)
 
 
+def test_a_network_of_ones_own_is_named(box, calls):
+    """Its path goes to `interpret` as it is."""
+    assert cli.main(["interpret", str(box), "--model", "my_network"]) == 0
+    ((_, _, asked),) = calls
+    assert str(asked["model"]) == "my_network"
+
+
 def test_quick_asks_for_no_fit(box, calls, capsys):
     """The fit is left out, and the table has no column for it."""
     assert cli.main(["interpret", str(box), "--span", "2", "--quick"]) == 0
@@ -116,7 +123,7 @@ def test_interpret_prints_a_table_and_writes_all_three(box, calls, tmp_path, cap
     assert "xrlab:" not in said.out
     ((image, span, asked),) = calls
     np.testing.assert_array_equal(image, tifffile.imread(box))
-    unknown = {"background": None, "form_factor": None, "fit": True}
+    unknown = {"background": None, "form_factor": None, "fit": True, "model": None}
     assert (span, asked) == (2, {"kind": "measured", "seed": 5} | unknown)
     document = json.loads(out[1].read_text())
     origin = document["provenance"]
