@@ -76,8 +76,8 @@ def train_own(
     file: Path,
     out: Path,
     *,
-    rounds: int = 14,
-    size: int = 8192,
+    rounds: int = 24,
+    size: int = 4096,
     learning_rate: float = 5e-4,
     seed: int = 1,
     images: Sequence[int] = (400, 1000, 200),
@@ -223,8 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m xrlab.training.own", description=__doc__)
     parser.add_argument("file", type=Path, help="YAML file of the instrument's ranges")
     parser.add_argument("--out", type=Path, required=True, help="folder of the network")
-    parser.add_argument("--rounds", type=int, default=14, help="of the training (default: 14)")
-    parser.add_argument("--size", type=int, default=8192, help="images a round (default: 8192)")
+    parser.add_argument("--rounds", type=int, default=24, help="of the training (default: 24)")
+    parser.add_argument("--size", type=int, default=4096, help="images a round (default: 4096)")
     parser.add_argument("--rate", type=float, default=5e-4, help="learning rate (default: 0.0005)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument(
