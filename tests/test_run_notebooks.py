@@ -200,15 +200,20 @@ def test_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[
         ({"text/html": "<svg aria-label='' >"}, ["cell 2: a picture without a text alternative"]),
         ({"text/html": '<img alt="a lattice">'}, []),
         ({"PLOTLY": TITLED}, []),
-        ({"PLOTLY": {"annotations": [{"text": "lattice"}], "xaxis": H, "yaxis2": {}}}, ["y"]),
-        ({"PLOTLY": {"xaxis": {}, "yaxis": H}}, ["title, x"]),
+        (
+            {"PLOTLY": {"annotations": [{"text": "lattice"}], "xaxis": H, "yaxis2": {}}},
+            ["without a title of: y"],
+        ),
+        ({"PLOTLY": {"xaxis": {}, "yaxis": H}}, ["without a title of: title, x"]),
+        ({"PLOTLY": TITLED | {"width": 840}}, []),
+        ({"PLOTLY": TITLED | {"width": 960}}, ["wider than 840 pixels, so it is cut"]),
     ],
 )
-def test_outputs_without_words_are_faults(output: dict, expected: list[str]) -> None:
-    """Figures have a title or panels with one, a name on an axis of each direction."""
+def test_faulty_outputs_are_found(output: dict, expected: list[str]) -> None:
+    """Figures have a title or panels with one, names on axes of both directions, room at 1280."""
     if "PLOTLY" in output:
         output = {run_notebooks.PLOTLY: {"data": [], "layout": output["PLOTLY"]}}
-        expected = [f"cell 2: a figure without a title of: {parts}" for parts in expected]
+        expected = [f"cell 2: a figure {parts}" for parts in expected]
     shown = new_code_cell("figure", outputs=[new_output("display_data", output)])
     assert run_notebooks.faults(new_notebook(cells=[new_markdown_cell("# 1"), shown])) == expected
 

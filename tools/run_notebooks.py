@@ -35,7 +35,7 @@ from PIL import Image, ImageDraw, ImageOps
 from plotly.offline import get_plotlyjs
 
 from xrlab.course.glossary import cheat_sheet_markdown, glossary_markdown
-from xrlab.drawing.plots import description
+from xrlab.drawing.plots import WIDEST, description
 from xrlab.drawing.png import COLOURS, INTENSITY, picture
 from xrlab.io.files import InUseError, alone, write
 
@@ -244,7 +244,7 @@ def unnamed(layout: dict) -> list[str]:
 
 
 def faults(notebook: nbformat.NotebookNode) -> list[str]:
-    """Describe outputs without words: figures and axes without a title, pictures without a text."""
+    """Describe faulty outputs: figures without titles or too wide, pictures without a text."""
     found = []
     for number, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", []):
@@ -252,8 +252,11 @@ def faults(notebook: nbformat.NotebookNode) -> list[str]:
             page = "".join(data.get("text/html", ""))
             if re.search(r"<(?:img|svg)(?![^>]*(?:alt|aria-label)=\"[^\"]+\")[^>]*>", page):
                 found.append(f"cell {number}: a picture without a text alternative")
-            if missing := unnamed(data.get(PLOTLY, {}).get("layout", {"title": {"text": "none"}})):
+            layout = data.get(PLOTLY, {}).get("layout", {"title": {"text": "none"}})
+            if missing := unnamed(layout):
                 found.append(f"cell {number}: a figure without a title of: {', '.join(missing)}")
+            if layout.get("width", 0) > WIDEST:
+                found.append(f"cell {number}: a figure wider than {WIDEST} pixels, so it is cut")
     return found
 
 

@@ -31,6 +31,9 @@ from xrlab.drawing.png import (
 if TYPE_CHECKING:
     from xrlab.crystal.lattice import Lattice
 
+# Width of a figure in pixels that fits beside the file list of JupyterLab at 1280 pixels.
+WIDEST = 840
+
 # The legend in a row below the figure.
 BELOW = {"orientation": "h", "y": -0.25, "yanchor": "top"}
 
@@ -200,7 +203,7 @@ def add_encoding(
 
 def panels(*titles: str) -> go.Figure:
     """Make a row of panels, each under its title."""
-    width = 220 * len(titles)  # four panels fit beside the file list at 1280 pixels
+    width = WIDEST // 4 * len(titles)
     figure = make_subplots(1, len(titles), subplot_titles=titles, horizontal_spacing=65 / width)
     return figure.update_layout(
         width=width, height=280, margin={"l": 50, "r": 10, "t": 40, "b": 45}

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from xrlab.drawing.plots import add_image, describe
+from xrlab.drawing.plots import WIDEST, add_image, describe
 from xrlab.drawing.png import COLOURS, LINES, METHODS, SIGNED
 from xrlab.interpretation.evidence import Cut
 
@@ -82,7 +82,7 @@ def evidence_figure(interpretation: Interpretation) -> go.Figure:
     figure.update_yaxes(title="c(i, j)", title_standoff=2, row=1, col=4)
     below = {"orientation": "h", "y": -0.3, "yanchor": "top"}
     margin = {"l": 50, "r": 10, "t": 40, "b": 45}
-    figure.update_layout(width=880, height=340, legend=below, margin=margin)
+    figure.update_layout(width=WIDEST, height=340, legend=below, margin=margin)
     answers = [
         f"{name}: " + ", ".join(f"{value:.2f}" for value in values)
         for name, (values, _) in methods.items()

@@ -16,7 +16,7 @@ from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID
 from xrlab.crystal.setting import SETTING, SPAN
 from xrlab.datasets.dataset import make_sample
-from xrlab.drawing.plots import add_curve
+from xrlab.drawing.plots import WIDEST, add_curve
 from xrlab.drawing.png import picture
 from xrlab.networks import measured
 from xrlab.networks.folding import unfold
@@ -171,7 +171,7 @@ def _figure(result: Spoiled) -> go.Figure:
     )
     figure.update_yaxes(title="c(i, j)", range=[-1.05, 1.05])
     return figure.update_layout(
-        width=850,
+        width=WIDEST,
         height=380,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         margin={"l": 60, "r": 10, "t": 40, "b": 70},

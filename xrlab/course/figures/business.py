@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from xrlab.course import study
 from xrlab.course.business import PUBLISHED, STORIES, Story, Swing
 from xrlab.crystal.arrays import Reals
-from xrlab.drawing.plots import BELOW, add_curve
+from xrlab.drawing.plots import BELOW, WIDEST, add_curve
 from xrlab.drawing.png import COLOURS
 from xrlab.drawing.tables import markdown_table
 
@@ -195,7 +195,7 @@ def tornado_figure(panels: Mapping[str, tuple[float, Sequence[Swing]]]) -> go.Fi
         figure.update_yaxes(title="input", row=row, col=1)
     return figure.update_layout(
         barmode="overlay",
-        width=860,
+        width=WIDEST,
         height=150 + 32 * sum(heights) + 60 * len(panels),
         legend=BELOW | {"y": -0.12},
         margin={"l": 170, "t": 90},

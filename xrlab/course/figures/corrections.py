@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from xrlab.crystal.arrays import Floats, Image
-from xrlab.drawing.plots import add_curve, add_diagonal
+from xrlab.drawing.plots import WIDEST, add_curve, add_diagonal
 from xrlab.drawing.png import INTENSITY, UNMEASURED, picture
 from xrlab.measurement.pipeline import FILTERS
 from xrlab.trials.correction_bias import HARMLESS, BiasTable
@@ -52,8 +52,8 @@ def gallery_figure(*rows: Mapping[str, Image]) -> go.Figure:
         figure.update_layout({f"yaxis{n if n > 1 else ''}_scaleanchor": f"x{n if n > 1 else ''}"})
     figure.update_annotations(font_size=11)
     return figure.update_layout(
-        width=min(900, 190 * width + 20),
-        height=(min(900, 190 * width + 20) / width + 45) * len(rows) + 25,
+        width=min(WIDEST, 190 * width + 20),
+        height=(min(WIDEST, 190 * width + 20) / width + 45) * len(rows) + 25,
         margin={"l": 30, "r": 10, "t": 70, "b": 25},  # the buttons of plotly lie above the titles
         plot_bgcolor=UNMEASURED,
     )
@@ -107,5 +107,5 @@ def slopes_figure(before: ArrayLike, after: Mapping[str, ArrayLike]) -> go.Figur
     figure.update_yaxes(title="c(i, j) after", col=1)
     figure.update_annotations(font_size=13)
     return figure.update_layout(
-        showlegend=False, width=900, height=300, margin={"l": 50, "r": 10, "t": 40, "b": 45}
+        showlegend=False, width=WIDEST, height=300, margin={"l": 50, "r": 10, "t": 40, "b": 45}
     )

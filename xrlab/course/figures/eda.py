@@ -21,7 +21,7 @@ from xrlab.crystal import speckle
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names, vector_length
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
-from xrlab.drawing.plots import add_curve, add_heat_map, add_image
+from xrlab.drawing.plots import WIDEST, add_curve, add_heat_map, add_image
 from xrlab.drawing.png import COLOURS, LINES
 
 BORDER = {"color": "#333", "width": 2}
@@ -109,7 +109,9 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
         figure.update_yaxes(title=title, ticktext=names[::-1], **anchor, **ticks)
     if len(spans) == 1:  # large enough for 15 components
         return _layout(figure, 1, 760, legend=False).update_layout(width=800)
-    return _layout(figure, len(spans), 360, legend=False).update_layout(width=380 * len(spans))
+    return _layout(figure, len(spans), 360, legend=False).update_layout(
+        width=min(380 * len(spans), WIDEST)
+    )
 
 
 def border_figure(
@@ -317,7 +319,7 @@ def _dots(
 
 def _layout(figure: go.Figure, columns: int, height: int, legend: bool = True) -> go.Figure:
     return figure.update_layout(
-        width=320 * columns,
+        width=min(320 * columns, WIDEST),
         height=height,
         margin={"l": 55, "r": 10, "t": 45, "b": 90 if legend else 60},
         legend={"orientation": "h", "yref": "container", "y": 0.02, "x": 0},

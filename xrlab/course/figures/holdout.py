@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from xrlab.course.figures.training import history_figure
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import STANDARD_GRID
-from xrlab.drawing.plots import BELOW, add_curve, add_heat_map
+from xrlab.drawing.plots import BELOW, WIDEST, add_curve, add_heat_map
 from xrlab.drawing.png import COLOURS
 from xrlab.training.checkpoints import History
 from xrlab.trials.degradation import Curve
@@ -51,7 +51,7 @@ def decoded_figure(decoded: Decoded, index: int = 0) -> go.Figure:
     figure.update_xaxes(title="k (r.l.u.)", title_standoff=4, constrain="domain")
     figure.update_yaxes(title="h (r.l.u.)", row=1, col=1)
     return figure.update_layout(
-        width=155 * width, height=265, margin={"l": 50, "r": 10, "t": 60, "b": 45}
+        width=min(155 * width, WIDEST), height=265, margin={"l": 50, "r": 10, "t": 60, "b": 45}
     )
 
 
@@ -90,7 +90,7 @@ def decoded_scores_figure(decoded: Decoded, lowest: float = -1.0) -> go.Figure:
     figure.update_yaxes(title="R² of the simulated image", col=1)
     title = "One point for each image; bars are medians"
     return figure.update_layout(
-        title=title, showlegend=False, width=900, height=420, margin={"t": 80}
+        title=title, showlegend=False, width=WIDEST, height=420, margin={"t": 80}
     )
 
 
@@ -107,7 +107,7 @@ def decline_figure(curve: Curve) -> go.Figure:
     interval = {"title": "truth in the 90 % interval", "tickformat": ".0%", "range": [0, 1.02]}
     figure.update_yaxes(**interval, row=1, col=2)
     return figure.update_layout(
-        title="The same images, worse and worse", legend=BELOW, width=900, height=450
+        title="The same images, worse and worse", legend=BELOW, width=WIDEST, height=450
     )
 
 
@@ -121,7 +121,7 @@ def effects_figure(curve: Curve) -> go.Figure:
     figure.update_xaxes(**ERRORS)
     figure.update_yaxes(title="effect", autorange="reversed", showgrid=True)
     title = "One effect of the bad day at a time"
-    return figure.update_layout(title=title, legend=BELOW | {"y": -0.2}, width=900, height=480)
+    return figure.update_layout(title=title, legend=BELOW | {"y": -0.2}, width=WIDEST, height=480)
 
 
 def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
@@ -150,7 +150,7 @@ def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
     figure.update_yaxes(title="images", autorange="reversed")
     height = 150 + 50 * len(scores)
     title = "Are the error bars calibrated?"
-    return figure.update_layout(title=title, legend=BELOW, width=900, height=height)
+    return figure.update_layout(title=title, legend=BELOW, width=WIDEST, height=height)
 
 
 def readings_figure(
@@ -179,7 +179,9 @@ def readings_figure(
     figure.update_xaxes(title="component", **ticks)
     figure.update_yaxes(title="c(i, j)")
     legend = BELOW | {"y": -0.35}
-    return figure.update_layout(title=title, legend=legend, width=900, height=420, margin={"t": 60})
+    return figure.update_layout(
+        title=title, legend=legend, width=WIDEST, height=420, margin={"t": 60}
+    )
 
 
 def scan_figure(
@@ -208,7 +210,7 @@ def scan_figure(
     figure.add_hline(truth, line={"color": GREY, "dash": "dot"})
     figure.update_xaxes(title=x_title)
     figure.update_yaxes(title=y_title, col=1)
-    return figure.update_layout(width=900, height=380, margin={"t": 70})
+    return figure.update_layout(width=WIDEST, height=380, margin={"t": 70})
 
 
 def learning_curves_figure(histories: Mapping[str, History]) -> go.Figure:

@@ -17,12 +17,12 @@ from xrlab.crystal.grid import ReciprocalGrid
 from xrlab.crystal.lattice import Lattice, simulate
 from xrlab.crystal.setting import Setting
 from xrlab.crystal.speckle import ensemble_image, expected_grain, lit_sites
-from xrlab.drawing.plots import BELOW, add_curve, add_heat_map
+from xrlab.drawing.plots import BELOW, WIDEST, add_curve, add_heat_map
 from xrlab.drawing.png import INTENSITY, LINES, MARKERS, SITES, Colours
 from xrlab.trials.repeats import ImageScores
 
 COUNT = "Blues"
-WIDE = {"legend": BELOW, "width": 900, "height": 480, "margin": {"t": 80}}
+WIDE = {"legend": BELOW, "width": WIDEST, "height": 480, "margin": {"t": 80}}
 
 
 def lots_figure(lattice: Lattice, numbers: Sequence[int], setting: Setting, seed: int) -> go.Figure:
@@ -202,7 +202,7 @@ def _two_rows(titles: Sequence[str]) -> go.Figure:
     figure.update_xaxes(title="k (r.l.u.)", title_standoff=4, constrain="domain")
     figure.update_yaxes(title="h (r.l.u.)", col=1)
     return figure.update_layout(
-        width=225 * width, height=490, margin={"l": 50, "r": 10, "t": 40, "b": 45}
+        width=WIDEST // 4 * width, height=490, margin={"l": 50, "r": 10, "t": 40, "b": 45}
     )
 
 

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.drawing import svg
-from xrlab.drawing.plots import add_curve, add_diagonal, add_heat_map, describe
+from xrlab.drawing.plots import WIDEST, add_curve, add_diagonal, add_heat_map, describe
 from xrlab.drawing.png import COLOURS, SIGNED
 from xrlab.inference.metrics import r2_score
 from xrlab.training.checkpoints import History
@@ -142,7 +142,7 @@ def parity_figure(true: ArrayLike, estimates: Mapping[str, ArrayLike]) -> go.Fig
     figure.update_xaxes(title="true c(i, j)", range=[-1.1, 1.1])
     figure.update_yaxes(range=[-1.1, 1.1])
     figure.update_yaxes(title="estimated c(i, j)", col=1)
-    return figure.update_layout(showlegend=False, height=420, width=420 * len(titles))
+    return figure.update_layout(showlegend=False, height=420, width=min(420 * len(titles), WIDEST))
 
 
 def maps_figure(maps: Mapping[str, ArrayLike], title: str, shared: bool = False) -> go.Figure:
@@ -168,7 +168,7 @@ def maps_figure(maps: Mapping[str, ArrayLike], title: str, shared: bool = False)
     figure.update_yaxes(title="rows, along h", col=1)
     margin = {"l": 40, "r": 10, "t": 80, "b": 40}
     return figure.update_layout(
-        title=title, width=min(230 * len(maps), 900), height=330, margin=margin
+        title=title, width=min(230 * len(maps), WIDEST), height=330, margin=margin
     )
 
 
