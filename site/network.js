@@ -4,29 +4,25 @@
 import { calibration, grid } from "./shared.js";
 import { calibrated } from "./calibration.js";
 
-let worker;
 let count = 0;
 const waiting = new Map();
 const queues = new Map();
 
-function start() {
-  if (worker) return;
-  worker = new Worker(new URL("worker.js", document.baseURI), { type: "module" });
-  worker.addEventListener("message", ({ data }) => {
-    const { resolve, reject } = waiting.get(data.id);
-    waiting.delete(data.id);
-    if (data.error) reject(new Error(data.error));
-    else resolve(data.answer);
-  });
-  worker.addEventListener("error", (event) => {
-    for (const { reject } of waiting.values())
-      reject(new Error(event.message || "the network did not load"));
-    waiting.clear();
-  });
-}
+// At once: it loads while the page is made.
+const worker = new Worker(new URL("worker.js", document.baseURI), { type: "module" });
+worker.addEventListener("message", ({ data }) => {
+  const { resolve, reject } = waiting.get(data.id);
+  waiting.delete(data.id);
+  if (data.error) reject(new Error(data.error));
+  else resolve(data.answer);
+});
+worker.addEventListener("error", (event) => {
+  for (const { reject } of waiting.values())
+    reject(new Error(event.message || "the network did not load"));
+  waiting.clear();
+});
 
 export function ask(task, content, transfer = []) {
-  start();
   const id = ++count;
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject });
@@ -59,7 +55,9 @@ function inputs(images, background, formFactor) {
 
 // Correlations, clipped to -1 and 1, their covariance, and the cleaned cell, for each image.
 export async function answer(images, { background = null, formFactor = null } = {}) {
-  const { mean, scale, cell, took } = await ask("answer", inputs(images, background, formFactor));
+  const given = inputs(images, background, formFactor);
+  const transferred = [given.image.buffer, given.background.buffer, given.form_factor.buffer];
+  const { mean, scale, cell, took } = await ask("answer", given, transferred);
   const part = (all, n) => all.subarray((n * all.length) / images.length, ((n + 1) * all.length) / images.length);
   return images.map((_, n) => ({
     mean: Float64Array.from(part(mean, n), (c) => Math.min(1, Math.max(-1, c))),

@@ -18,15 +18,28 @@ function waves(q, distances) {
   return { cos: part(Math.cos), sin: part(Math.sin) };
 }
 
-// Rows of a times rows of b, summed over the shared second index: a b^T.
+// Rows of a times rows of b, summed over the shared second index: a b^T. Four rows of b at once read
+// each number of a once.
 function product(a, b) {
+  const inner = b[0].length;
   return a.map((row) => {
     const out = new Float64Array(b.length);
-    for (let n = 0; n < b.length; n++) {
+    let n = 0;
+    for (; n + 3 < b.length; n += 4) {
+      const [b0, b1, b2, b3] = [b[n], b[n + 1], b[n + 2], b[n + 3]];
+      let [t0, t1, t2, t3] = [0, 0, 0, 0];
+      for (let m = 0; m < inner; m++) {
+        const x = row[m];
+        t0 += x * b0[m];
+        t1 += x * b1[m];
+        t2 += x * b2[m];
+        t3 += x * b3[m];
+      }
+      [out[n], out[n + 1], out[n + 2], out[n + 3]] = [t0, t1, t2, t3];
+    }
+    for (; n < b.length; n++) {
       const other = b[n];
-      let total = 0;
-      for (let m = 0; m < row.length; m++) total += row[m] * other[m];
-      out[n] = total;
+      for (let m = 0; m < inner; m++) out[n] += row[m] * other[m];
     }
     return out;
   });
@@ -45,62 +58,69 @@ const range = (first, last) => Array.from({ length: last - first + 1 }, (_, n) =
 // c(i, j) of the periodic lattice for -reach <= i, j <= reach, as rows.
 export function allCorrelations(sites, size, reach) {
   const mean = meanOf(sites);
-  const { cos, sin } = remembered(`cell ${size}`, () => {
-    const q = range(0, size - 1).map((n) => n / size);
-    return waves(q, range(0, size - 1));
+  const half = range(0, size >> 1);
+  const { all, part, backAll, backPart } = remembered(`cell ${size} ${reach}`, () => {
+    const [q, near] = [range(0, size - 1), range(-reach, reach)].map((n) => n.map((x) => x / size));
+    const backPart = waves(near, half);
+    const twice = (row) => row.map((value, k) => (k === 0 || 2 * k === size ? value : 2 * value));
+    return {
+      all: waves(q, range(0, size - 1)),
+      part: waves(half.map((k) => k / size), range(0, size - 1)),
+      backAll: waves(near, range(0, size - 1)),
+      backPart: { cos: backPart.cos.map(twice), sin: backPart.sin.map(twice) },
+    };
   });
   const rows = range(0, size - 1).map((x) =>
     Float64Array.from(sites.subarray(x * size, (x + 1) * size), (site) => site - mean),
   );
-  // Fourier transform along b, then along a; the power of a real lattice is alike at q and -q.
-  const [realB, imagB] = [transposed(product(rows, cos)), transposed(product(rows, sin))];
+  // Fourier transform along b, then along a; the power of a real lattice is alike at q and -q, so
+  // half of the frequencies along b are enough.
+  const [realB, imagB] = [product(part.cos, rows), product(part.sin, rows)];
   const [rc, rs, ic, is] = [
-    product(realB, cos),
-    product(realB, sin),
-    product(imagB, cos),
-    product(imagB, sin),
+    product(realB, all.cos),
+    product(realB, all.sin),
+    product(imagB, all.cos),
+    product(imagB, all.sin),
   ];
   const power = rc.map((row, k) =>
     Float64Array.from(row, (_, h) => (rc[k][h] - is[k][h]) ** 2 + (rs[k][h] + ic[k][h]) ** 2),
   );
   // And back: c(i, j) = sum over (h, k) of the power times cos 2 pi (h i + k j).
-  const back = remembered(`back ${size} ${reach}`, () =>
-    waves(range(-reach, reach).map((d) => d / size), range(0, size - 1)),
-  );
-  const [alongC, alongS] = [product(power, back.cos), product(power, back.sin)];
-  const [first, second] = [
-    product(back.cos, transposed(alongC)),
-    product(back.sin, transposed(alongS)),
-  ];
+  const [alongC, alongS] = [backAll.cos, backAll.sin].map((wave) => transposed(product(power, wave)));
+  const [first, second] = [product(alongC, backPart.cos), product(alongS, backPart.sin)];
   const scale = 1 / (size ** 4 * (1 - mean ** 2));
-  // first[j][i]: the transposed of what is asked for.
-  return transposed(
-    first.map((row, j) => Float64Array.from(row, (value, i) => (value - second[j][i]) * scale)),
-  );
+  return first.map((row, i) => row.map((value, j) => (value - second[i][j]) * scale));
 }
 
 // I(h, k) = sum of w(i, j) c(i, j) cos 2 pi (h i + k j), w = (1 - |i|/L)(1 - |j|/L): the mean over
 // all lots of L x L sites. grid: {h: [first, last], k, shape: [rows, columns]}.
 export function correlationImage(correlations, grid, lotSize) {
   const reach = (correlations.length - 1) / 2;
-  const distances = range(-reach, reach);
-  const window = distances.map((d) => (lotSize ? Math.max(1 - Math.abs(d) / lotSize, 0) : 1));
-  const weighted = correlations.map((row, i) => row.map((c, j) => c * window[i] * window[j]));
-  const [toH, toK] = [
-    [grid.h, grid.shape[0]],
-    [grid.k, grid.shape[1]],
-  ].map(([ends, points]) =>
-    remembered(`grid ${ends} ${points} ${reach}`, () => waves(axis(ends, points), distances)),
+  const { toH, toK } = remembered(`grid ${JSON.stringify(grid)} ${reach}`, () => {
+    const [h, k] = [waves(axis(grid.h, grid.shape[0]), range(0, reach)), waves(axis(grid.k, grid.shape[1]), range(0, reach))];
+    return { toH: h, toK: k.cos.map((row, n) => Float64Array.of(...row, ...k.sin[n].map((x) => -x))) };
+  });
+  const window = range(0, reach).map((d) => (lotSize ? Math.max(1 - d / lotSize, 0) : 1));
+  // The cosine is alike for (i, j) and (-i, -j): their sum, for i >= 0, a row for every j.
+  const sums = range(-reach, reach).map((j) =>
+    Float64Array.from(window, (w, i) => {
+      const [here, there] = [correlations[reach + i][reach + j], correlations[reach - i][reach - j]];
+      return w * window[Math.abs(j)] * (i ? here + there : here);
+    }),
   );
-  const columns = transposed(weighted);
-  const [even, odd] = [
-    product(product(toH.cos, columns), toK.cos),
-    product(product(toH.sin, columns), toK.sin),
-  ];
-  const image = new Float64Array(even.length * even[0].length);
-  even.forEach((row, m) =>
-    row.forEach((value, n) => (image[m * row.length + n] = value - odd[m][n])),
-  );
+  const [cos, sin] = [product(toH.cos, sums), product(toH.sin, sums)];
+  // cos(a + b) = cos a cos b - sin a sin b, with those of j and -j together.
+  const both = cos.map((row, m) => {
+    const out = new Float64Array(2 * reach + 2);
+    out[0] = row[reach];
+    for (let j = 1; j <= reach; j++) {
+      out[j] = row[reach + j] + row[reach - j];
+      out[reach + 1 + j] = sin[m][reach + j] - sin[m][reach - j];
+    }
+    return out;
+  });
+  const image = new Float64Array(grid.shape[0] * grid.shape[1]);
+  product(both, toK).forEach((row, m) => image.set(row, m * row.length));
   return image;
 }
 
