@@ -356,8 +356,8 @@ def test_stacks_ask_for_a_frame(tmp_path):
 
 def test_npz_of_several_arrays_asks_which(tmp_path):
     """Names and shapes."""
-    np.savez(tmp_path / "a.npz", image=COUNTS, axis=np.arange(4))
-    with pytest.raises(ValueError, match=r"'image' of shape \(3, 4\); 'axis' of shape \(4,\)"):
+    np.savez(tmp_path / "a.npz", image=COUNTS, other=COUNTS[:2], axis=np.arange(4))
+    with pytest.raises(ValueError, match=r"'image' of shape \(3, 4\); 'other' of shape \(2, 4\)"):
         read_image(tmp_path / "a.npz")
     np.testing.assert_array_equal(read_image(tmp_path / "a.npz", dataset="image"), COUNTS)
 

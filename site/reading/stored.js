@@ -92,7 +92,7 @@ function flagged(image, kind, bytes, said, packed) {
     if (!packed) mark((value) => value < 0);
   }
   const { tops, sentinels, detector_flags: own } = storedRules;
-  const many = high !== tops[0] || count(high) > 1;
+  const many = high > 2 ** 20 || count(high) > 1;
   if (bytes >= 4 && !packed && tops.includes(high) && many)
     mark((value) => value >= high - (high > 2 ** 31));
   if (kind === "f") {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ PER_LENGTH = re.compile(
     r"|(a|å|angstroms?|ångströms?|nm|nanomet\w+)(\^|\*\*)?[({]*[-⁻][1¹][)}]*"
 )
 PIXELS = re.compile(r"px|pixels?|bins?|index|indices|channels?|counts?|points?")
+
+# How the axes of an image or a volume are called where nothing else says which they are.
+NAMES = ("{}", "{}_axis", "Q{}")
 
 _BRACKETED = re.compile(r"[\[({]?([-+\d.*/hkl]+(?:[,\s]+[-+\d.*/hkl]+){2})[\])}]?")
 _NAMED = re.compile(
@@ -68,6 +71,25 @@ def is_rlu(label: str) -> bool | None:
     if unit.lower() in ("", "dimensionless", "1", "none", "unitless"):
         return True if miller(name) else None
     return RLU.fullmatch(unit) is not None
+
+
+def usual_names(sizes: Mapping[str, int], dimensions: int) -> list[str]:
+    """Names of the axes among arrays of so many values, in the order h, k, l.
+
+    >>> usual_names({"image": 12, "h_axis": 3, "k_axis": 4, "l_axis": 1}, 2)
+    ['h_axis', 'k_axis']
+    """
+    for name in NAMES:
+        for letters in ("hkl", "HKL"):
+            own = [axis for n in letters if sizes.get(axis := name.format(n), 0) > 1]
+            if len(own) == dimensions:
+                return own
+    return []
+
+
+def middles(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Values at so many pixels, where a file may have those at their edges."""
+    return (values[1:] + values[:-1]) / 2 if len(values) == size + 1 else values
 
 
 def question(axes: Axes) -> str:

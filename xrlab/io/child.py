@@ -230,14 +230,15 @@ def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) ->
     image = kind().read(file)
     frame = first_frame(dataset, image.nframes)
     image = image.getframe(frame) if image.nframes > 1 else image
+    loops = image.header.pop("loop_", [])  # of CIF: titles and rows
     header: dict[str, Any] = {
         key: value if isinstance(value, (int, float)) else str(value)
         for key, value in image.header.items()
     }
+    for _, rows in loops:
+        header |= {key.decode(): value.decode() for key, value in rows[0].items()}
     if elsewhere := header.get("EDF_BinaryFileName"):
         raise ValueError(f"its pixels are elsewhere, in {elsewhere[:60]!r}, which is not read")
-    if header.get("_array_intensities.linearity", "").startswith(("sqrt", "log")):
-        raise ValueError("its pixels are roots or logarithms of intensities: save these instead")
     pixels = image.data
     check_frame(np.shape(pixels))
     # A decoder that goes beyond the end of what it was given makes an image of what is there.

@@ -14,12 +14,21 @@ MAX_PARTS = 1000
 # An array in a compressed file has at most so many bytes, those of the largest image in float64.
 MAX_UNPACKED = 2**28 + 2**20
 
-# Names of arrays that say which pixels are not to be used ("{}" stands for that of the image), and
+# Names of arrays that say which pixels are not to be used ("{}" stands for that of the image), by
 # whether it is those where they are not 0.
-MASKS = {"{}_mask": True, "mask": True, "pixel_mask": True, "{}_pixel_mask": True,
-         "data_mask": True, "bad_pixel_mask": True, "weights": False, "{}_weights": False,
-         "number_of_pixels_rebinned": False, "valid": False, "{}_valid": False,
-         "valid_mask": False, "good_pixels": False}  # fmt: skip
+MASKS = {
+    True: "{}_mask mask pixel_mask {}_pixel_mask data_mask bad_pixel_mask bad_pixels",
+    False: "weights {}_weights number_of_pixels_rebinned valid {}_valid valid_mask good_pixels",
+}
+
+# Arrays that lie beside images and are none: what they hold is not taken for the image unasked.
+BESIDE = re.compile(
+    r"(pixel_?|bad_?pixels?_?|data_?)?mask(_.*|\d*)|.*_(mask|weights|valid|errors?|sigma|variances?)"
+    r"|(bad|good)_pixels?|valid|sigma|errors?(_squared)?|uncertainties|variances?|weights|palette"
+    r"|flat_?field.*|dark.*|gain(_?map)?|bias|pedestal.*|countrate_correction.*|trimbit.*|num_events"
+    r"|number_of_pixels_rebinned|.*matrix|metric_tensor|unit_cell.*|fill_value",
+    re.IGNORECASE,
+)
 
 _CHOICE = re.compile(r"(?P<name>.*?)(?:\[(?P<index>[\d\s,:]+)\])?", re.DOTALL)
 
@@ -46,8 +55,22 @@ def split_choice(dataset: str | int | None) -> tuple[str | None, Index]:
 
 
 def masks_of(names: Iterable[str]) -> dict[str, bool]:
-    """Names of the masks of images with these names, with the meanings in `MASKS`."""
-    return {mask.format(name): bad for mask, bad in MASKS.items() for name in names}
+    """Names of the masks of images with these names, and whether they are of what is left out."""
+    names = list(names)
+    return {m.format(n): bad for bad, masks in MASKS.items() for m in masks.split() for n in names}
+
+
+def images_among(shapes: Mapping[str, Sequence[int]]) -> list[str]:
+    """Names of the arrays with two axes that are not known to be something else.
+
+    >>> images_among({"entry/counts": (9, 8), "entry/sigma": (9, 8), "h": (9,), "scale": ()})
+    ['entry/counts']
+    """
+    return [
+        name
+        for name, shape in shapes.items()
+        if sum(n > 1 for n in shape) > 1 and not BESIDE.fullmatch(name.rsplit("/")[-1])
+    ]
 
 
 def check_frame(shape: Sequence[int], index: Index = (), what: str = "it") -> Index:

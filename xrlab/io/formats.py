@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from xrlab.io.axes import middles, usual_names
 from xrlab.io.choice import (
     MAX_PARTS,
     MAX_PIXELS,
@@ -30,6 +31,7 @@ from xrlab.io.choice import (
     ask_which,
     check_frame,
     first_frame,
+    images_among,
     masks_of,
     split_choice,
 )
@@ -70,31 +72,35 @@ def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
         }
         if not members:
             raise ValueError("it is a ZIP archive without NumPy arrays in it")
-        beside = {*masks_of(("data", "image")), "h", "k", "fill_value"}
-        images = [member for member in members if member not in beside] or list(members)
+        shapes, single = {}, []
+        for member, info in members.items():
+            with archive.open(info) as file:
+                shapes[member], _, dtype = _npy_header(file)
+                single += [member] * (not shapes[member] and not dtype.hasobject)
+        images = images_among(shapes) or list(members)
         name = images[0] if name is None and len(images) == 1 else name
         if name not in members:
-            shapes = {}
-            for member, info in members.items():
-                with archive.open(info) as file:
-                    shapes[member] = _npy_header(file)[0]
-            raise ValueError(ask_which(shapes, name))
+            raise ValueError(ask_which({n: shapes[n] for n in (images, members)[bool(name)]}, name))
 
-        def read(member: str, index: Index) -> NDArray[Any]:
+        def read(member: str, index: Index = ()) -> NDArray[Any]:
             what = f"the array {member!r}"
             if members[member].file_size > MAX_UNPACKED:
                 raise ValueError(f"{what} unpacks to more than {MAX_UNPACKED:,} bytes")
             return _npy(archive.read(members[member]), index, what)
 
-        pixels, mask = read(name, index), None
+        pixels, lost = read(name, index), None
         for member, bad in masks_of((name,)).items():
             if member in members and member != name:
-                lost = (np.squeeze(read(member, ())) != 0) == bad
-                mask = lost if mask is None or mask.shape != lost.shape else mask | lost
-        axes = [read(axis, ()).astype(float) for axis in "hk" if axis in members]
-        if [*pixels.shape] == [axis.size for axis in axes]:
-            return Stored(pixels, mask=mask, axes=(("h", axes[0]), ("k", axes[1])))
-    return Stored(pixels, mask=mask)
+                mask = (np.squeeze(read(member)) != 0) == bad
+                lost = mask if lost is None or mask.shape != lost.shape else lost | mask
+        header = {member: read(member) for member in single}
+        sizes = {member: math.prod(shape) for member, shape in shapes.items() if member != name}
+        names = usual_names(sizes, 2)
+        axes = [np.ravel(read(axis)).astype(float) for axis in names if pixels.ndim == 2]
+        axes = [middles(values, n) for values, n in zip(axes, pixels.shape, strict=False)]
+        if [*pixels.shape] == [len(values) for values in axes]:
+            return Stored(pixels, header, lost, tuple(zip(names, axes, strict=True)))
+    return Stored(pixels, header, lost)
 
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -113,44 +119,39 @@ def _npy(content: bytes, index: Index, what: str) -> NDArray[Any]:
     return array[index]
 
 
-_PNM = re.compile(rb"P([25])((?:\s+|#[^\n\r]*[\n\r])+)(\d{1,9})\s+(?:#[^\n\r]*[\n\r]\s*)*"
-                  rb"(\d{1,9})\s+(?:#[^\n\r]*[\n\r]\s*)*(\d{1,5})\s")  # fmt: skip
+_PNM = re.compile(rb"P([25])" + rb"(?:\s|#[^\n\r]*[\n\r])+(\d{1,9})" * 3 + rb"\s")
 
 
 def read_pgm(content: bytes, dataset: str | int | None = None) -> Stored:
     """Read Netpbm's grey map, plain (P2) or binary (P5), of 8 or 16 bits (netpbm.sourceforge.net).
 
-    Values are taken as they are, not stretched to the maximum in the header.
+    By hand, since Pillow stretches values to the largest one in the header.
     """
     first_frame(dataset, 1)
     header = _PNM.match(content[:10_000])
     if header is None:
         raise ValueError("the header of the PGM is damaged, or it is not a grey map")
-    columns, rows, highest = (int(header[n]) for n in (3, 4, 5))
+    columns, rows, highest = map(int, header.groups()[1:])
     if not 0 < highest < 2**16:
         raise ValueError(f"the largest value of a PGM is from 1 to 65535; this one says {highest}")
     check_frame((rows, columns))
-    start, size, rest = header.end(), rows * columns, 0
-    dtype = np.dtype(np.uint8 if highest < 256 else ">u2")
+    start, dtype, doubt = header.end(), np.dtype(np.uint8 if highest < 256 else ">u2"), None
     if header[1] == b"5":
-        needed = size * dtype.itemsize
+        needed = rows * columns * dtype.itemsize
         if content[start - 1 : start + 1] == b"\r\n" and len(content) - start != needed:
             start += 1  # a line that ends with two signs
         pixels = plain_block(content, start, dtype, (rows, columns))
-        rest = _rest(content, start + needed)
+        rest, what = _rest(content, start + needed), "bytes"
     else:
-        text = re.sub(rb"#[^\n\r]*", b"", content[start:])
-        numbers = np.fromstring(text, np.int64, sep=" ")
-        if numbers.size < size:
-            raise ValueError(f"the PGM is cut off after {numbers.size:,} of {size:,} pixels")
+        numbers = np.fromstring(re.sub(rb"#[^\n\r]*", b"", content[start:]), np.int64, sep=" ")
+        rest, what = numbers.size - rows * columns, "numbers"
+        if rest < 0:
+            raise ValueError(f"the PGM is cut off: {-rest:,} of its pixels are missing")
         if numbers.min() < 0:
             raise ValueError(f"a PGM holds no negative numbers; this one holds {numbers.min()}")
-        rest = numbers.size - size
-        pixels = numbers[:size].reshape(rows, columns)
+        pixels = numbers[: rows * columns].reshape(rows, columns)
         pixels = pixels.astype(dtype) if pixels.max() < 2**16 else pixels
-    doubt = None
     if rest:
-        what = "bytes" if header[1] == b"5" else "numbers"
         doubt = f"{rest:,} {what} follow the pixels: were line ends changed in a transfer?"
     if pixels.max() > highest:
         doubt = f"it holds {pixels.max()}, more than the largest value of its header, {highest}"
@@ -169,7 +170,9 @@ def read_picture(content: bytes, dataset: str | int | None = None) -> Stored:
         if getattr(picture, "n_frames", 1) != 1:
             raise ValueError(f"it is an animation of {picture.n_frames} frames")  # type: ignore[attr-defined]
         if picture.mode.startswith(("L", "I", "1", "F")) and picture.mode != "LA":
-            return Stored(np.asarray(picture.convert("L") if picture.mode == "1" else picture))
+            pixels = np.asarray(picture.convert("L") if picture.mode == "1" else picture)
+            flag = picture.info.get("transparency")  # as GDAL writes it
+            return Stored(pixels, {"nodata": flag} if isinstance(flag, int) else None)
         return Stored(_grey(np.asarray(picture.convert("RGBA"))))
 
 
@@ -307,6 +310,7 @@ def _tiff_header(page: Any, imagej: Mapping[str, Any]) -> dict[str, Any]:
         )
     if "c0" in imagej and "c1" in imagej:
         header |= {"add_offset": imagej["c0"], "scale_factor": imagej["c1"]}
+    header["units"] = str(imagej.get("vunit", ""))
     text = {n: str(page.tags[n].value) for n in (GDAL_METADATA, GDAL_NODATA) if n in page.tags}
     header["gdal_nodata"] = text.get(GDAL_NODATA, "")
     for role, value in re.findall(r'role="(scale|offset)">([^<]+)<', text.get(GDAL_METADATA, "")):

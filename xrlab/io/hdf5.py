@@ -15,24 +15,23 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from xrlab.io.axes import is_rlu, miller, split_unit
-from xrlab.io.choice import MAX_PIXELS, Index, ask_which, check_frame, masks_of, split_choice
-from xrlab.io.stored import meanings, scaling
+from xrlab.io.axes import is_rlu, middles, miller, split_unit, usual_names
+from xrlab.io.choice import (
+    MAX_PIXELS,
+    Index,
+    ask_which,
+    check_frame,
+    images_among,
+    masks_of,
+    split_choice,
+)
+from xrlab.io.stored import WORDS, meanings, scaling
 
 # More objects than this are not looked through without being told where to look.
 MAX_OBJECTS = 2000
 
-# Arrays that lie beside images and are none: what they hold is not taken for the image unasked.
-BESIDE = re.compile(
-    r"(pixel_?|bad_?pixels?_?|data_?)?mask(_.*|\d*)|.*_(mask|weights|errors?|sigma|variances?)|sigma"
-    r"|errors?(_squared)?|uncertainties|variances?|weights|flat_?field.*|dark.*|gain(_?map)?|bias"
-    r"|pedestal.*|countrate_correction.*|trimbit.*|num_events|number_of_pixels_rebinned|.*matrix"
-    r"|metric_tensor|unit_cell.*",
-    re.IGNORECASE,
-)
-
-# Numbers of a detector that tell which values it measured.
-LIMITS = ("saturation_value", "underload_value", "countrate_correction_count_cutoff")
+# Numbers of a detector, or beside the data, that tell which values are measured.
+LIMITS = " ".join(WORDS[role] for role in ("saturation", "highest", "lowest", "flags")).split()
 
 # A plane of a volume by its place on an axis: "l=0.5", "entry/data[l=0.5]".
 _PLANE = re.compile(
@@ -72,39 +71,36 @@ def read_arrays(
         Arguments of `xrlab.io.stored.Stored`.
     """
     plane = _PLANE.fullmatch(dataset) if isinstance(dataset, str) else None
-    name, index = (plane["name"].strip(), ()) if plane else split_choice(dataset)
+    name, chosen = (plane["name"].strip(), ()) if plane else split_choice(dataset)
     node, group = _named(file, name) if name else _default(file)
     _refuse_unreadable(node)
-    if any(np.ravel(each[()])[:1].any() for each in _beside([group], ("is_direct",))):
+    if any(np.ravel(flag[()])[:1].any() for flag in _beside([group], ("is_direct",))):
         raise ValueError(f"{node.name} is a pair distribution function, and no scattering")
-    matlab = "MATLAB_class" in node.attrs  # writes the dimensions in the order of its memory
-    shape = node.shape[::-1] if matlab else node.shape
-    axes = [None] * node.ndim if matlab else _axes(node, group)
+    # MATLAB writes the dimensions in the order of its memory.
+    order = slice(None, None, -1 if "MATLAB_class" in node.attrs else 1)
+    axes = _axes(node, group, order)
     if plane:
-        index = _plane(node, axes, plane["axis"].lower(), float(plane["value"]))
-    index = check_frame(shape, index, node.name)
-    index += (slice(None),) * (node.ndim - len(index))
+        chosen = _plane(node, axes, plane["axis"].lower(), float(plane["value"]))[order]
+    chosen = check_frame(node.shape[order], chosen, node.name)
+    index = (*chosen, *(slice(None),) * (node.ndim - len(chosen)))[order]
     kept = [n for n, i in enumerate(index) if isinstance(i, slice)]
-    if len(kept) > 2:
-        kept = [n for n in kept if shape[n] != 1]
-    place = index[::-1] if matlab else index
-    plan(*_cost(node, place))
-    pixels = np.asarray(node[place])
-    pixels = pixels.reshape([n for n in pixels.shape if n != 1]) if pixels.ndim > 2 else pixels
-    if _text(node.attrs.get("_Unsigned")).lower() == "true" and pixels.dtype.kind == "i":
-        pixels = pixels.view(pixels.dtype.str.replace("i", "u"))
-    if matlab:
-        return {"pixels": pixels.T, "header": _header(node, group, [])}
-    groups = _detectors(node, group)
+    kept = [n for n in kept if len(kept) <= 2 or node.shape[n] != 1]
+    shape = [node.shape[n] for n in kept]
+    plan(*_cost(node, index))
+    pixels = np.asarray(node[index]).reshape(shape)
+    if _unsigned(node):
+        pixels = pixels.view(_unsigned(node))
     counts = next(_beside([group], ("number_of_pixels_rebinned",)), None)
     if node.name.endswith("rebinned_data") and counts is not None and counts.shape == node.shape:
         with np.errstate(divide="ignore", invalid="ignore"):  # meerkat's older files hold sums
-            pixels = pixels / counts[place].reshape(pixels.shape)
-    arrays: dict[str, Any] = {"pixels": pixels, "header": _header(node, group, groups)}
-    lost = _mask(node, group, groups, index, kept, pixels.shape)
+            pixels = pixels / counts[index].reshape(shape)
+    groups = _detectors(node, group)
+    arrays: dict[str, Any] = {"pixels": pixels.T if order.step < 0 else pixels}
+    arrays["header"] = _header(node, group, groups)
+    lost = _mask(node, group, groups, index, kept, shape)
     if lost is not None:
-        arrays["mask"] = lost
-    both = [axes[n] for n in kept]
+        arrays["mask"] = lost.T if order.step < 0 else lost
+    both = [axes[n] for n in kept][order]
     return arrays | {"axes": both} if len(both) == 2 and all(both) else arrays
 
 
@@ -157,13 +153,8 @@ def _walk(start: Any) -> tuple[list[Any], dict[str, str]]:
 def _images(group: Any) -> tuple[list[Any], dict[str, str]]:
     """List all arrays of real numbers with two axes or more, and what lies in other files."""
     nodes, others = _walk(group)
-    return [
-        node
-        for node in nodes
-        if isinstance(node, h5py.Dataset)
-        and node.dtype.kind in "uif"
-        and sum(n > 1 for n in node.shape or ()) > 1
-    ], others
+    arrays = [n for n in nodes if isinstance(n, h5py.Dataset) and n.dtype.kind in "uif" and n.shape]
+    return [node for node in arrays if sum(n > 1 for n in node.shape) > 1], others
 
 
 def _named(file: Any, name: str) -> tuple[Any, Any]:
@@ -191,7 +182,8 @@ def _default(file: Any) -> tuple[Any, Any]:
         group = after
     images, others = _images(file)
     candidates = [node for node in images if _marked(node)]
-    candidates = candidates or [n for n in images if not BESIDE.fullmatch(n.name.rsplit("/")[-1])]
+    names = images_among({node.name: node.shape for node in images})
+    candidates = candidates or [node for node in images if node.name in names]
     if len(candidates) == 1 and (_marked(candidates[0]) or not others):
         return candidates[0], candidates[0].parent
     if others and not candidates:
@@ -244,7 +236,7 @@ def _refuse_unreadable(node: Any, depth: int = 0) -> None:
         _refuse_unreadable(part, depth + 1)
     if node.chunks and math.prod(node.chunks) * node.dtype.itemsize > 8 * MAX_PIXELS:
         raise ValueError(f"{node.name} is stored in blocks of {node.chunks}: too large to read")
-    if node.size and not node.is_virtual and not node.id.get_storage_size():
+    if not _written(node):
         raise ValueError(f"{node.name} was never written: there are no pixels in the file")
     properties = node.id.get_create_plist()
     for n in range(properties.get_nfilters()):
@@ -252,6 +244,16 @@ def _refuse_unreadable(node: Any, depth: int = 0) -> None:
         if not h5py.h5z.filter_avail(number):
             name = name.decode("latin-1").strip("\0") or number
             raise ValueError(f"its compression, {name}, is unknown: save it with gzip, or without")
+
+
+def _written(node: Any) -> bool:
+    return bool(not node.size or node.is_virtual or node.id.get_storage_size())
+
+
+def _unsigned(node: Any) -> str | None:
+    """Type of the numbers where NetCDF stores whole numbers without sign as others."""
+    is_so = node.dtype.kind == "i" and _text(node.attrs.get("_Unsigned")).lower() == "true"
+    return node.dtype.str.replace("i", "u") if is_so else None
 
 
 def _cost(node: Any, index: Sequence[int | slice]) -> tuple[int, int]:
@@ -301,23 +303,23 @@ def _mask(
     node: Any, own: Any, groups: Sequence[Any], index: Index, kept: list[int], shape: Sequence[int]
 ) -> NDArray[np.bool_] | None:
     """Pixels that any mask of the data or of its detector leaves out."""
-    asked = masks_of(_names(node, own)) | {_text(node.attrs.get("mask")): True}
+    said = {_text(place.attrs.get("mask")): True for place in (node, own)}
+    asked = masks_of(_names(node, own)) | said
     if "h_axis" in own:  # nebula3d marks what is valid
         asked["mask"] = False
     lost = None
     for name, bad in asked.items():
         for mask in _beside(groups if "/" not in name else groups[:1], [name]):
-            last = [n for n in mask.shape if n != 1]
             if mask.name == node.name:
                 continue
             if mask.shape == node.shape:
                 part = mask[index].reshape(shape)
-            elif last == [*shape] and kept == [node.ndim - 2, node.ndim - 1]:
+            elif [n for n in mask.shape if n != 1] == shape and kept == [*range(node.ndim)][-2:]:
                 part = mask[()].reshape(shape)
             else:
                 continue
-            found = (part != 0) == bad
-            lost = found if lost is None else lost | found
+            mine = (part != 0) == bad
+            lost = mine if lost is None else lost | mine
     return lost
 
 
@@ -329,7 +331,8 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
         for given in _beside(near, (key, *(f"{name}_{key}" for name in _names(node, own)))):
             header[key] = given[()]
     for limit in _beside(groups if node.dtype.kind in "ui" else near, LIMITS):
-        header[limit.name.rsplit("/")[-1]] = limit[()]
+        if limit.size == 1:
+            header[limit.name.rsplit("/")[-1]] = limit[()]
     if np.size(header.get("offset", 0)) == 3:  # a vector, of NXtransformations
         del header["offset"]
     for key in {"scaling_factor", "scale_factor", "offset", "add_offset"} & header.keys():
@@ -341,6 +344,9 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
     filled = node.id.get_create_plist().fill_value_defined()
     if filled == h5py.h5d.FILL_VALUE_USER_DEFINED and node.fillvalue != 0:
         header["_fillvalue"] = node.fillvalue
+    for key, value in header.items():
+        if _unsigned(node) and getattr(value, "dtype", None) == node.dtype:
+            header[key] = value.view(_unsigned(node))
     return {
         key: np.ravel(n).tolist()[:2] if np.asarray(n).dtype.kind in "buif" else _text(n)
         for key, n in header.items()
@@ -350,37 +356,15 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
 # Axes
 
 
-def _axes(node: Any, group: Any) -> list[Axis | None]:
+def _axes(node: Any, group: Any, order: slice) -> list[Axis | None]:
     """Coordinates of every dimension, None where they are not known."""
-    shape = node.shape
-    names: list[str] = [""] * node.ndim
-    said = node.attrs.get("axes", group.attrs.get("axes"))
-    if said is not None:
-        many = isinstance(said, np.ndarray) and said.size > 1
-        listed = [_text(n) for n in (said if many else re.split("[:,]", _text(said).strip("[]")))]
-        for n, name in enumerate(listed):
-            place = np.ravel(group.attrs.get(f"{name}_indices", n))
-            if place.size == 1 and place.dtype.kind in "ui" and place[0] < node.ndim:
-                names[int(place[0])] = name
-        if len(listed) != node.ndim and not any(f"{n}_indices" in group.attrs for n in listed):
-            names = [""] * node.ndim
-    else:  # in the oldest way of NeXus the axes say their dimension, from 1 on
-        for name in group:
-            attributes = getattr(_inside(group, name), "attrs", {})
-            place = np.ravel(attributes.get("axis", 0))
-            if place.size == 1 and place.dtype.kind in "ui" and 0 < place[0] <= node.ndim:
-                n = int(place[0]) - 1
-                if not names[n] or _text(attributes.get("primary")) == "1":
-                    names[n] = name
-    own = [f"{n}_axis" for n in "hkl"[: node.ndim]]
-    if not any(names) and all(_inside(group, n) is not None for n in own):
-        names = own  # nebula3d
+    names, shape = _axis_names(node, group, order), node.shape
     axes = [_axis(group, name, n, shape) for n, name in enumerate(names)]
     for n, scales in enumerate(node.dims):
         if axes[n] is None and len(scales):
             axes[n] = _axis(group, scales[0].name, n, shape)
     begin, step, last = (
-        next((np.ravel(each[()]) for each in _beside([group], names)), np.zeros(0))
+        next((np.ravel(array[()]) for array in _beside([group], names)), np.zeros(0))
         for names in (("lower_limits",), ("step_sizes", "step_size"), ("maxind",))
     )
     if begin.size != node.ndim and last.size == node.ndim:
@@ -390,21 +374,47 @@ def _axes(node: Any, group: Any) -> list[Axis | None]:
     return axes
 
 
+def _axis_names(node: Any, group: Any, order: slice) -> list[str]:
+    """Names of the axes, in one of the ways of NeXus or as they are usual, "" where unknown."""
+    names = [""] * node.ndim
+    said = node.attrs.get("axes", group.attrs.get("axes"))
+    if said is not None:
+        many = isinstance(said, np.ndarray) and said.size > 1
+        listed = [_text(n) for n in (said if many else re.split("[:,]", _text(said).strip("[]")))]
+        places = [np.ravel(group.attrs.get(f"{name}_indices", n)) for n, name in enumerate(listed)]
+        if len(listed) != node.ndim and not any(f"{n}_indices" in group.attrs for n in listed):
+            listed = []
+    else:  # in the oldest way of NeXus the axes say their dimension, from 1 on
+        attributes = {name: getattr(_inside(group, name), "attrs", {}) for name in group}
+        listed = [name for name, those in attributes.items() if "axis" in those]
+        listed.sort(key=lambda name: _text(attributes[name].get("primary")) == "1")
+        places = [np.ravel(attributes[name]["axis"]) - 1 for name in listed]
+    for name, place in zip(listed, places, strict=False):
+        if place.size == 1 and place.dtype.kind in "ui" and 0 <= place[0] < node.ndim:
+            names[int(place[0])] = name
+    if not any(names):
+        sizes = {name: getattr(_inside(group, name), "size", 0) or 0 for name in group}
+        names[order] = usual_names(sizes, node.ndim) or names
+    return names
+
+
 def _axis(group: Any, name: str, dimension: int, shape: Sequence[int]) -> Axis | None:
     """Label and values of a dimension: middles, also where the file has the edges of bins."""
     node = _inside(group, name) if name not in ("", ".") else None
     if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "uif" or node.size > MAX_PIXELS:
         return None
+    if not _written(node):  # a dimension of NetCDF without a variable
+        return None
     _refuse_unreadable(node)
     scale, offset = scaling(meanings(_header(node, group, [])))
     values = np.asarray(node[()], np.float64) * scale + offset
+    values = np.ravel(values) if values.size == max(values.shape, default=0) else values
     if values.ndim > 1 and values.shape == tuple(shape):  # the same for all pixels of a layer
         lines = np.moveaxis(values, dimension, 0).reshape(shape[dimension], -1)
         values = lines[:, 0] if (lines == lines[:, :1]).all() else lines
-    if values.ndim != 1 or len(values) not in (shape[dimension], shape[dimension] + 1):
+    values = middles(values, shape[dimension])
+    if values.shape != (shape[dimension],):
         return None
-    if len(values) > shape[dimension]:
-        values = (values[1:] + values[:-1]) / 2
     label = _text(node.attrs.get("long_name")) or name.rsplit("/")[-1]
     unit = _text(node.attrs.get("units"))
     return f"{label} ({unit})" if unit and unit not in label else label, values

@@ -178,8 +178,8 @@ def read_stored(
             stored = _read(content, dataset)
             if _stamp(content) != before:
                 raise ValueError
-            if stored.doubt and not insist:
-                raise ValueError(f"{stored.doubt}. To read it nevertheless: insist=True, --insist")
+            if stored.doubts and not insist:
+                raise ValueError(f"{stored.doubts}. To read it nevertheless: insist=True, --insist")
             image = stored.image(unmeasured)
     except Exception as error:  # readers fail in many ways on a damaged file
         reason = f"it is damaged ({type(error).__name__}: {error})"

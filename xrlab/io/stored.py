@@ -27,8 +27,8 @@ WORDS = {
     "overload_cutoff",
     "highest": "valid_max",
     "lowest": "valid_min underload_value _array_intensities.underload",
-    "flags": "_fillvalue missing_value nodata gdal_nodata no_data nodata_value dummy dummy_value "
-    "_array_intensities.undefined_value undefined_value invalid_value mask_value",
+    "flags": "_fillvalue fill_value missing_value nodata gdal_nodata no_data nodata_value dummy "
+    "dummy_value _array_intensities.undefined_value undefined_value invalid_value mask_value",
     "tolerance": "ddummy delta_dummy",
     "scale": "scale_factor scaling_factor _array_intensities.scaling",
     "offset": "add_offset _array_intensities.offset datavalueoffset",
@@ -39,12 +39,18 @@ _ROLES = {word: role for role, words in WORDS.items() for word in words.split()}
 _LIMITS = {"saturation": np.greater_equal, "highest": np.greater, "lowest": np.less}
 
 # Flags of detectors, as they look where whole numbers were widened or became real numbers: the
-# largest numbers of 16, 31 and 32 bits, also as rounded to single precision.
-WIDENED_TOPS = (2**16 - 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**32)
+# largest numbers of 16, 31 and 32 bits, also as rounded to single precision, and with what numpy
+# fills masked whole numbers.
+WIDENED_TOPS = (2**16 - 1, 999_999, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**32)
 # Flags in images of real numbers, where they are the smallest or the largest value: of geography
 # and climate (NetCDF's default and the CF conventions), smallest whole numbers, largest real ones.
-SENTINELS = (-999, -9999, -99999, -32768, -(2**31), 9.969209968386869e36, 1e20, 1e30)
+SENTINELS = (-999, -9999, -99999, -32768, -(2**31), 9.969209968386869e36, 1e20, 1e30,
+             -1e20, -1e30)  # fmt: skip
 DETECTOR_FLAGS = (-1, -2)
+
+# Where a file says what its numbers are, and that they are no intensities.
+SCALES = ["units", "long_name", "vunit", "_array_intensities.linearity"]
+NO_INTENSITY = re.compile(r"(?i)(log(10|2|e|1p|arithm\w*)?|ln|sqrt|square[ _-]root|db)(?![a-z])")
 
 # Chance that an image has a region of genuine zeros as large as one taken for unmeasured.
 FALSE_ALARM = 1e-6
@@ -81,6 +87,14 @@ class Stored:
     mask: Mask | None = None
     axes: Axes | None = None
     doubt: str | None = None
+
+    @property
+    def doubts(self) -> str | None:
+        """Why the pixels may be wrong, also by what the header says."""
+        for scale in map((self.header or {}).get, SCALES):
+            if isinstance(scale, str) and NO_INTENSITY.match(scale.strip()):
+                return f"its numbers are {scale[:40]!r}, and no intensities: save these instead"
+        return self.doubt
 
     def image(self, unmeasured: Unmeasured = "auto") -> Image:
         """Convert to intensities as float64, NaN where unmeasured; see `xrlab.read_image`.
@@ -189,7 +203,7 @@ def _flagged(
         if not packed:
             lost |= image < 0
     wide = dtype.itemsize >= 4 and not packed and high in WIDENED_TOPS
-    if wide and (high != WIDENED_TOPS[0] or several(high)):
+    if wide and (high > 2**20 or several(high)):
         lost |= image >= high - (high > 2**31)
     if dtype.kind == "f":
         largest = float(np.finfo(dtype).max)

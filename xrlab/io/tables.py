@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -23,23 +26,29 @@ BYTE_ORDER_MARKS = {
     b"": "utf-8-sig",
 }
 
-# How programs write that there is no number, in lower case: pandas, R, spreadsheets, databases,
-# numpy's masked arrays, the run-time libraries of Microsoft's C and of Fortran.
+# How programs write that there is no number: pandas, R, spreadsheets (#N/A, in German #NV),
+# databases, numpy's masked arrays, the run-time libraries of Microsoft's C and of Fortran.
 _MISSING = re.compile(
-    r"[-+]?(1\.#\w+|nan.*|inf(inity)?)|<?na>?|#?n/?a|#?null!?|none|masked|missing|-+|\*+|\?+"
-    r"|n\.?d\.?|#(num|value|ref|name)[!?]|#div/0!",
+    r"|[-+]?(1\.#\w+|nan.*|inf(inity)?)|<?na>?|n/?a|null!?|none|masked|missing|-+|\*+|\?+"
+    r"|n\.?d\.?|#[a-z/\d]+[!?]?",
     re.IGNORECASE,
 )
 # A comment, which an error of a spreadsheet is not.
-_COMMENT = re.compile(r"(?i)(?<!\d\.)#(?!n/?a|num!|div/0|value!|ref!|name|null).*|^\s*%.*")
+_COMMENT = re.compile(r"(?<!\d\.)#(?!(?:[A-Z][A-Z/\d]*|n/a)[!?]?\s*(?:[;,|\t\"]|$)).*|^\s*%.*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)?(e[-+]?\d+)?", re.IGNORECASE)
 # An exponent of Fortran: with D, or of three digits without a letter.
 _EXPONENT = re.compile(r"(?<=[\d.])(?:[dD](?=[-+]?\d)|(?=[-+]\d{3}$))")
+# Numbers by their decimal sign; the other sign groups thousands.
+_NUMBERS = {
+    sign: re.compile(
+        rf"[-+]?(?:[1-9]\d{{0,2}}(?:[{other}]\d{{3}})+(?:[{sign}]\d*)?"
+        rf"|(?=[{sign}]?\d)\d*[{sign}]?\d*(?:[eEdD][-+]?\d+|(?<=\d)[-+]\d{{3}})?)"
+    )
+    for sign, other in (".,", ",.")
+}
 
 # Signs that a typesetter or a spreadsheet puts for those of a number.
-SIGNS = str.maketrans({"\u2212": "-", **dict.fromkeys("\u00a0\u202f\u2009'")})
-# What stands for a comma inside quotes.
-_QUOTED = "\ufffc"
+SIGNS = str.maketrans({"\u2212": "-", **dict.fromkeys("\u00a0\u202f\u2009\u2019'")})
 
 # A list of points is an image if so much of its grid is there, and without titles if it is so long.
 FULL, MANY_POINTS = 0.5, 64
@@ -74,52 +83,37 @@ def read_text(content: bytes, dataset: str | int | None = None) -> Stored:
 
 
 def _table(text: str) -> Stored:
-    text = re.sub(r'"([^"\n]*)"', lambda quoted: quoted[1].replace(",", _QUOTED), text)
     whole = text.translate(SIGNS).splitlines()
     words = [comment[0] for line in whole if (comment := _COMMENT.search(line))]
-    lines = [_COMMENT.sub("", line).strip(" \r") for line in whole]
-    lines = [line for line in lines if line.strip()]
-    delimiter = None
-    if lines and (chosen := re.fullmatch(r"(?i)sep=(.)", lines[0])):
-        delimiter = chosen[1]
-        del lines[0]
-    delimiter = delimiter or _delimiter(lines)
-    if delimiter:  # columns without a name or a number, as spreadsheets add
-        edge = f" {delimiter}" if delimiter == "|" else " "
-        while lines and all(line.endswith(delimiter) for line in lines):
+    lines = [line for n in whole if (line := _COMMENT.sub("", n).strip(" \r")).strip()]
+    chosen = re.fullmatch(r"(?i)sep=(.)", lines[0]) if lines else None
+    lines = lines[1:] if chosen else lines
+    mark = chosen[1] if chosen else _delimiter(lines)
+    if mark:  # columns without a name or a number, as spreadsheets add
+        while lines and all(line.endswith(mark) for line in lines):
             lines = [line[:-1].rstrip(" ") for line in lines]
-        lines = [line.strip(edge) for line in lines]
-    if delimiter != ",":
-        lines = [_points(line, delimiter) if "," in line else line for line in lines]
-    titles, width = None, len(_split(lines[-1], delimiter)) if lines else 0
-    while lines:
-        names = _split(lines[0], delimiter)
-        numbers = [*map(_is_number, names)]
-        if all(numbers) and (titles or len(names) != width - 1):
-            break
-        named = len(lines) > 1 and not (numbers[0] or _is_number(_split(lines[1], delimiter)[0]))
-        if named and len(names) == width and all(numbers[1:]) and not _steps(_floats(names[1:])):
-            break  # rows with names, and no titles
-        if titles and len(names) == width and any(numbers):
-            break  # a row with a name
-        if len(names) == width and any(numbers[1:]) and not all(numbers[1:]):
-            raise ValueError(f"{names[numbers.index(False)]!r} stands among numbers")
-        titles = names
-        words.append(" ".join(names))
-        del lines[0]
-    if _QUOTED in text and not lines:
-        raise ValueError("a comma in quotes may be decimal, or group thousands")
+        lines = [line.strip(" |" if mark == "|" else " ") for line in lines]
+    before, titles = _titles(lines, mark)
+    words += lines[:before]
+    lines, begin = lines[before:], 0
     if not lines:
         raise ValueError("there is no number in it")
-    try:
-        values = np.loadtxt(_filled(lines, delimiter), delimiter=delimiter, ndmin=2)
-    except ValueError:
-        rows = [_split(line, delimiter) for line in lines]
-        if not any(row[0] and _is_number(row[0]) for row in rows):  # names of the rows
-            rows, titles = [row[1:] for row in rows], titles and titles[-len(rows[0]) + 1 :]
-        lines = ["\t".join(map(_plain, row)) for row in rows]
-        values = np.loadtxt(lines, delimiter="\t", ndmin=2)
-    return replace(_without_numbering(values, titles), header=pairs("\n".join(words)))
+
+    def rows() -> Iterator[list[str]]:  # one at a time: their fields take much memory
+        return (_split(line, mark)[begin:] for line in lines)
+
+    if {_is_number(row[0]) for row in rows() if row[0]} == {False}:  # names of the rows
+        begin, titles = 1, titles and titles[1 - len(_split(lines[-1], mark)) :]
+    sign = _decimal_sign(rows(), mark)
+    values = [np.array([_number(field, sign) for field in row]) for row in rows()]
+    lengths = {len(row) for row in values}
+    if len(lengths) > 1:
+        raise ValueError(f"its rows hold from {min(lengths)} to {max(lengths)} numbers")
+    for remark in words if titles is None else ():  # titles as numpy writes them
+        names = _split(remark.strip("#% "), mark)
+        titles = names if len(names) in lengths and len(_indices(names)) > 1 else titles
+    stored = _without_numbering(np.array(values), titles)
+    return replace(stored, header=pairs("\n".join(words)))
 
 
 def _delimiter(lines: list[str]) -> str | None:
@@ -127,57 +121,85 @@ def _delimiter(lines: list[str]) -> str | None:
     some = lines[-min(50, max(3, 2 * len(lines) // 3)) :]
     for mark in (";", "\t", "|", ","):
         if all(mark in line for line in some):
-            words = [word for line in some for word in line.split()]
+            words = [word.strip('"') for line in some for word in line.split()]
             if mark == "," and all(map(_DECIMAL_COMMA.fullmatch, words)) and len(words) > len(some):
                 return None
             return mark
     return None
 
 
-def _points(line: str, delimiter: str | None) -> str:
-    """Write decimal points for commas, without the points that group thousands."""
-    fields = line.split(delimiter) if delimiter else line.split()
-    plain = [f.replace(".", "") if -1 < f.find(".") < f.rfind(",") else f for f in fields]
-    return (delimiter or " ").join(
-        f.replace(",", "." if f.count(",") == 1 and "." not in f else "") for f in plain
-    )
+def _split(line: str, mark: str | None) -> list[str]:
+    if mark is None:
+        return line.replace('"', "").split()
+    fields = next(csv.reader([line], delimiter=mark, skipinitialspace=True))
+    return [field.strip() for field in fields]
 
 
-def _split(line: str, delimiter: str | None) -> list[str]:
-    return [field.strip() for field in line.split(delimiter)]
+def _titles(lines: list[str], mark: str | None) -> tuple[int, list[str] | None]:
+    """Count the lines before the numbers, the last of which are the titles."""
+    titles, width = None, len(_split(lines[-1], mark)) if lines else 0
+    for n, line in enumerate(lines):
+        names = _split(line, mark)
+        numbers = [*map(_is_number, names)]
+        if all(numbers) and (titles or len(names) != width - 1):
+            return n, titles
+        if len(names) == width and any(numbers):
+            named = n + 1 < len(lines) and not (
+                numbers[0] or _is_number(_split(lines[n + 1], mark)[0])
+            )
+            if titles or (named and all(numbers[1:]) and not _steps(_floats(names[1:]))):
+                return n, titles  # a row with a name
+            if any(numbers[1:]) and not all(numbers[1:]) and len(_indices(names)) < 2:
+                raise ValueError(f"{names[numbers.index(False)]!r} stands among numbers")
+        titles = names
+    return len(lines), titles
 
 
 def _is_number(field: str) -> bool:
-    try:
-        float(_plain(field))
-    except ValueError:
-        return False
-    return True
+    return any(pattern.fullmatch(field) for pattern in (_MISSING, *_NUMBERS.values()))
 
 
-def _plain(field: str) -> str:
-    """Write a number as Python does.
+def _decimal_sign(rows: Iterable[list[str]], mark: str | None = None) -> str:
+    """Decide whether points or commas are decimal; the other ones group thousands.
 
-    >>> [_plain(field) for field in ("1.#QNAN", "", "1.5D+03", "<NA>", "2", "1.5-101")]
-    ['nan', 'nan', '1.5e+03', 'nan', '2', '1.5e-101']
+    >>> _decimal_sign([["1.034,5", "7"]]), _decimal_sign([["2", "1.034"], ["0.1", "2.345"]])
+    (',', '.')
     """
-    if not field or _MISSING.fullmatch(field):
-        return "nan"
-    if _QUOTED in field:
-        whole, _, part = field.partition(_QUOTED)
-        if len(part) == 3 and "." not in field:
-            raise ValueError(f"{whole},{part} may be {whole}{part} or {whole}.{part}")
-        field = field.replace(_QUOTED, "." if _QUOTED not in part and "." not in part else "")
-    return _EXPONENT.sub("e", field)
+    either: dict[int, str] = {}
+    whole = set()
+    for row in rows:
+        for n, field in enumerate(row):
+            if field.isdecimal():
+                whole.add(n)
+            elif "." in field or "," in field:
+                signs = [sign for sign, number in _NUMBERS.items() if number.fullmatch(field)]
+                if len(signs) == 1:
+                    return signs[0]
+                either |= dict.fromkeys([n] * bool(signs), field)
+    signs = [sign for sign in _NUMBERS if any(sign in field for field in either.values())]
+    if len(signs) > 1 or (mark == "," and "," in signs) or whole & either.keys():
+        field = next(iter(either.values()))
+        raise ValueError(
+            f"{field} may have decimals, or {field[-4]!r} may group thousands: save it without"
+        )
+    return signs[0] if signs else "."
 
 
-def _filled(lines: list[str], delimiter: str | None) -> list[str]:
-    """Lines with NaN in empty fields."""
-    if not delimiter or not any(delimiter * 2 in f"{delimiter}{n}{delimiter}" for n in lines):
-        return lines
-    mark = re.escape(delimiter)
-    hole = re.compile(f"(?<![^{mark}])(?={mark}|$)")
-    return [hole.sub("nan", line) for line in lines]
+def _number(field: str, sign: str) -> float:
+    """Give the number that is written with this decimal sign.
+
+    >>> [_number(field, ".") for field in ("1.#QNAN", "", "1.5D+03", "<NA>", "2", "1.5-101")]
+    [nan, nan, 1500.0, nan, 2.0, 1.5e-101]
+    """
+    if sign == "." or "." not in field:
+        with suppress(ValueError):
+            return float(field)
+    if _MISSING.fullmatch(field):
+        return np.nan
+    if not _NUMBERS[sign].fullmatch(field):
+        raise ValueError(f"{field!r} stands among numbers")
+    plain = field.replace("," if sign == "." else ".", "").replace(",", ".")
+    return float(_EXPONENT.sub("e", plain))
 
 
 def _without_numbering(values: NDArray[np.float64], titles: list[str] | None) -> Stored:
@@ -201,22 +223,28 @@ def _without_numbering(values: NDArray[np.float64], titles: list[str] | None) ->
 
 def _points_on_grid(values: NDArray[np.float64], titles: list[str]) -> Stored | None:
     """Make an image of a list of points: intensities follow the columns of h, k and l."""
-    indices = [n for n, title in enumerate(titles) if miller(split_unit(title)[0])]
-    if len(indices) < 2 and values.shape[1] == 3 and len(values) >= MANY_POINTS:
-        indices = [0, 1]
+    indices, columns = _indices(titles), values.shape[1]
+    if len(indices) < 2 and 3 <= columns <= 6 and len(values) >= MANY_POINTS:
+        layer = columns > 3 and (np.ptp(values[:, :3], axis=0) == 0).any()
+        indices = [0, 1, 2] if layer else [0, 1]
     varied = [n for n in indices if np.ptp(values[:, n]) > 0]
-    if len(varied) != 2 or max(indices) + 1 == values.shape[1]:
+    if len(varied) != 2 or max(indices) + 1 == columns:
         return None
     (h, row), (k, column) = (_different(values[:, n]) for n in varied)
     several = len(np.unique(row * len(k) + column)) < len(values)
     if several or len(values) < FULL * len(h) * len(k):
-        if titles and miller(split_unit(titles[varied[0]])[0]):
+        if {*varied} <= {*_indices(titles)}:
             raise ValueError("its points h, k are not those of one grid: bin them first")
         return None
     image = np.full((len(h), len(k)), np.nan)
     image[row, column] = values[:, max(indices) + 1]
-    labels = [titles[n] if titles else ("first column", "second column")[n] for n in varied]
+    labels = [titles[n] if titles else f"column {n + 1}" for n in varied]
     return Stored(image, axes=((labels[0], h), (labels[1], k)))
+
+
+def _indices(titles: list[str]) -> list[int]:
+    """Columns whose titles are Miller indices."""
+    return [n for n, title in enumerate(titles) if miller(split_unit(title)[0])]
 
 
 def _different(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -227,7 +255,8 @@ def _different(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 
 
 def _floats(fields: list[str]) -> NDArray[np.float64]:
-    return np.array([float(_plain(field)) for field in fields])
+    sign = _decimal_sign([fields])
+    return np.array([_number(field, sign) for field in fields])
 
 
 def _steps(values: NDArray[np.float64]) -> bool:
