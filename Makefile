@@ -4,6 +4,7 @@
 # make page   set up, then the interpretation page in a browser
 # make small  set up, then the series as on Binder: one processor, 2 GB
 # make site   the playground, a page that needs no server, in build/site (needs Node 20)
+# make editions   the notebooks for a class: without solutions, with solutions, as slides
 # make book   the executed notebooks as a site in build/book, after make run
 # make fuzz   damaged image files for five minutes, towards lines not yet reached
 # make nightly   all that the nightly workflow does: run, pytest, nbval, small, fuzz, book, site
@@ -26,7 +27,7 @@ export XRLAB_LOCAL_DATA ?= $(wildcard $(abspath ../shared/data))
 # Tests run in two processes of one thread each: on two cores more threads only wait.
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
-.PHONY: install develop run test check pytest nbval lab page small book site nightly fuzz bench lock weights clean
+.PHONY: install develop run test check pytest nbval lab page small editions book site nightly fuzz bench lock weights clean
 
 # What the course needs; tests and the book need the rest of the lock. pip would compile bytecode one
 # file after the other: tools/prepare.py does it on every core, and compiles the kernels.
@@ -80,6 +81,9 @@ nbval: develop
 
 small: install
 	$(BIN)/python tools/run_small.py
+
+editions: install
+	$(BIN)/python tools/write_editions.py
 
 book: develop
 	$(BIN)/python tools/write_book.py $(BUILDS)
