@@ -111,6 +111,14 @@ def test_a_given_form_factor_is_that_of_every_image(conditions):
         assert np.corrcoef(taken.form_factor.ravel(), known.ravel())[0, 1] > 0.95
 
 
+def test_a_mask_is_that_of_every_image(conditions):
+    """Even where nothing else is given, of perfect images."""
+    images = measured_set(60, 1, (np.empty(0), np.empty(0)), conditions("mask: mask.npy")).images
+    hidden = np.isnan(images)
+    assert hidden[:, :, 20:25].all()
+    assert hidden.sum() == 60 * 64 * 5
+
+
 def test_nothing_given_changes_nothing():
     """Empty conditions draw the images of the shipped ranges."""
     lattices = (np.empty(0), np.empty(0))

@@ -155,7 +155,7 @@ def random_measurement(
     image = np.asarray(clean, np.float64)
     grid = conditions.grid
     factor = np.ones(grid.shape)
-    if not conditions.effects and rng.random() < 0.03:
+    if not conditions.effects and conditions.mask is None and rng.random() < 0.03:
         return RandomMeasurement(image, 0.0, factor)
 
     def chance(p: float) -> bool:
