@@ -161,6 +161,13 @@ def test_the_example_of_the_page_is_right(conditions):
 TINY = ["--rounds", "2", "--size", "128", "--images", "6", "24", "6"]
 
 
+def test_impossible_sizes_are_refused_at_once(tmp_path, capsys):
+    """Before any file is read."""
+    for wrong in (["--rounds", "0"], ["--size", "100"], ["--images", "6", "5", "6"]):
+        assert own.main(["none.yaml", "--out", str(tmp_path), *wrong]) == 2
+        assert "1 round or more of 128 images or more" in capsys.readouterr().err
+
+
 @pytest.mark.notebook
 def test_an_interrupted_training_goes_on_and_interpret_takes_its_network(
     conditions, tmp_path, monkeypatch, capsys
@@ -177,9 +184,8 @@ def test_an_interrupted_training_goes_on_and_interpret_takes_its_network(
         return rounds[-1]
 
     monkeypatch.setattr(own, "validate", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        own.main([str(file), "--out", str(folder), *TINY])
-    capsys.readouterr()
+    assert own.main([str(file), "--out", str(folder), *TINY]) == 130
+    assert "the same command goes on after the last round" in capsys.readouterr().err
     file.write_text("blur: {width: 0.1}", encoding="utf-8")
     assert own.main([str(file), "--out", str(folder), *TINY]) == 2
     assert "checkpoint of another training, with conditions" in capsys.readouterr().err

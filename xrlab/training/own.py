@@ -32,7 +32,7 @@ from xrlab.training.card import save_network, write_card
 from xrlab.training.conditions import EFFECTS, SHADES, Conditions, read_conditions
 from xrlab.training.export import export
 from xrlab.training.packed import round_to_half
-from xrlab.training.train_measured import calibrate, reader, train, validate
+from xrlab.training.train_measured import BATCH, calibrate, reader, train, validate
 from xrlab.trials.crystals import (
     INSTRUMENTS,
     KnownTrial,
@@ -48,6 +48,9 @@ SEEDS = (77, 31, 4711)
 
 # A network with an error smaller by less than this part is not better: that may be chance.
 WORTH = 0.02
+
+# Images for stopping, calibration and test, at least.
+LEAST = 6
 
 Made = Callable[..., KnownTrial]
 
@@ -105,8 +108,13 @@ def train_own(
     Raises
     ------
     ValueError
-        If the file or the checkpoint cannot be used.
+        If the file, the numbers or the checkpoint cannot be used.
     """
+    if rounds < 1 or size < BATCH or min(images) < LEAST:
+        raise ValueError(
+            f"a training has 1 round or more of {BATCH} images or more, and {LEAST} images or more "
+            f"for stopping, calibration and test; got {rounds}, {size}, {list(images)}"
+        )
     conditions = read_conditions(file)
     shipped = load_model("measured")
     out.mkdir(parents=True, exist_ok=True)
@@ -196,7 +204,7 @@ def verdict(joint: dict[str, dict[str, dict[str, float]]]) -> str:
         )
     return (
         f"NOT better than the shipped network on your test images: the error is {error:+.0%}, the "
-        f"log score {gain:+.2f}; use the shipped one"
+        f"log score {gain:+.2f}"
     )
 
 
@@ -219,7 +227,10 @@ def table(card: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code is 0, 1 if the network is no better, 2 if refused."""
+    """Run the command line.
+
+    Returns 0, or 1 if the network is no better, 2 if the input is refused, 130 if interrupted.
+    """
     parser = argparse.ArgumentParser(prog="python -m xrlab.training.own", description=__doc__)
     parser.add_argument("file", type=Path, help="YAML file of the instrument's ranges")
     parser.add_argument("--out", type=Path, required=True, help="folder of the network")
@@ -251,6 +262,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on after the last round", file=sys.stderr)
+        return 130
     print(f"{table(card)}\n\n{given.out / given.file.stem}.onnx is {card['verdict']}")
     return int(card["verdict"].startswith("NOT"))
 
