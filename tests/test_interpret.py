@@ -12,7 +12,6 @@ from xrlab.crystal.samplers import cut_field
 from xrlab.crystal.setting import STUDY
 from xrlab.datasets.dataset import generate
 from xrlab.inference.metrics import image_r2
-from xrlab.interpretation.findings import IGNORANCE
 from xrlab.interpretation.interpret import _lattice_with
 from xrlab.measurement.effects import counting
 
@@ -283,12 +282,8 @@ def test_a_measured_result_is_plain_data(box):
     assert all(f.sentence in text for f in result.findings if not f.ok)
 
 
-def test_a_random_crystal_looks_like_no_crystal():
-    """E + B of a lattice without order: zeros within the network's errors, and no claim to know.
-
-    Its image holds no more than a smooth photograph would: nothing could tell the two apart, so it
-    counts as not explained.
-    """
+def test_a_crystal_without_order_is_answered_with_zeros():
+    """E + B of a random lattice: S = 1 explains it, and zeros lie within the errors."""
     rng = np.random.default_rng(3)
     x, y = np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64), indexing="ij")
     envelope = 100 * np.exp(-0.5 * x + 0.3 * y - 0.4 * x**2)
@@ -298,8 +293,8 @@ def test_a_random_crystal_looks_like_no_crystal():
     assert np.abs(result.encoding.vector).max() < 0.1
     assert np.all(np.abs(result.encoding.vector) < 3 * result.network_error)
     assert np.all(np.abs(result.fit.encoding.vector) < 2 * result.fit.standard_error)
-    assert result.status == "not explained"
-    assert (result.standard_error >= IGNORANCE).all()
+    assert result.status == "explained"
+    assert (result.standard_error < 0.1).all()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ LIMITS: dict[str, float] = json.loads(LIMITS_FILE.read_text("utf-8"))["limits"]
 # Up to the first an image is explained by the model, above the second it is not.
 PARTLY, STRUCTURE = LIMITS["residual structure"], LIMITS["residual structure, not explained"]
 
-# Where less of the structure is missed than this part, none is left that could fail to repeat.
+# Where less of the structure is missed than this part, E S + B explains the image, be S constant or
+# not, and nothing is left that could fail to repeat.
 TESTED = 0.1
 
 WHOLE = 0.5  # share of pixels that are whole numbers on another scale
@@ -148,8 +149,10 @@ def examine_fit(
 ) -> list[Finding]:
     """Do the part of `examine` that needs the physical fit."""
     missed = missed_structure(image, fit.unseen, grid)
-    predicted = predicted_detail(image, fit.unseen, fit.smooth, grid)
-    symmetry, periodicity = repeats(image, fit, grid) if missed > TESTED else (np.nan, np.nan)
+    predicted = symmetry = periodicity = np.nan
+    if missed > TESTED:
+        predicted = predicted_detail(image, fit.unseen, fit.smooth, grid)
+        symmetry, periodicity = repeats(image, fit, grid)
     below = below_background(image, fit)
     apart = float(
         np.sqrt(np.mean((mean - fit.encoding.vector) ** 2 / (error**2 + fit.standard_error**2)))
@@ -162,7 +165,7 @@ def examine_fit(
             "≥",
             f"A pattern that repeats from cell to cell predicts {predicted:.0%} of the detail in "
             f"pixels that the fit has not seen; a crystal's pattern predicts "
-            f"{LIMITS['periodic structure']:.0%} at least, if there is any detail beyond noise.",
+            f"{LIMITS['periodic structure']:.0%} at least.",
         ),
         Finding(
             "residual structure",
@@ -356,7 +359,7 @@ def examine_clean(image: Image, mean: Floats, error: Floats) -> list[Finding]:
 def reasons(findings: Sequence[Finding]) -> list[Finding]:
     """Pick the findings by which no encoding explains the image; none if one may.
 
-    Symmetry and periodicity are tested only where the residual has structure (`TESTED`).
+    Whether the pattern repeats is tested only where the residual has structure (`TESTED`).
     """
     decisive = (*DECISIVE, "inversion symmetry", "periodicity")
     return [finding for finding in findings if not finding.ok and finding.key in decisive]

@@ -24,7 +24,7 @@ from xrlab.drawing.tables import markdown_table
 from xrlab.interpretation.conclusion import Answer
 from xrlab.interpretation.findings import Finding, status_of
 from xrlab.networks.measured import read
-from xrlab.trials.kinds import KINDS, Kind
+from xrlab.trials.kinds import DOUBT, KINDS, Kind
 from xrlab.trials.verdicts import concluded, fitted, read_all
 
 # Stated errors by which a wrong value is off.
@@ -48,7 +48,8 @@ class Verdicts:
         Share of those without a warning that names what is wrong. Images that no encoding explains
         are wrong whatever is answered.
     warned : float
-        Share of the right answers that some check warns of.
+        Share of the right answers with a false alarm: a warning of some check, other than one that
+        names the mistake made with images of this kind.
     refused : float
         Share called "not explained".
     keys : dict
@@ -103,7 +104,8 @@ def verdicts(
     failed = [{f.key for f in findings if not f.ok} for _, findings in conclusions]
     named = np.array([bool(keys & kind.keys) for keys in failed])
     status = [status_of(findings) for _, findings in conclusions]
-    warned = np.array([bool(keys) for keys in failed]) | (np.array(status) == "in part")
+    deserved = frozenset() if kind.keys == DOUBT else kind.keys
+    warned = np.array([bool(keys - deserved) for keys in failed]) | (np.array(status) == "in part")
     inside = apart < stats.t.ppf(0.95, freedom) * np.sqrt(1 - 2 / freedom)
     spread = vectors - vectors.mean(axis=0)
     varies = known.all() and (spread**2).sum() > 0

@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         held = np.abs(np.array(answers) - vectors) < NINETY * np.array(errors)
         r2 = r2_score(vectors, np.array(answers))
         print(f"{name}: R2 {r2:.4f}, 90 % intervals hold {held.mean():.1%}")
-    for key in [finding.key for finding in known[0].findings]:
+    for key in dict.fromkeys(finding.key for result in known for finding in result.findings):
         failed = sum(not f.ok for result in known for f in result.findings if f.key == key)
         print(f"{key}: beyond its limit in {failed} of {len(known)} of known encoding")
     wrong = sum(not result.explained for result in known)
