@@ -2,7 +2,7 @@
 // and with the limits of the package.
 
 import { aligned } from "./alignment.js";
-import { alignmentRules, braggRadius, grid, limits, names, scaleRules } from "./shared.js";
+import { alignmentRules, braggRadius, grid, limits, names, scaleRules, sectionRules } from "./shared.js";
 import { axis } from "widgets/diffraction.js";
 
 const [ROWS, COLUMNS] = grid.shape;
@@ -140,15 +140,25 @@ export function conclude(image, { mean, covariance }, turned, alone) {
     found.push(["knowledge", shift, "≤", `What is known of the background moves the answer by ${shift.toFixed(1)} of the standard errors that hold without it${shift > limits.knowledge ? ": it contradicts the image." : "."}`]);
     widen("knowledge", shift, [part]);
   }
-  const errors = mean.map((_, m) => Math.sqrt(wider[m * n + m]));
+  return { covariance: wider, checks: [...found.filter(([, value]) => Number.isFinite(value)).map(finding), precision(wider)] };
+}
+
+function finding([key, value, direction, sentence, limit = limits[key]]) {
+  return { key, value, limit, direction, sentence, ok: direction === "≥" ? value >= limit : value <= limit };
+}
+
+// Whether the stated standard errors are small enough to be of use.
+export function precision(covariance) {
+  const n = names.length;
+  const errors = names.map((_, m) => Math.sqrt(covariance[m * n + m]));
   const vague = names.filter((_, m) => errors[m] > limits.precision);
   const worst = Math.max(...errors);
-  found.push(["precision", worst, "≤", vague.length ? `The standard error is above ${limits.precision} for ${vague.join(", ")}: the image hardly determines these values.` : `The largest standard error is ${worst.toFixed(2)}.`]);
-  const checks = found
-    .filter(([, value]) => Number.isFinite(value))
-    .map(([key, value, direction, sentence]) => {
-      const limit = limits[key];
-      return { key, value, limit, direction, sentence, ok: direction === "≥" ? value >= limit : value <= limit };
-    });
-  return { covariance: wider, checks };
+  return finding(["precision", worst, "≤", vague.length ? `The standard error is above ${limits.precision} for ${vague.join(", ")}: the image hardly determines these values.` : `The largest standard error is ${worst.toFixed(2)}.`]);
+}
+
+// Whether the windows of a section agree with the joined answer within their errors.
+export function agreement({ used, apart }) {
+  const limit = sectionRules.joining.apart;
+  const number = used.filter(Boolean).length;
+  return finding(["windows", apart, "≤", `${number} of ${used.length} windows have enough contrast to be read; they differ from the joined answer by ${apart.toFixed(1)} of their own standard errors (root mean square); in sections of one crystal by ${limit.toFixed(1)} at most.`, limit]);
 }

@@ -4,12 +4,12 @@ import { latticeImage } from "widgets/diffraction.js";
 import { randomFrom, realisedCorrelations } from "widgets/lattice.js";
 import { makePainter } from "widgets/painter.js";
 import { drawPicture, quantile } from "widgets/picture.js";
-import { conclude, exchangedBack, views } from "./checks.js";
+import { agreement, conclude, exchangedBack, precision, views } from "./checks.js";
 import { jointErrors } from "./joint.js";
 import { answer, ask, latest, standardErrors } from "./network.js";
 import { cornersOf, fromRange, onAxes, windowOf } from "./reading/section.js";
 import { loadRounds } from "./rounds.js";
-import { grid, lotSize, names, palettes, size, span, version } from "./shared.js";
+import { grid, lotSize, names, palettes, sectionRules, size, span, version } from "./shared.js";
 import { pack, unpack } from "./sharing.js";
 import { structure, unfold } from "./structure.js";
 import {
@@ -29,11 +29,13 @@ import {
 const FORMATS = ".tif,.tiff,.npy,.csv,.txt,.dat,.png,.pgm,.h5,.hdf5,.nxs,.gz";
 const [ROWS, COLUMNS] = grid.shape;
 const PREVIEW = 512;
+const BATCH = 8; // windows that the network reads at once
 
 export function openRead(place) {
   let file = null; // {name, content, image, rows, columns, axes}
   let whole = null; // a section {image, h, k}
   let corner = null;
+  let every = false; // every window of the section is read
   let image = null; // of the window, as it was cut
   let masked = new Uint8Array(ROWS * COLUMNS);
   let result = null;
@@ -132,6 +134,12 @@ export function openRead(place) {
   preview.cursor.after(frame);
   const ends = ["h first", "h last", "k first", "k last"].map((text) => number(text, { step: "any" }));
   const starts = ["window h", "window k"].map((text) => number(text, { step: 1, oninput: () => moveWindow() }));
+  const reading = choices("Read", [["one", "this window"], ["all", "all windows, joined"]], "one", (value) => {
+    every = value === "all";
+    for (const part of [...starts.map((each) => each.label), masking]) part.hidden = every;
+    if (every) changed();
+    else chooseWindow(corner);
+  });
   const cutting = element(
     "div",
     { class: "card", hidden: true },
@@ -139,6 +147,7 @@ export function openRead(place) {
     element("p", { class: "hint" }, "Drag over 2 × 2 reciprocal cells; with known h and k a click or the arrow keys move the window by whole cells."),
     element("div", { class: "row numbers" }, ends.map((each) => each.label), button("Use these h and k", useEnds)),
     element("div", { class: "row numbers" }, starts.map((each) => each.label)),
+    reading,
   );
 
   function showPreview({ image: pixels, rows, columns }) {
@@ -150,6 +159,10 @@ export function openRead(place) {
     drawPicture(preview.canvas, small, m, n, palettes.intensity, [0, quantile(small, 0.98)]);
     preview.canvas.parentElement.style.aspectRatio = `${columns} / ${rows}`;
     frame.hidden = true;
+    every = false;
+    reading.querySelector("input").checked = true;
+    reading.hidden = true;
+    for (const part of [...starts.map((each) => each.label), masking]) part.hidden = false;
     for (const each of starts) each.input.disabled = true;
   }
 
@@ -163,6 +176,7 @@ export function openRead(place) {
     }
     say(`${file.name}: h from ${whole.h[0].toPrecision(3)} to ${whole.h.at(-1).toPrecision(3)}, k from ${whole.k[0].toPrecision(3)} to ${whole.k.at(-1).toPrecision(3)}; one of ${corners.length} windows.`);
     for (const each of starts) each.input.disabled = false;
+    reading.hidden = corners.length < 2;
     chooseWindow(corners[0]);
   }
 
@@ -178,19 +192,23 @@ export function openRead(place) {
     }
   }
 
+  function showFrame() {
+    starts.forEach((each, n) => (each.input.value = corner[n]));
+    frame.hidden = false;
+    const part = (values, from) => (100 * (from - values[0])) / (values.at(-1) - values[0]);
+    Object.assign(frame.style, {
+      bottom: `${part(whole.h, corner[0])}%`,
+      left: `${part(whole.k, corner[1])}%`,
+      height: `${part(whole.h, whole.h[0] + 2)}%`,
+      width: `${part(whole.k, whole.k[0] + 2)}%`,
+    });
+  }
+
   function chooseWindow(next) {
     try {
       const cut = windowOf(whole, next);
       corner = next;
-      starts.forEach((each, n) => (each.input.value = corner[n]));
-      frame.hidden = false;
-      const part = (values, from) => (100 * (from - values[0])) / (values.at(-1) - values[0]);
-      Object.assign(frame.style, {
-        bottom: `${part(whole.h, corner[0])}%`,
-        left: `${part(whole.k, corner[1])}%`,
-        height: `${part(whole.h, whole.h[0] + 2)}%`,
-        width: `${part(whole.k, whole.k[0] + 2)}%`,
-      });
+      showFrame();
       if (status.classList.contains("bad")) say("");
       setWindow(cut);
     } catch (error) {
@@ -232,6 +250,7 @@ export function openRead(place) {
     const to = pointed(event);
     const first = from;
     from = null;
+    if (every) return;
     if (whole) {
       const at = [whole.h, whole.k].map((values, n) => Math.round(values[0] + to[n] * (values.at(-1) - values[0]) - 1));
       chooseWindow(at);
@@ -251,7 +270,7 @@ export function openRead(place) {
   });
   preview.canvas.addEventListener("keydown", (event) => {
     const step = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[event.key];
-    if (!step || !whole || !corner) return;
+    if (!step || !whole || !corner || every) return;
     event.preventDefault();
     chooseWindow(corner.map((value, n) => value + step[n]));
   });
@@ -266,6 +285,7 @@ export function openRead(place) {
     radius: () => (brush - 1) / 2,
     begin() {},
     paint(cells) {
+      if (every) return;
       for (const [row, column] of cells)
         if (row >= 0 && column >= 0 && row < ROWS && column < COLUMNS) masked[row * COLUMNS + column] = unmask ? 0 : 1;
       changed();
@@ -274,6 +294,12 @@ export function openRead(place) {
   const above = number("unmeasured above", { step: "any", oninput: () => changed() });
   const shares = ["at least", "at most"].map((text) => number(text, { min: 0, max: 1, step: 0.05, value: text === "at least" ? 0.1 : 0.4, oninput: () => changed() }));
   const shareRow = element("div", { class: "row numbers", hidden: true }, shares.map((each) => each.label));
+  const masking = element(
+    "div",
+    { class: "tools" },
+    choices("Mask", [["mask", "paint it"], ["unmask", "erase it"]], "mask", (value) => (unmask = value === "unmask")),
+    choices("Width", [["1", "1"], ["3", "3"], ["7", "7"]], "3", (value) => (brush = Number(value))),
+  );
   const working = element(
     "div",
     { class: "card", hidden: true },
@@ -281,8 +307,7 @@ export function openRead(place) {
     element(
       "div",
       { class: "tools" },
-      choices("Mask", [["mask", "paint it"], ["unmask", "erase it"]], "mask", (value) => (unmask = value === "unmask")),
-      choices("Width", [["1", "1"], ["3", "3"], ["7", "7"]], "3", (value) => (brush = Number(value))),
+      masking,
       element(
         "div",
         { class: "row numbers" },
@@ -330,29 +355,84 @@ export function openRead(place) {
     return [low, high];
   }
 
-  async function changed() {
-    const turn = ++changes;
-    place.setAttribute("aria-busy", "true");
+  // The window as it is read, and what the network says of it.
+  async function readWindow(turn, background) {
     const pixels = seen();
     const measured = pixels.filter((value) => !Number.isNaN(value));
     showImage(picture.canvas, pixels, [0, quantile(pixels, 0.98)]);
     const part = 1 - measured.length / pixels.length;
     picture.small.textContent = part ? `${(100 * part).toFixed(1)} % unmeasured (grey)` : "every pixel was measured";
+    if (measured.length < 2 || Math.min(...measured) === Math.max(...measured))
+      throw new Error("Every measured pixel is the same, or nothing is left: there is no pattern to read.");
+    const read = await latest("read", views(pixels), { background });
+    if (!read || turn < refused) return null;
+    const alone = background ? (await answer([pixels]))[0] : null;
+    const turned = [read[1].mean, exchangedBack(read[2].mean), exchangedBack(read[3].mean)];
+    return {
+      ...read[0],
+      ...conclude(pixels, read[0], turned, alone && { mean: alone.mean, error: standardErrors(alone) }),
+      about: { file: file.name, window: corner, background, version },
+    };
+  }
+
+  // Every window of the section; pictures and checks are those of the clearest one.
+  async function readSection(turn, background) {
+    if (background?.[1]) throw new Error("The share of the background differs from window to window: say that it was subtracted, or unknown.");
+    const top = above.input.valueAsNumber;
+    const section = { ...whole, image: whole.image.map((value) => (value > top ? NaN : value)) };
+    for (const [name, q] of [["h", section.h], ["k", section.k]]) {
+      const pixels = (q.length - 1) / (q.at(-1) - q[0]);
+      if (pixels < sectionRules.leastPixels - 1e-6)
+        throw new Error(`A reciprocal cell of this section has ${pixels.toPrecision(3)} pixels along ${name}; ${sectionRules.leastPixels} are needed.`);
+    }
+    const corners = cornersOf(section);
+    if (!corners.length) throw new Error("Of no window half was measured.");
+    const images = corners.map((place) => windowOf(section, place).map((value) => Math.max(value, 0)));
+    const readings = [];
+    while (readings.length < images.length) {
+      say(`Reading window ${readings.length + 1} of ${images.length} …`);
+      readings.push(...(await answer(images.slice(readings.length, readings.length + BATCH), { background })));
+      if (turn !== changes) return null;
+    }
+    const joined = await ask("join", { section, corners, images, readings, known: background !== null });
+    if (turn !== changes) return null;
+    const { used, contrast, scale, error } = joined;
+    [corner, image] = [corners[joined.clearest], images[joined.clearest]];
+    masked = new Uint8Array(ROWS * COLUMNS);
+    showFrame();
+    const clearest = await readWindow(turn, background);
+    if (!clearest || turn !== changes) return null;
+    say(`${file.name}: ${images.length} windows were read, and the ${used.filter(Boolean).length} of good contrast are joined. Pictures and checks are those of the clearest one, h from ${corner[0]} and k from ${corner[1]} on.`);
+    return {
+      ...clearest,
+      mean: joined.mean,
+      covariance: joined.covariance,
+      checks: [...clearest.checks.filter(({ key }) => key !== "precision"), agreement(joined), precision(joined.covariance)],
+      about: {
+        ...clearest.about,
+        windows: {
+          corners,
+          used,
+          contrast,
+          encoding: readings.map(({ mean }) => [...mean]),
+          standard_error: readings.map((each) => [...standardErrors(each)]),
+          scale_by_levels: Number.isNaN(scale) ? null : scale,
+          scale_error: Number.isNaN(error) ? null : error,
+          windows: joined.windows,
+          apart: joined.apart,
+        },
+      },
+    };
+  }
+
+  async function changed() {
+    const turn = ++changes;
+    place.setAttribute("aria-busy", "true");
     try {
-      const share = background();
-      if (measured.length < 2 || Math.min(...measured) === Math.max(...measured))
-        throw new Error("Every measured pixel is the same, or nothing is left: there is no pattern to read.");
-      const read = await latest("read", views(pixels), { background: share });
-      if (!read || turn < refused) return;
-      const alone = share ? (await answer([pixels]))[0] : null;
-      if (turn < refused) return;
+      const next = await (every ? readSection : readWindow)(turn, background());
+      if (!next || turn < refused) return;
       if (status.classList.contains("bad")) say("");
-      const turned = [read[1].mean, exchangedBack(read[2].mean), exchangedBack(read[3].mean)];
-      show({
-        ...read[0],
-        ...conclude(pixels, read[0], turned, alone && { mean: alone.mean, error: standardErrors(alone) }),
-        about: { file: file.name, window: corner, background: share, version },
-      });
+      show(next);
     } catch (error) {
       if (turn < refused) return;
       refused = turn;
@@ -411,7 +491,7 @@ export function openRead(place) {
         element(
           "p",
           { class: "hint" },
-          "A physical fit of E S + B, which decides whether any encoding explains this image, and an independent second answer; all windows of a section in one answer; known form factors; other detector formats; a report. On your computer:",
+          "A physical fit of E S + B, which decides whether any encoding explains this image, and an independent second answer; known form factors; other detector formats; a report. On your computer:",
         ),
         element("p", {}, element("code", {}, "xrlab interpret FILE --report report.html")),
       ),

@@ -12,6 +12,7 @@ export const leastMeasured = shared.least_measured;
 export const maxPixels = shared.max_pixels;
 export const { limits } = shared;
 export const alignmentRules = shared.alignment;
+export const sectionRules = shared.sections;
 export const scaleRules = shared.intensity_scale;
 export const storedRules = shared.stored;
 export const palettes = Object.fromEntries(

@@ -6,16 +6,17 @@ import { axis } from "widgets/diffraction.js";
 
 const range = (first, last) => Array.from({ length: last - first + 1 }, (_, n) => first + n);
 
-// The cell, at q = (m + 1/2) / side, repeated over the standard grid by linear interpolation.
-export function unfold(cell) {
-  const along = (ends, points) =>
-    Array.from(axis(ends, points), (q) => {
+// The cell, at q = (m + 1/2) / side, repeated over the standard grid, or over these h and k, by
+// linear interpolation.
+export function unfold(cell, h = axis(grid.h, grid.shape[0]), k = axis(grid.k, grid.shape[1])) {
+  const along = (values) =>
+    Array.from(values, (q) => {
       const place = q * cellSide - 0.5;
       const low = Math.floor(place);
       const wrap = (n) => ((n % cellSide) + cellSide) % cellSide;
       return [wrap(low), wrap(low + 1), place - low];
     });
-  const [rows, columns] = [along(grid.h, grid.shape[0]), along(grid.k, grid.shape[1])];
+  const [rows, columns] = [along(h), along(k)];
   const out = new Float64Array(rows.length * columns.length);
   rows.forEach(([m, i, up], row) =>
     columns.forEach(([n, j, right], column) => {

@@ -39,6 +39,10 @@ const tasks = {
     await session;
   },
   answer,
+  async join(content) {
+    const { joinWindows } = await import("./sections.js");
+    return joinWindows(content);
+  },
   async read({ content, name, dataset }) {
     const { readFile } = await import("./reading/read.js");
     return readFile(new Uint8Array(content), name, dataset);
@@ -52,7 +56,7 @@ self.addEventListener("message", ({ data: { id, task, content } }) => {
     try {
       self.postMessage({ id, answer: await tasks[task](content) });
     } catch (error) {
-      if (task !== "read") session = undefined; // the next question tries again
+      if (task === "warm" || task === "answer") session = undefined; // the next question tries again
       self.postMessage({ id, error: error.message || String(error) });
     }
   });

@@ -20,7 +20,8 @@ from PIL import Image
 from xrlab.interpretation.interpret import interpret
 from xrlab.io.fetch import DataUnavailableError, fetch, simulated_measurement
 from xrlab.io.read import read_stored
-from xrlab.io.section import on_axes
+from xrlab.io.section import Section, on_axes
+from xrlab.trials.sections import calibration_section
 from xrlab.trials.trial import trials
 
 axe_core = pytest.importorskip(
@@ -325,6 +326,60 @@ def test_window_by_keyboard(reader, tmp_path):
     agrees(second, interpret(section.window((0, 2), (-1, 1)).image, fit=False))
     reader.get_by_label("window h").fill("7")
     reader.get_by_text("reaches out of the section").wait_for()
+
+
+def write_section(path, section):
+    """A section on its axes."""
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data")
+        file.attrs["default"] = "data"
+        data.attrs.update(signal="counts", axes=["h", "k"])
+        data.create_dataset("counts", data=section.image)
+        for name in "hk":
+            data.create_dataset(name, data=getattr(section, name)).attrs["units"] = "r.l.u."
+
+
+def sections():
+    """Of many cells, with the scale that their levels give; with gaps; copies of one cell."""
+    wide, other = (calibration_section(4, index).section for index in range(2))
+    gaps = other.image[:200, :260].copy()
+    gaps[70:110] = np.nan
+    cell = simulated_measurement(6)[:63, :63]
+    tiled = np.pad(np.tile(cell, (2, 2)), ((0, 1), (0, 1)), "wrap")
+    return {
+        "wide": wide,
+        "gaps": Section(gaps, other.h[:200], other.k[:260]),
+        "copies": Section.from_range(tiled, (-1, 3), (-2, 2)),
+    }
+
+
+@pytest.mark.parametrize("name", ["wide", "gaps", "copies"])
+def test_all_windows_joined(reader, tmp_path, name):
+    """All windows of a section give the answer of the package, scale and checks included."""
+    section = sections()[name]
+    write_section(tmp_path / "section.h5", section)
+    drop(reader, tmp_path / "section.h5")
+    for background, choice in ((None, "unknown"), ((0, 0), "subtracted")):
+        reader.get_by_role("radio", name=choice).check()
+        reader.get_by_role("radio", name="all windows, joined").check()
+        answer = saved(reader)
+        result = interpret(section, fit=False, background=background)
+        agrees(answer, result)
+        theirs = result.windows.to_dict()
+        # The page lists the windows beginning with the one nearest to the origin.
+        order = [answer["windows"]["corners"].index(corner) for corner in theirs["corners"]]
+        assert sorted(order) == list(range(len(order)))
+        for key in ("used", "contrast", "encoding", "standard_error"):
+            values = np.array(answer["windows"][key])[order]
+            assert np.allclose(values, theirs[key], atol=1e-3), key
+        numbers = ("scale_by_levels", "scale_error", "windows", "apart")
+        here, there = (
+            np.array([x[key] for key in numbers], float) for x in (answer["windows"], theirs)
+        )
+        assert np.allclose(here, there, rtol=1e-3, equal_nan=True)
+    reader.get_by_role("radio", name="its share is").check()
+    reader.get_by_text("differs from window to window").wait_for()
+    reader.get_by_role("radio", name="unknown").check()
 
 
 def test_dropped_bytes(reader, tmp_path):

@@ -14,6 +14,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from xrlab.crystal.lattice import simulate
 from xrlab.crystal.patterns import PATTERNS, pattern
 from xrlab.crystal.setting import SPAN, STANDARD
 from xrlab.drawing.png import INTENSITY, SIGNED, SITES, UNMEASURED, palette
-from xrlab.interpretation import findings
+from xrlab.interpretation import cells, findings, sections
 from xrlab.io import choice, section, stored
 from xrlab.measurement import alignment, intensity_scale
 from xrlab.measurement.instrument import preset
@@ -79,6 +80,18 @@ def shared() -> dict[str, Any]:
             "precision": findings.IGNORANCE,
         },
         "alignment": alignment_rules(),
+        "sections": {
+            "joining": asdict(sections.joining_of(None)),
+            "leastPixels": sections.LEAST_PIXELS,
+            "contrast": sections.CONTRAST,
+            "copy": sections.COPY,
+            "vague": sections.VAGUE,
+            "side": cells.SIDE,
+            "blurs": cells.BLURS,
+            "leastMeasured": cells.LEAST_MEASURED,
+            "leastCells": cells.LEAST_CELLS,
+            "reaches": cells.REACHES,
+        },
         "intensity_scale": {
             "least_pixels": intensity_scale.LEAST_PIXELS,
             "digits": intensity_scale.DIGITS,

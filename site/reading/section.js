@@ -107,12 +107,10 @@ function shares(have, edges, want) {
   return { first, rows };
 }
 
-// The window of 2 x 2 cells from [h, k] on, resampled to the standard grid.
-export function windowOf({ image, h, k }, [h0, k0]) {
-  const want = [
-    Array.from(axis([h0, h0 + grid.h[1]], grid.shape[0])),
-    Array.from(axis([k0, k0 + grid.k[1]], grid.shape[1])),
-  ];
+// The window of so many cells from [h, k] on, resampled, by default to the standard grid. Where
+// nothing was measured, an error, or null if that may be.
+export function windowOf({ image, h, k }, [h0, k0], cells = grid.h[1], side = grid.shape[0], needed = true) {
+  const want = [h0, k0].map((first) => Array.from(axis([first, first + cells], side)));
   const [along, across] = [h, k].map((have, n) => {
     const edges = edgesOf(have);
     const slack = (want[n][1] - want[n][0]) / 2 + 1e-9;
@@ -123,7 +121,7 @@ export function windowOf({ image, h, k }, [h0, k0]) {
       );
     return shares(have, edges, want[n]);
   });
-  const [rows, columns] = grid.shape;
+  const [rows, columns] = [side, side];
   const out = new Float64Array(rows * columns);
   const sums = along.rows[0].length;
   const width = across.rows[0].length;
@@ -152,7 +150,10 @@ export function windowOf({ image, h, k }, [h0, k0]) {
       });
       out[m * columns + n] = share < leastMeasured ? NaN : total / share;
     }
-  if (out.every(Number.isNaN)) throw new Error("nothing was measured in this window: choose another");
+  if (out.every(Number.isNaN)) {
+    if (!needed) return null;
+    throw new Error("nothing was measured in this window: choose another");
+  }
   return out;
 }
 
