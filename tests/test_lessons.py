@@ -3,21 +3,18 @@
 import ast
 import json
 import re
+from dataclasses import astuple
 from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from write_minutes import FAST, RUNS, THOROUGH, TIME, Work, work
 
 from tests.series import NOTEBOOKS, ROOT, cells, every_notebook, words
 from xrlab.course import checks, progress
 
 ORDER = ("**Objectives.**", "**Prerequisites.**", "**Time.**", "**Predict.**", "## Exercise")
 ORDER += ("**Check.**", "A solution", "## Recap", "## Next")
-
-# Longest run in seconds that each wording may stand for; no notebook may take longer than 90 s.
-RUNS = {
-    "about a quarter of a minute": 25,
-    "about half a minute": 45,
-    "less than a minute": 60,
-    "about a minute": 90,
-}
 
 
 def number(path: Path) -> int:
@@ -39,11 +36,11 @@ def predictions(path: Path) -> dict[int, ast.Call]:
     return found
 
 
-def stated_time(path: Path) -> tuple[int, str]:
-    """Minutes to work through, and the words for the time to run."""
-    match = re.search(r"\*\*Time\.\*\* (\d+) minutes to work through; (.+) to run\.", words(path))
-    assert match, 'the time reads "**Time.** 40 minutes to work through; about a minute to run."'
-    return int(match[1]), match[2]
+def stated_time(path: Path) -> tuple[int, int, str]:
+    """Minutes to work through, from and to, and the words for the time to run."""
+    match = TIME.search(words(path))
+    assert match, f"{path.name}: run tools/write_minutes.py, which writes the time"
+    return int(match[1]), int(match[2]), match[3]
 
 
 # Form
@@ -237,7 +234,8 @@ def test_previous_and_next(path):
 @every_notebook
 def test_map_and_instructor_page_tell_the_same(path):
     """Notebook 0 and docs/instructor.md have every notebook, with its question and its time."""
-    minutes, _ = stated_time(path)
+    low, high, _ = stated_time(path)
+    minutes = f"{low} to {high}"
     question = cells(path)[0].source.split("\n")[2].strip("*")
     lines = words(NOTEBOOKS[0]).splitlines()
     assert any(question in each and each.endswith(f"| {minutes} |") for each in lines)
@@ -266,4 +264,40 @@ def test_instructor_page_has_its_parts():
 @every_notebook
 def test_stated_run_time_is_known(path):
     """The words for the time to run are among those with a meaning."""
-    assert stated_time(path)[1] in RUNS
+    assert stated_time(path)[-1] in RUNS
+
+
+@every_notebook
+def test_minutes_are_those_of_the_text(path):
+    """To 5 minutes: python tools/write_minutes.py writes them anew."""
+    counted = work(path)
+    for stated, pace in zip(stated_time(path), (FAST, THOROUGH), strict=False):
+        assert abs(stated - counted.minutes(pace)) <= 5
+
+
+def test_work_of_a_notebook_is_counted(tmp_path):
+    """By hand: 7 words, without folded text, links and tags; one of each other thing."""
+    text = (
+        "**Time.** 5 to 10 minutes ([basis](x.md)); about a minute to run."  # 12 words, 3 of them
+    )
+    text += " See <b>two</b> [notes](notes.md).<details>Not these words</details>"
+    made = new_notebook(
+        cells=[
+            new_markdown_cell(text),
+            new_code_cell('widgets.Predict("Which?", ["a", "b"])'),
+            new_code_cell("explorer = widgets.Explorer(\n    span=2,\n)\nexplorer"),
+            new_code_cell("size = Setting(1)\nprint(size)"),
+            new_code_cell("my_size = ...", metadata={"tags": ["exercise"]}),
+        ]
+    )
+    nbformat.write(made, tmp_path / "one.ipynb")
+    assert work(tmp_path / "one.ipynb") == Work(
+        words=14, predictions=1, widgets=1, exercises=1, seconds=90
+    )
+
+
+def test_instructor_page_states_the_paces():
+    """The table of the page has the numbers of the tool."""
+    page = (ROOT / "docs" / "instructor.md").read_text(encoding="utf-8")
+    for fast, thorough in zip(astuple(FAST), astuple(THOROUGH), strict=True):
+        assert f"| {fast:g} | {thorough:g} |" in page
