@@ -1,12 +1,17 @@
 """One's own progress: the best reply counts, a damaged file is no harm, nothing ever raises."""
 
+import datetime
+import re
 import sys
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
+import xrlab
+from tests.series import NOTEBOOKS
 from xrlab.course import checks, progress
-from xrlab.course.progress import Entry, read, record, summary
+from xrlab.course.progress import Entry, certificate, read, record, summary
 
 
 def test_the_best_reply_counts(tmp_path):
@@ -55,6 +60,38 @@ def test_where_nothing_can_be_written(tmp_path):
     record("coverage", "Perhaps.", tmp_path)
     assert f"0 of {len(progress.EXERCISES)}" in summary(tmp_path / "file")
     assert read(tmp_path) == {}
+
+
+def test_certificate(tmp_path):
+    """Name, exercises that are right, date and version; the page can be read by a browser."""
+    for check, reply in (("coverage", "Right."), ("widening", "Right."), ("asymmetry", "Close: x")):
+        record(check, reply, tmp_path)
+    sheet = certificate(" Ann  <Lee> ", tmp_path, datetime.date(2026, 3, 1))
+    for part in (">Ann &lt;Lee&gt;<", f"2 of {len(progress.EXERCISES)} exercises", "1 March 2026"):
+        assert part in sheet
+    assert f"xrlab {xrlab.__version__}" in sheet
+    assert re.findall(r"<li>(.*)</li>", sheet) == [
+        "notebook 6: are the error bars calibrated; the factor that calibrates them"
+    ]
+    page = (tmp_path / progress.CERTIFICATE).read_text(encoding="utf-8")
+    assert sheet in page
+    assert (
+        ElementTree.fromstring(
+            page.split("\n", 1)[1].replace("<br>", "<br/>").replace('<meta charset="utf-8">', "")
+        ).find("body/div")
+        is not None
+    )
+
+
+def test_certificate_of_all_exercises(tmp_path):
+    """Of a whole course; without a name there is a line to write on, and no file."""
+    for check in progress.EXERCISES:
+        record(check, "Right.", tmp_path)
+    sheet = certificate("  ", tmp_path)
+    assert f"has solved all {len(progress.EXERCISES)} exercises" in sheet
+    assert sheet.count("<li>") == len(NOTEBOOKS)
+    assert "....." in sheet
+    assert not (tmp_path / progress.CERTIFICATE).exists()
 
 
 def test_only_notebooks_leave_a_file(tmp_path, monkeypatch):

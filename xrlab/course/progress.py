@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
+import html
 import json
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from xrlab import __version__
 from xrlab.drawing.tables import markdown_table
 from xrlab.io.files import write
 
 # In the folder of the notebooks. Delete it to begin anew.
 FILE = "my_progress.json"
+CERTIFICATE = "my_certificate.html"
 
 # What a reply begins with, from nothing to everything.
 STATES = ("not yet", "close", "right")
@@ -133,3 +137,73 @@ def summary(folder: str | Path = ".") -> str:
         )
     table = markdown_table(("notebook", "exercise", "so far"), rows)
     return f"{table}\n\n{verdict}"
+
+
+# Colours of its own, as it is also shown in a dark notebook; a page to print is a bordered sheet.
+SHEET = """\
+<div role="region" aria-label="Certificate" style="max-width: 42rem; margin: 1rem auto;
+ padding: 2rem; border: 3px double #1b5e7a; color: #1b2a33; background: #fff;
+ font: 16px/1.5 Georgia, serif; text-align: center">
+<p style="font-size: 1.8rem; margin: 0">Certificate</p>
+<p style="font-size: 1.4rem; margin: 1rem 0">{name}</p>
+<p>{done} the course <b>xrlab</b>:<br>the short-range order of disordered crystals from their
+ diffuse scattering</p>
+<ul style="text-align: left; display: inline-block; margin: 0">
+{rows}
+</ul>
+<p>{day}, xrlab {version}</p>
+<p style="font-size: .8rem">Made by the student's own computer from the replies of the checks;
+ nobody else has checked it.</p>
+</div>"""
+PAGE = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Certificate</title></head><body>
+{sheet}
+</body></html>
+"""
+
+
+def certificate(name: str = "", folder: str | Path = ".", day: datetime.date | None = None) -> str:
+    """Return a certificate of the exercises that are right so far, as HTML.
+
+    Parameters
+    ----------
+    name : str
+        Whose it is. With a name it is also written into the folder, as a page to print or hand in;
+        without one it has a line to write on, and no file is written.
+    folder : path
+        Where the file of the progress is.
+    day : datetime.date
+        Date of the certificate; today if not given.
+
+    Raises
+    ------
+    OSError
+        If the page cannot be written.
+
+    Examples
+    --------
+    >>> "has solved 0 of 22 exercises" in certificate(folder="a folder without the file")
+    True
+    """
+    entries = read(folder)
+    solved: dict[int, list[str]] = {}
+    for check, (notebook, asked) in EXERCISES.items():
+        if check in entries and entries[check].best == "right":
+            solved.setdefault(notebook, []).append(asked)
+    count = sum(map(len, solved.values()))
+    part = f"all {count}" if count == len(EXERCISES) else f"{count} of {len(EXERCISES)}"
+    day = day or datetime.date.today()
+    sheet = SHEET.format(
+        name=html.escape(" ".join(name.split())) or "." * 40,
+        done=f"has solved {part} exercises of",
+        rows="\n".join(
+            f"<li>notebook {notebook}: {html.escape('; '.join(each).replace('?', ''))}</li>"
+            for notebook, each in solved.items()
+        ),
+        day=f"{day.day} {day:%B %Y}",
+        version=__version__,
+    )
+    if name.strip():
+        write(Path(folder) / CERTIFICATE, PAGE.format(sheet=sheet))
+    return sheet
