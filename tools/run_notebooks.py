@@ -272,9 +272,14 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
         for n, output in enumerate(cell.get("outputs", [])):
             data = output.get("data", {})
             if data.pop(WIDGET, None):
-                data["text/html"] = question(cell) or (
-                    f"<p><i>A widget is here: open the notebook to use it. The "
-                    f'<a href="{PLAYGROUND}">playground</a> needs no installation.</i></p>'
+                live = "".join(data.get("text/html", ""))  # of a widget that needs no Python
+                data["text/html"] = (
+                    question(cell)
+                    or live
+                    or (
+                        f"<p><i>A widget is here: open the notebook to use it. The "
+                        f'<a href="{PLAYGROUND}">playground</a> needs no installation.</i></p>'
+                    )
                 )
             if PLOTLY in data:
                 figure = plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True)

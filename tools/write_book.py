@@ -111,7 +111,7 @@ def book_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                 data["text/html"] = described(figure, f"figure-{index}-{n}")
             elif data.pop(WIDGET, None) is not None:
                 asked = question(cell)
-                data["text/html"] = asked or LIVE
+                data["text/html"] = asked or "".join(data.get("text/html", "")) or LIVE
         hidden = ["remove-input"] if asked else folded * ["hide-input"]
         cell.metadata = nbformat.from_dict({"tags": [*tags, *hidden]})
         shown.append(cell)

@@ -21,18 +21,13 @@ from typing import Any
 import numpy as np
 
 import xrlab
-from xrlab.crystal.encoding import component_names
-from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID
-from xrlab.crystal.lattice import simulate
-from xrlab.crystal.patterns import PATTERNS, pattern
-from xrlab.crystal.setting import SPAN, STANDARD
-from xrlab.drawing.png import INTENSITY, SIGNED, SITES, UNMEASURED, palette
+from xrlab.crystal.grid import BRAGG_RADIUS
+from xrlab.drawing.png import UNMEASURED
 from xrlab.interpretation import cells, findings, sections
 from xrlab.io import choice, section, stored
 from xrlab.measurement import alignment, intensity_scale
-from xrlab.measurement.instrument import preset
 from xrlab.networks.folding import CELL
-from xrlab.trials.crystals import maximum_entropy_crystal
+from xrlab.widgets import play
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
@@ -44,9 +39,7 @@ MODEL = WEIGHTS / "measured.onnx"
 # Oldest Node that its packages and the modules in xrlab/widgets run on.
 NODE = (20, 19)
 
-# Levels of the guessing game and the instruments that their images come through.
-LEVELS = {"clean": None, "laboratory": "laboratory", "synchrotron": "synchrotron",
-          "bad day": "bad day"}  # fmt: skip
+# Images of each level of the guessing game.
 ROUNDS, SEED = 12, 18
 
 # Of images in the game: largest number stored, with 0 for unmeasured.
@@ -55,23 +48,12 @@ TOP = 65535
 
 def shared() -> dict[str, Any]:
     """Collect constants, names and tables of the package."""
-    seeds = np.random.default_rng(0).integers(STANDARD.size, size=(STANDARD.lots, 2, 1))
     return {
+        **play.shared(),
         "version": xrlab.__version__,
-        "grid": {"h": STANDARD_GRID.h, "k": STANDARD_GRID.k, "shape": STANDARD_GRID.shape},
-        "span": SPAN,
-        "names": component_names(SPAN),
-        "size": STANDARD.size,
-        "lot_size": STANDARD.lot_size,
-        "corners": seeds[..., 0].tolist(),
         "cell": CELL,
         "bragg_radius": BRAGG_RADIUS,
-        "palettes": {
-            name: base64.b64encode(bytes(palette(colours))).decode()
-            for name, colours in (("intensity", INTENSITY), ("signed", SIGNED), ("sites", SITES))
-        },
         "unmeasured": UNMEASURED,
-        "patterns": {name: _sites(name) for name in PATTERNS if name != "random"},
         "calibration": json.loads((WEIGHTS / "measured.json").read_text("utf-8"))["calibration"],
         "limits": findings.LIMITS
         | {
@@ -123,26 +105,15 @@ def alignment_rules() -> dict[str, float]:
     }
 
 
-def _sites(name: str) -> str:
-    """Sites of a pattern, a bit for each."""
-    target = pattern(name, SPAN).nearest_realisable()
-    sites = simulate(target, STANDARD.size, "gaussian", seed=1).sites
-    return base64.b64encode(np.packbits(sites > 0).tobytes()).decode()
-
-
 def rounds() -> dict[str, Any]:
     """Simulate the images of the guessing game, of crystals that no training has seen."""
     made: dict[str, Any] = {}
-    for number, (level, name) in enumerate(LEVELS.items()):
-        made[level] = []
-        for index in range(ROUNDS):
-            rng = np.random.default_rng([SEED, number, index])
-            image, vector = maximum_entropy_crystal(rng)
-            if name is not None:
-                image = preset(name).measure(image, seed=rng).image
-            made[level].append(
-                {"truth": np.round(vector, 4).tolist(), "image": _packed(np.asarray(image))}
-            )
+    for level in play.LEVELS:
+        dealt = [play.deal(level, index, SEED) for index in range(ROUNDS)]
+        made[level] = [
+            {"truth": np.round(vector, 4).tolist(), "image": _packed(image)}
+            for image, vector in dealt
+        ]
     return made
 
 

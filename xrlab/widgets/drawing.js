@@ -58,6 +58,7 @@ export function makeDrawing({ size, patterns, start, palette, random, changed, d
   return {
     picture,
     remember,
+    replace,
     get sites() {
       return sites;
     },

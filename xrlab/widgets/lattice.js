@@ -107,7 +107,9 @@ export class MonteCarlo {
       const m = Math.floor(random() * minus.length);
       const [a, b] = [plus[p], minus[m]];
       const cost = this.cost(a, b);
-      if (cost > 0 && random() >= Math.exp(-cost)) continue;
+      const refused = cost > 0 && random() >= Math.exp(-cost);
+      if (n === attempts - 1) this.last = { a, b, cost, refused };
+      if (refused) continue;
       [sites[a], sites[b], plus[p], minus[m]] = [-1, 1, b, a];
       this.spread(a, -2);
       this.spread(b, 2);
