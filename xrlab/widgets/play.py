@@ -155,7 +155,7 @@ class _Alone(_Play):
     """
 
     packed = traitlets.Unicode().tag(sync=True)
-    _state = ("shared", "packed")
+    _state: tuple[str, ...] = ("shared", "packed")
 
     @property
     def sites(self) -> Sites:
@@ -170,7 +170,7 @@ class _Alone(_Play):
             esm=self._esm,
             state=state.replace("<", "\\u003c"),
         )
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        data, metadata = bundle or ({}, {})
         return {**data, "text/html": page}, metadata
 
 
@@ -296,8 +296,9 @@ class GuessingGame(_Play):
 
         image, truth = deal(level, self._dealt[level], self._seed)
         self._dealt[level] += 1
-        known = {"background": (0, 0), "form_factor": np.ones(image.shape)}
-        reading = measured.read(image[None], **(known if LEVELS[level] is None else {}))
+        clean = LEVELS[level] is None  # and known to be so
+        background, factor = ((0, 0), np.ones(image.shape)) if clean else (None, None)
+        reading = measured.read(image[None], background=background, form_factor=factor)
         return {
             "level": level,
             "turn": turn,
