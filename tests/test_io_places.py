@@ -22,6 +22,9 @@ GAPS = np.where(HOLE, np.nan, A)
 POINTS = np.column_stack([np.repeat(H, 24), np.tile(K, 32), A.ravel()])
 
 
+LABELS = {"h": "H00", "k": "[0K0] / (2\u03c0/b)"}
+
+
 def hdf5(write):
     file = io.BytesIO()
     with h5py.File(file, "w") as content:
@@ -107,6 +110,7 @@ def rows(values, mark, write="{:.9g}"):
         nexus(values=np.where(HOLE, 5e5, A), fill_value=5e5),
         npz(image=np.where(HOLE, 5e5, A), fill_value=5e5),
         npz(data=A, mask=HOLE, x=K, note="by hand"),
+        npz(image=A, badmask=HOLE),
         npy(np.ma.masked_array(A, HOLE).filled()),
         npy(np.where(HOLE, -1e30, A)),
         png(np.where(HOLE, 7, A), 7),
@@ -119,6 +123,7 @@ def rows(values, mark, write="{:.9g}"):
         "flag beside",
         "flag in an archive",
         "array and note",
+        "one word",
         "numpy's fill",
         "large negative",
         "transparent",
@@ -172,6 +177,7 @@ def test_names_that_begin_like_a_logarithm_are_none():
         npz(intensity=A, sigma=np.sqrt(A), h=H, k=K),
         npz(I=A, H=np.append(H - 1.5 / 31, H[-1] + 1.5 / 31), K=K, l=0.0),
         ("h,k,0\n" + rows(POINTS, ",")).encode(),
+        nexus(lambda data: [data[n].attrs.update(long_name=m) for n, m in LABELS.items()]),
         ("# h k I\n" + rows(POINTS, " ")).encode(),
         (",h,k,I\n" + rows(np.column_stack([np.arange(768), POINTS]), ",")).encode(),
     ],
@@ -182,6 +188,7 @@ def test_names_that_begin_like_a_logarithm_are_none():
         "errors beside",
         "edges",
         "pandas' series",
+        "packed labels",
         "numpy's header",
         "pandas' frame",
     ],
@@ -192,6 +199,15 @@ def test_axes_are_known_by_their_usual_names(content):
     np.testing.assert_array_equal(section.image, A)
     np.testing.assert_allclose(section.h, H)
     np.testing.assert_allclose(section.k, K)
+
+
+def test_planes_of_a_volume_of_matlab():
+    """By their place on an axis; dimensions lie in the order of MATLAB's memory."""
+    volume = A[:, :, None] + 1000.0 * np.arange(9)
+    content = matlab(v=volume, h=H[None], k=K[None], l=np.linspace(-1, 1, 9)[None])
+    for place, part in (("v[l=0.5]", volume[:, :, 6]), ("v[k=2]", volume[:, 20])):
+        np.testing.assert_array_equal(read_image_bytes(content, dataset=place), part)
+    np.testing.assert_allclose(read_section(content, dataset="v[h=-1]").h, K)
 
 
 def test_dimensions_of_netcdf_without_values():
@@ -205,6 +221,17 @@ def test_dimensions_of_netcdf_without_values():
             v.dims[n].attach_scale(scale)
 
     np.testing.assert_array_equal(read_image_bytes(hdf5(write)), A)
+
+
+def test_directions_of_netcdf_are_no_dimensions():
+    """Its attribute axis is a letter; that of the oldest NeXus is a number."""
+
+    def then(data):
+        del data.attrs["axes"]
+        for name, letter in (("h", "Y"), ("k", "X")):
+            data[name].attrs["axis"] = letter
+
+    np.testing.assert_allclose(read_section(nexus(then)).k, K)
 
 
 def test_a_palette_is_no_image():
@@ -228,6 +255,12 @@ def test_a_palette_is_no_image():
 def test_lists_of_points_with_errors(columns):
     """Without titles, h k I sigma and h k l I sigma."""
     np.testing.assert_array_equal(read_image_bytes(rows(columns, " ").encode()), A)
+
+
+def test_a_line_with_the_numbers_of_rows_and_columns_is_left_out():
+    """Before the numbers, in either order."""
+    for line in ("32 24\n", "24 32\n"):
+        np.testing.assert_array_equal(read_image_bytes((line + rows(A, " ")).encode()), A)
 
 
 @pytest.mark.parametrize("word", ["#NV", "#WERT!", "#ZAHL!", "#VALEUR!", "#DIV/0!", "#BEZUG!"])
@@ -259,6 +292,16 @@ def test_thousands_that_may_be_decimals_are_asked_for(mark, sign):
     text = rows(A * 4, mark, "{:,}").replace(",", sign)
     with pytest.raises(ValueError, match=r"may have decimals, or .* may group thousands"):
         read_image_bytes(text.encode())
+
+
+def test_thousands_in_columns_of_their_own_are_asked_for():
+    """No column has both kinds; a column that numbers the rows says nothing."""
+    values = np.column_stack([A[:, :12], A[:, 12:] + 1000])
+    with pytest.raises(ValueError, match="may group thousands"):
+        read_image_bytes(rows(values, ";", "{:,}").replace(",", ".").encode())
+    table = np.column_stack([np.arange(32), A / 700 + 1])
+    text = "\n".join(";".join([f"{row[0]:.0f}", *map("{:.3f}".format, row[1:])]) for row in table)
+    np.testing.assert_allclose(read_image_bytes(text.encode()), A / 700 + 1, atol=6e-4)
 
 
 def test_decimals_that_look_like_thousands_stay():

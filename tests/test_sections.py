@@ -10,6 +10,7 @@ from xrlab import ReciprocalGrid, Section, interpret
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.spectra import correlations_of, image_of, random_waves, vector_of
 from xrlab.interpretation.cells import Cells, slope_of_level
+from xrlab.interpretation.find_cells import find_cells
 from xrlab.interpretation.sections import (
     Joining,
     copies,
@@ -17,7 +18,6 @@ from xrlab.interpretation.sections import (
     read_windows,
     shares,
 )
-from xrlab.io.find_cells import find_cells
 from xrlab.measurement.instrument import preset
 from xrlab.networks.folding import fold_clean
 from xrlab.training.join_windows import joining_from

@@ -18,12 +18,12 @@ import importlib
 import io
 import os
 import resource
+import struct
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -36,7 +36,9 @@ from PIL import Image
 
 COUNTS = np.random.default_rng(0).poisson(40, (37, 29)).astype(np.uint16)
 SQUARE = np.random.default_rng(0).poisson(40, (256, 256)).astype(np.int32)
+ROWS, COLUMNS = np.linspace(0, 2, 37), np.linspace(0, 2, 29)
 INDEXED = np.column_stack([np.arange(37), COUNTS])
+POINTS = np.column_stack([np.repeat(ROWS, 29), np.tile(COLUMNS, 37), COUNTS.ravel()])
 TABLE = b"\n" + "\n".join(";".join(map(str, row * 0.1)) for row in COUNTS).encode()
 IMAGEJ = "ImageJ=1.53t\nc0=-32768.0\nc1=1.0\nvunit=Gray Value\n"
 # Ends of names of files that are read in a process of its own.
@@ -73,14 +75,12 @@ def seeds() -> dict[str, bytes]:
     for compression, version in product((None, "gzip"), ("earliest", "latest")):
         file = io.BytesIO()
         with h5py.File(file, "w", libver=version) as content:
+            content.attrs["default"] = "entry/data"
             group = content.create_group("entry/data")
-            content.attrs["default"], content["entry"].attrs["default"] = "entry", "data"
             group.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": ["h", "k"]})
-            group.create_dataset("counts", data=COUNTS, compression=compression)
-            group["h"], group["k"] = np.linspace(0, 2, 37), np.linspace(0, 2, 29)
-            group["pixel_mask"] = COUNTS > 600
-            marks = {"_FillValue": np.uint16(7777), "long_name": np.bytes_("I")}
-            group["counts"].attrs.update(marks)
+            v = group.create_dataset("counts", data=COUNTS, compression=compression)
+            v.attrs.update({"_FillValue": np.uint16(7777), "long_name": np.bytes_("I")})
+            group.update({"h": ROWS, "k": COLUMNS, "pixel_mask": COUNTS > 600})
         made[f"{compression}.{version}.h5"] = file.getvalue()
     return made
 
@@ -93,6 +93,9 @@ def variants() -> dict[str, bytes]:
         "marked.edf": b"{\nDim_1=29;Dim_2=37;DataType=UnsignedShort;Dummy=40;\n}\n"
         + COUNTS.tobytes(),
         "semicolons.csv": b"sep=;\n" + ";".join(["k"] * 29).encode() + TABLE.replace(b".", b","),
+        "marked.npz": _written(np.savez, i=COUNTS, mask=COUNTS > 45, h=ROWS, k=COLUMNS, nodata=40),
+        "points.txt": _written(np.savetxt, POINTS, fmt="%.6g", header="h k I"),
+        "german.csv": TABLE.replace(b".", b",") + b"\n" + b";".join([b"1.234,5"] * 29),
         "pandas.csv": _written(np.savetxt, INDEXED, fmt="%d", delimiter=","),
         "utf16.txt": TABLE.replace(b";", b"\t").decode().encode("utf-16"),
         "calibrated.tif": _written(tifffile.imwrite, COUNTS, description=IMAGEJ),
@@ -123,30 +126,21 @@ def corpus() -> dict[str, bytes]:
 def marccd(pixels: np.ndarray, saturated: int = 65535) -> bytes:
     """Put a MarCCD header by hand into a TIFF of tifffile's: no library writes this format."""
     header = bytearray(3072)
-    header[0:4] = (2).to_bytes(4, "little")  # header_type
-    header[4:7] = b"MMX"
-    for place, value in ((80, pixels.shape[1]), (84, pixels.shape[0]), (88, 2), (104, saturated)):
-        header[place : place + 4] = value.to_bytes(4, "little")
+    struct.pack_into("<I3s", header, 0, 2, b"MMX")  # header_type, header_name
+    struct.pack_into("<3I12xI", header, 80, *pixels.shape[::-1], 2, saturated)
     tiff = _written(lambda f: tifffile.imwrite(f, pixels, metadata=None, byteorder="<"))
     with tifffile.TiffFile(io.BytesIO(tiff)) as file:
         tag = file.pages[0].tags["StripOffsets"]
-        start, place = tag.value[0], tag.valueoffset
-    content = bytearray(tiff[:start].ljust(1024, b"\0") + header + tiff[start:])
-    content[place : place + 4] = (4096).to_bytes(4, "little")
+    content = bytearray(tiff[: tag.value[0]].ljust(1024, b"\0") + header + tiff[tag.value[0] :])
+    struct.pack_into("<I", content, tag.valueoffset, 4096)
     return bytes(content)
 
 
 def smv(pixels: np.ndarray, **more: object) -> bytes:
     """Write SMV as ADSC detectors do, by hand: fabio only writes the d*TREK kind."""
-    entries = {
-        "HEADER_BYTES": "  512",
-        "DIM": 2,
-        "BYTE_ORDER": "little_endian",
-        "TYPE": "unsigned_short",
-        "SIZE1": pixels.shape[1],
-        "SIZE2": pixels.shape[0],
-        **more,
-    }
+    entries = {"HEADER_BYTES": "  512", "DIM": 2, "BYTE_ORDER": "little_endian",
+               "TYPE": "unsigned_short", "SIZE1": pixels.shape[1], "SIZE2": pixels.shape[0],
+               **more}  # fmt: skip
     text = "{\n" + "".join(f"{key}={value};\n" for key, value in entries.items()) + "}\n\f\n"
     return text.encode().ljust(512) + pixels.astype("<u2").tobytes()
 
@@ -204,47 +198,61 @@ def _by_fabio(kind: str, pixels: np.ndarray) -> bytes:
         return path.read_bytes()
 
 
-def main(count: int, first: int = 0) -> int:
-    """Read so many damaged files and report."""
-    from xrlab.io.read import read_image_bytes
+class Trial:
+    """Read damaged files one after the other, and keep what must not happen."""
 
-    files, results, failures, foreign = corpus(), Counter[str](), [], []
-    longest = (0.0, -1, "")
+    def __init__(self) -> None:
+        self.files, self.results = corpus(), Counter[str]()
+        self.longest, self.foreign = (0.0, ""), set[str]()
+        sys.addaudithook(self._hear)
 
-    def hear(event: str, arguments: tuple) -> None:
+    def _hear(self, event: str, arguments: tuple) -> None:
         if event == "open" and isinstance(arguments[0], str):
             path = os.path.abspath(arguments[0])
-            foreign.extend([path] * (not path.startswith(ALLOWED)))
+            if not path.startswith(ALLOWED):
+                self.foreign.add(path)
 
-    sys.addaudithook(hear)
-    for number in range(first, first + count):
-        if number % 1000 == 0:  # after a crash, this and the traceback say where to look
-            print(f"from {number} on", flush=True)
-        name, content = example(number, files)
+    def read(self, called: str, content: bytes) -> bool:
+        """Say whether this file did no harm: it was read or refused, soon and by itself."""
+        from xrlab.io.read import read_image_bytes
+
         faulthandler.dump_traceback_later(HANGS, exit=True)
-        foreign.clear()
+        self.foreign.clear()
         used = sum(os.times()[:4])
         try:
-            read_image_bytes(content, name)
+            read_image_bytes(content, called)
             result = "read"
         except (ValueError, OSError):
             result = "refused"
         except Exception as error:
             result = f"{type(error).__name__}: {error}"
-        result = f"opened {foreign}" if foreign else result
         used = sum(os.times()[:4]) - used
-        longest = max(longest, (used, number, name))
-        results[result if result in ("read", "refused") else "failed"] += 1
-        if result not in ("read", "refused") or used > SLOW:
-            failures.append(f"{number} ({name}): {result} after {used:.1f} s")
-            print(failures[-1], flush=True)
-    faulthandler.cancel_dump_traceback_later()
-    peak = max(resource.getrusage(who).ru_maxrss
-               for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # fmt: skip
-    print(f"{dict(results)} of {count}; most memory {peak / 1024:.0f} MB")
-    print(f"longest computing {longest[0]:.2f} s (example {longest[1]}, {longest[2]})")
-    print("\n".join(failures) or "no failures")
-    return bool(failures)
+        self.longest = max(self.longest, (used, called))
+        harmless = result in ("read", "refused") and not self.foreign and used <= SLOW
+        self.results[result if harmless else "failed"] += 1
+        if not harmless:
+            print(f"{called}: {result} after {used:.1f} s, opened {self.foreign}", flush=True)
+        return harmless
+
+    def report(self) -> int:
+        """Print the sums; 1 if there was a failure."""
+        faulthandler.cancel_dump_traceback_later()
+        peak = max(resource.getrusage(who).ru_maxrss
+                   for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # fmt: skip
+        print(f"{dict(self.results)}; most memory {peak / 1024:.0f} MB")
+        print(f"longest computing {self.longest[0]:.2f} s ({self.longest[1]})")
+        return int(self.results["failed"] > 0)
+
+
+def numbered(count: int, first: int = 0) -> int:
+    """Read so many damaged files and report."""
+    trial = Trial()
+    for number in range(first, first + count):
+        if number % 1000 == 0:  # after a crash, this and the traceback say where to look
+            print(f"from {number} on", flush=True)
+        name, content = example(number, trial.files)
+        trial.read(f"{number} {name}", content)
+    return trial.report()
 
 
 def guided(seconds: float) -> int:
@@ -252,11 +260,10 @@ def guided(seconds: float) -> int:
     from hypothesis import HealthCheck, given, settings, target
     from hypothesis import strategies as st
 
-    from xrlab.io.read import read_image_bytes
-
-    files, reached, end = corpus(), set(), time.monotonic() + seconds
-    names = sorted(name for name in files if not name.endswith(APART))
+    trial, end = Trial(), time.monotonic() + seconds
+    names = sorted(name for name in trial.files if not name.endswith(APART))
     here = str(Path(__file__).parents[1] / "xrlab" / "io")
+    reached, lines = set(), set[tuple[str, int]]()
 
     def trace(frame: FrameType, event: str, argument: object) -> object:
         if not frame.f_code.co_filename.startswith(here):
@@ -267,26 +274,24 @@ def guided(seconds: float) -> int:
     @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(names), st.randoms())
     def read_damaged(name: str, rng: Random) -> None:
-        content = damaged(files[name], rng)
+        content = damaged(trial.files[name], rng)
         lines.clear()
         sys.settrace(trace)
-        with suppress(ValueError):
-            read_image_bytes(content, name)
-        sys.settrace(None)
+        try:
+            assert trial.read(name, content)
+        finally:
+            sys.settrace(None)
         reached.update(lines)
         target(float(len(lines)), label=name)
 
-    lines: set[tuple[str, int]] = set()
-    rounds = 0
     while time.monotonic() < end:
         read_damaged()
-        rounds += 1
-    print(f"{rounds} rounds of 300, {len(reached)} lines of the readers reached, no failures")
-    return 0
+    print(f"{len(reached)} lines of the readers reached")
+    return trial.report()
 
 
 if __name__ == "__main__":
+    faulthandler.enable()
     if sys.argv[1:2] == ["guided"]:
         raise SystemExit(guided(float((sys.argv[2:] or ["300"])[0])))
-    faulthandler.enable()
-    raise SystemExit(main(*map(int, sys.argv[1:] or ["1000"])))
+    raise SystemExit(numbered(*map(int, sys.argv[1:] or ["1000"])))

@@ -289,7 +289,7 @@ def _read(chosen: argparse.Namespace) -> tuple[Image | Section, str | None]:
     image, axes = read_stored(chosen.file, dataset=dataset, insist=chosen.insist)
     section = on_axes(image, axes, chosen.h, chosen.k)
     if section is None and chosen.find_cells:
-        from xrlab.io.find_cells import find_cells
+        from xrlab.interpretation.find_cells import find_cells
 
         section = find_cells(image)
         size = [(len(q) - 1) / (q[-1] - q[0]) for q in (section.h, section.k)]
@@ -346,7 +346,7 @@ def _read_factor(path: Path) -> NDArray[np.float64]:
 
 
 def _simulate(chosen: argparse.Namespace) -> int:
-    from xrlab.io.encode import WRITERS, npy
+    from xrlab.io.files import WRITERS, npy, write
 
     _refuse_unwritable([chosen.out, chosen.lattice])
     if chosen.out.suffix.lower() not in WRITERS:
@@ -355,7 +355,6 @@ def _simulate(chosen: argparse.Namespace) -> int:
         raise ValueError("give either the values of c(i, j) or a --preset")
     from xrlab import Encoding, diffraction_image, simulate
     from xrlab.crystal.encoding import component_names
-    from xrlab.io.files import write
 
     if chosen.preset:
         from xrlab.crystal.patterns import pattern

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,22 +29,28 @@ PIXELS = re.compile(r"px|pixels?|bins?|index|indices|channels?|counts?|points?")
 NAMES = ("{}", "{}_axis", "Q{}")
 
 _BRACKETED = re.compile(r"[\[({]?([-+\d.*/hkl]+(?:[,\s]+[-+\d.*/hkl]+){2})[\])}]?")
+_PACKED = re.compile(r"[\[({]?([0hkl]{3})[\])}]?")
 _NAMED = re.compile(
     r"(?:q[_ ]?|miller[_ ]?(?:index[_ ]?)?|index[_ ]?)?([hkl])(?:[_ -]?(?:axis|index|values?))?"
 )
-_UNIT = re.compile(r"(.*?\S)\s*[(\[/|,]\s*([^()\[\]]*[^()\[\]\s\d][^()\[\]]*)\s*[)\]]?", re.DOTALL)
+_UNIT = re.compile(
+    r"(.*?\S)\s*[(\[/|,][(\[\s]*([^()\[\]]*[^()\[\]\s\d][^()\[\]]*)\s*[)\]]?", re.DOTALL
+)
 
 
 def miller(label: str) -> str | None:
     """Letter of the Miller index that a label names first, None if it names none.
 
-    >>> [miller(label) for label in ("[0,K,0]", "Qh", "l_axis", "[H,-H,0]", "theta", "horizontal")]
-    ['k', 'h', 'l', 'h', None, None]
+    >>> [miller(label) for label in ("[0,K,0]", "Qh", "l_axis", "[H,-H,0]", "00L", "HK0", "theta")]
+    ['k', 'h', 'l', 'h', 'l', None, None]
     """
-    label = label.strip().lower()
+    label = label.replace("$", "").strip().lower()
     named = _NAMED.fullmatch(label)
     if named:
         return named[1]
+    if packed := _PACKED.fullmatch(label):
+        letters = {*packed[1]} - {"0"}
+        return letters.pop() if len(letters) == 1 else None
     inside = _BRACKETED.fullmatch(label)
     return next((letter for letter in inside[1] if letter in "hkl"), None) if inside else None
 
@@ -73,17 +80,16 @@ def is_rlu(label: str) -> bool | None:
     return RLU.fullmatch(unit) is not None
 
 
-def usual_names(sizes: Mapping[str, int], dimensions: int) -> list[str]:
-    """Names of the axes among arrays of so many values, in the order h, k, l.
+def usual_names(size: Callable[[str], int | None], dimensions: int) -> list[str]:
+    """Names of the axes, in the order h, k, l, among arrays of these sizes.
 
-    >>> usual_names({"image": 12, "h_axis": 3, "k_axis": 4, "l_axis": 1}, 2)
+    >>> usual_names({"image": 12, "h_axis": 3, "k_axis": 4, "l_axis": 1}.get, 2)
     ['h_axis', 'k_axis']
     """
-    for name in NAMES:
-        for letters in ("hkl", "HKL"):
-            own = [axis for n in letters if sizes.get(axis := name.format(n), 0) > 1]
-            if len(own) == dimensions:
-                return own
+    for name, letters in product(NAMES, ("hkl", "HKL")):
+        own = [axis for n in letters if (size(axis := name.format(n)) or 0) > 1]
+        if len(own) == dimensions:
+            return own
     return []
 
 

@@ -18,6 +18,7 @@ import os
 import pkgutil
 import subprocess
 import sys
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +65,7 @@ main(*arguments)
 
 
 def read_apart(source: bytes | Path, dataset: str | int | None = None, reader: str = "") -> Stored:
-    """Read one image of a file, of HDF5 or by a class of fabio.
-
-    Parameters
-    ----------
-    source : bytes or path
-    dataset : str or int, optional
-        Path in the file, with the place in a stack or the plane of a volume if needed:
-        ``"entry/data[3]"``, ``"entry/data[l=0.5]"``.
-    reader : str
-        Name of the class of fabio, with its module; none for HDF5.
-    """
+    """Read one image of a file: of HDF5, or by a class of fabio, named with its module."""
     path, content = ("", source) if isinstance(source, bytes) else (os.path.abspath(source), b"")
     package = str(Path(__file__).resolve().parents[1])
     options = json.dumps([package, _folders(path), [path, dataset, reader]])
@@ -88,8 +79,7 @@ def read_apart(source: bytes | Path, dataset: str | int | None = None, reader: s
         )
     except subprocess.TimeoutExpired as error:
         raise ValueError(
-            f"reading it did not end within {WAITING} seconds by the clock: is the disk slow? "
-            f"Copy it to this computer"
+            f"reading took more than {WAITING} seconds: is the disk slow? Copy it to this computer"
         ) from error
     stages = [json.loads(line) for line in child.stderr.splitlines() if line.startswith(b'{"')]
     if stages and "refused" in stages[-1]:
@@ -98,10 +88,8 @@ def read_apart(source: bytes | Path, dataset: str | int | None = None, reader: s
         raise ValueError(_end(child.returncode, stages[-1] if stages else {}, child.stderr))
     with np.load(io.BytesIO(child.stdout), allow_pickle=False) as arrays:
         words = json.loads(str(arrays["words"]))
-        axes = tuple((label, arrays[f"axis{n}"]) for n, label in enumerate(words["labels"]))
-        return Stored(
-            arrays["pixels"], words["header"], arrays.get("mask"), axes or None, words["doubt"]
-        )
+        axes = tuple((label, arrays[f"axis{n}"]) for n, label in enumerate(words.pop("labels")))
+        return Stored(arrays["pixels"], mask=arrays.get("mask"), axes=axes or None, **words)
 
 
 def _folders(path: str) -> list[str]:
@@ -144,8 +132,8 @@ def main(path: str, dataset: str | int | None, reader: str) -> None:
         _say(refused=str(error) if known else f"{type(error).__name__}: {error}")
     else:
         axes = arrays.pop("axes", ())
-        words = {"header": arrays.pop("header"), "doubt": arrays.pop("doubt", None)}
-        words["labels"] = [label for label, _ in axes]
+        words: dict[str, Any] = {"labels": [label for label, _ in axes]}
+        words |= {key: arrays.pop(key) for key in ("header", "doubt") if key in arrays}
         arrays |= {f"axis{n}": values for n, (_, values) in enumerate(axes)}
         np.savez(answer, words=json.dumps(words), **arrays)
         answer.close()
@@ -204,17 +192,6 @@ class _Watched(io.BytesIO):
         return content
 
 
-class _Errors(logging.Handler):
-    """What a library reports as wrong."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage()[:200])
-
-
 def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) -> dict[str, Any]:
     module, name = reader.split(".")
     kind = getattr(importlib.import_module(f"fabio.{module}"), name)
@@ -224,19 +201,19 @@ def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) ->
         _, _, rest = content.partition(b"{")
         order = b"" if b"byteorder" in rest[: 2**14].lower() else b"\nByteOrder = LowByteFirst ;\n"
         content = b"{" + order + rest
-    errors = _Errors()
+    errors = BufferingHandler(1000)
+    errors.setLevel(logging.ERROR)
     logging.getLogger("fabio").addHandler(errors)
     file = _Watched(content)
     image = kind().read(file)
     frame = first_frame(dataset, image.nframes)
     image = image.getframe(frame) if image.nframes > 1 else image
     loops = image.header.pop("loop_", [])  # of CIF: titles and rows
-    header: dict[str, Any] = {
-        key: value if isinstance(value, (int, float)) else str(value)
-        for key, value in image.header.items()
-    }
-    for _, rows in loops:
-        header |= {key.decode(): value.decode() for key, value in rows[0].items()}
+    header: dict[str, Any] = {}
+    for key, value in (pair for _, rows in loops for row in rows[:1] for pair in row.items()):
+        header[key.decode("latin-1")] = value.decode("latin-1")
+    for key, value in image.header.items():
+        header[key] = value if isinstance(value, (int, float)) else str(value)
     if elsewhere := header.get("EDF_BinaryFileName"):
         raise ValueError(f"its pixels are elsewhere, in {elsewhere[:60]!r}, which is not read")
     pixels = image.data
@@ -247,12 +224,13 @@ def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) ->
         longer = longer.getframe(frame) if image.nframes > 1 else longer
         if not np.array_equal(longer.data, pixels):
             raise ValueError("the file is cut off: some of its pixels are missing")
+    messages = [record.getMessage()[:200] for record in errors.buffer]
+    doubts = [message[:1].lower() + message[1:] for message in messages]
     if name == "RaxisImage":  # its pixels are the end of the file
         before, record = size - 2 * pixels.size, header["Record Length"]
         if before < 1400 or (record > 0 and before % record):
-            errors.messages.append("it is not as long as its header says: is the file cut off?")
-    doubt = "; ".join(f"{words[:1].lower()}{words[1:]}" for words in errors.messages) or None
-    return {"pixels": pixels, "header": header, "doubt": doubt}
+            doubts.append("it is not as long as its header says: is the file cut off?")
+    return {"pixels": pixels, "header": header, "doubt": "; ".join(doubts)}
 
 
 def _say(**words: Any) -> None:

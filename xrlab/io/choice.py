@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 # Twice the largest X-ray pixel detectors (EIGER 16M). As float64 256 MiB.
 MAX_PIXELS = 2**25
@@ -17,13 +21,14 @@ MAX_UNPACKED = 2**28 + 2**20
 # Names of arrays that say which pixels are not to be used ("{}" stands for that of the image), by
 # whether it is those where they are not 0.
 MASKS = {
-    True: "{}_mask mask pixel_mask {}_pixel_mask data_mask bad_pixel_mask bad_pixels",
+    True: "{}_mask mask pixel_mask {}_pixel_mask data_mask bad_pixel_mask bad_mask badmask "
+    "bad_pixels",
     False: "weights {}_weights number_of_pixels_rebinned valid {}_valid valid_mask good_pixels",
 }
 
 # Arrays that lie beside images and are none: what they hold is not taken for the image unasked.
 BESIDE = re.compile(
-    r"(pixel_?|bad_?pixels?_?|data_?)?mask(_.*|\d*)|.*_(mask|weights|valid|errors?|sigma|variances?)"
+    r"(pixel_?|bad_?(pixels?_?)?|data_?)?mask(_.*|\d*)|.*_(mask|weights|valid|errors?|sigma|variances?)"
     r"|(bad|good)_pixels?|valid|sigma|errors?(_squared)?|uncertainties|variances?|weights|palette"
     r"|flat_?field.*|dark.*|gain(_?map)?|bias|pedestal.*|countrate_correction.*|trimbit.*|num_events"
     r"|number_of_pixels_rebinned|.*matrix|metric_tensor|unit_cell.*|fill_value",
@@ -58,6 +63,18 @@ def masks_of(names: Iterable[str]) -> dict[str, bool]:
     """Names of the masks of images with these names, and whether they are of what is left out."""
     names = list(names)
     return {m.format(n): bad for bad, masks in MASKS.items() for m in masks.split() for n in names}
+
+
+def left_out(
+    masks: Iterable[tuple[NDArray[Any], bool]], shape: Sequence[int]
+) -> NDArray[np.bool_] | None:
+    """Pixels that any of these masks leaves out, given with what 1 means in them."""
+    parts = [
+        (mask.reshape(shape) != 0) == bad
+        for mask, bad in masks
+        if np.squeeze(mask).shape == tuple(n for n in shape if n != 1)
+    ]
+    return np.logical_or.reduce(parts) if parts else None
 
 
 def images_among(shapes: Mapping[str, Sequence[int]]) -> list[str]:

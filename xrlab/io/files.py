@@ -1,14 +1,18 @@
-"""Files that are whole or not there, and folders in which one run works at a time."""
+"""Files that are whole or not there, folders in which one run works at a time, arrays as bytes."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 if sys.platform == "win32":
     import msvcrt
@@ -148,3 +152,29 @@ def _lock(file: BinaryIO) -> bool:
     except OSError:
         return True
     return True
+
+
+def npy(array: NDArray[np.generic]) -> bytes:
+    """Bytes of an NPY file."""
+    file = BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def tif(image: NDArray[np.generic]) -> bytes:
+    """Bytes of a TIFF file, intensities as they are."""
+    import tifffile
+
+    file = BytesIO()
+    tifffile.imwrite(file, image)
+    return file.getvalue()
+
+
+def png(image: NDArray[Any]) -> bytes:
+    """Bytes of a PNG picture of 512 pixels, in colours."""
+    from xrlab.drawing.png import picture
+
+    return picture(image, pixels=512)
+
+
+WRITERS: dict[str, Callable[..., bytes]] = {".npy": npy, ".tif": tif, ".tiff": tif, ".png": png}

@@ -17,24 +17,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from xrlab.io import choice
 from xrlab.io.axes import middles, usual_names
-from xrlab.io.choice import (
-    MAX_PARTS,
-    MAX_PIXELS,
-    MAX_UNPACKED,
-    Index,
-    ask_which,
-    check_frame,
-    first_frame,
-    images_among,
-    masks_of,
-    split_choice,
-)
+from xrlab.io.choice import MAX_PARTS, MAX_PIXELS, MAX_UNPACKED, Index, check_frame, first_frame
 from xrlab.io.stored import Stored, pairs
 
 # One thread at a time may turn the standard error away.
@@ -56,12 +47,12 @@ _SMV_TYPES = {"unsigned short": "u2", "unsigned long": "u4", "unsigned": "u4",
 
 def read_npy(content: bytes, dataset: str | int | None = None) -> Stored:
     """Read NumPy's .npy, never a pickle."""
-    return Stored(_npy(content, split_choice(dataset)[1], "the array"))
+    return Stored(_npy(content, choice.split_choice(dataset)[1], "the array"))
 
 
 def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
     """Read one array of NumPy's .npz, with its mask and the arrays h and k if they are there."""
-    name, index = split_choice(dataset)
+    name, index = choice.split_choice(dataset)
     if content.count(b"PK\x01\x02") > MAX_PARTS:
         raise ValueError(f"it is an archive of more than {MAX_PARTS} files")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -76,11 +67,13 @@ def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
         for member, info in members.items():
             with archive.open(info) as file:
                 shapes[member], _, dtype = _npy_header(file)
-                single += [member] * (not shapes[member] and not dtype.hasobject)
-        images = images_among(shapes) or list(members)
+                short = info.file_size < 10_000 and not dtype.hasobject
+                single += [member] * (short and not shapes[member])
+        images = choice.images_among(shapes) or list(members)
         name = images[0] if name is None and len(images) == 1 else name
         if name not in members:
-            raise ValueError(ask_which({n: shapes[n] for n in (images, members)[bool(name)]}, name))
+            listed = {n: shapes[n] for n in (members if name else images)}
+            raise ValueError(choice.ask_which(listed, name))
 
         def read(member: str, index: Index = ()) -> NDArray[Any]:
             what = f"the array {member!r}"
@@ -88,14 +81,12 @@ def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
                 raise ValueError(f"{what} unpacks to more than {MAX_UNPACKED:,} bytes")
             return _npy(archive.read(members[member]), index, what)
 
-        pixels, lost = read(name, index), None
-        for member, bad in masks_of((name,)).items():
-            if member in members and member != name:
-                mask = (np.squeeze(read(member)) != 0) == bad
-                lost = mask if lost is None or mask.shape != lost.shape else lost | mask
+        pixels, masks = read(name, index), choice.masks_of((name,))
+        beside = [(read(n), bad) for n, bad in masks.items() if n in members and n != name]
+        lost = choice.left_out(beside, pixels.shape)
         header = {member: read(member) for member in single}
         sizes = {member: math.prod(shape) for member, shape in shapes.items() if member != name}
-        names = usual_names(sizes, 2)
+        names = usual_names(sizes.get, 2)
         axes = [np.ravel(read(axis)).astype(float) for axis in names if pixels.ndim == 2]
         axes = [middles(values, n) for values, n in zip(axes, pixels.shape, strict=False)]
         if [*pixels.shape] == [len(values) for values in axes]:
@@ -232,19 +223,20 @@ def read_tiff(content: bytes, dataset: str | int | None = None) -> Stored:
     from tifffile import TiffFile
 
     with TiffFile(io.BytesIO(content)) as file:
-        kinds = _kinds_of_pages(file.pages)
+        pages: Any = file.pages
+        kinds = [int(page.subfiletype) for page in islice(pages, MAX_PARTS)]
         frames = [n for n, kind in enumerate(kinds) if not kind & (REDUCED | MASK)] or [0]
         frame = frames[first_frame(dataset, len(frames))]
         imagej = (file.imagej_metadata or {}) if file.is_imagej else {}
         if len(kinds) == 1 and imagej.get("images", 1) != 1:
             raise ValueError(f"it is an ImageJ stack of {imagej['images']} frames; save one alone")
-        pixels = _tiff_page(content, file.pages[frame], frame)
+        pixels = _tiff_page(content, pages[frame], frame)
         masks = [n for n, kind in enumerate(kinds) if kind & (REDUCED | MASK) == MASK]
         mask = None
         if len(masks) == len(frames):
             number = masks[frames.index(frame)]
-            mask = _tiff_page(content, file.pages[number], number) == 0
-        header = _tiff_header(file.pages[frame], imagej)
+            mask = _tiff_page(content, pages[number], number) == 0
+        header = _tiff_header(pages[frame], imagej)
     header["saturated_value"] = _marccd_saturation(content)
     return Stored(pixels, header, mask)
 
@@ -304,10 +296,8 @@ def _tiff_header(page: Any, imagej: Mapping[str, Any]) -> dict[str, Any]:
     """Collect what the tags of a TIFF say of its numbers."""
     header: dict[str, Any] = pairs(page.description)
     if imagej.get("cf", 0) != 0:
-        raise ValueError(
-            f"ImageJ calibrated it by a curve (function {imagej['cf']}): save it in calibrated "
-            f"units, as 32-bit"
-        )
+        curve = f"it by a curve (function {imagej['cf']})"
+        raise ValueError(f"ImageJ calibrated {curve}: save it in calibrated units, as 32-bit")
     if "c0" in imagej and "c1" in imagej:
         header |= {"add_offset": imagej["c0"], "scale_factor": imagej["c1"]}
     header["units"] = str(imagej.get("vunit", ""))
@@ -316,16 +306,6 @@ def _tiff_header(page: Any, imagej: Mapping[str, Any]) -> dict[str, Any]:
     for role, value in re.findall(r'role="(scale|offset)">([^<]+)<', text.get(GDAL_METADATA, "")):
         header["scale_factor" if role == "scale" else "add_offset"] = value
     return header
-
-
-def _kinds_of_pages(pages: Any) -> list[int]:
-    kinds: list[int] = []
-    try:
-        while len(kinds) < MAX_PARTS:
-            kinds.append(int(pages[len(kinds)].subfiletype))
-    except IndexError:
-        pass
-    return kinds
 
 
 def _tiff_by_pillow(content: bytes, frame: int, page: Any) -> NDArray[Any]:
@@ -340,10 +320,8 @@ def _tiff_by_pillow(content: bytes, frame: int, page: Any) -> NDArray[Any]:
         picture.seek(frame)
         pixels = np.asarray(picture)
     if pixels.dtype.itemsize != page.dtype.itemsize or pixels.shape[:2] != page.shape[:2]:
-        raise ValueError(
-            f"its compression {page.compression.name} of {page.dtype} pixels is not read; save it "
-            f"without compression"
-        )
+        kind = f"{page.compression.name} of {page.dtype} pixels"
+        raise ValueError(f"its compression {kind} is not read; save it without compression")
     return pixels.view(page.dtype.newbyteorder("="))
 
 
@@ -383,8 +361,6 @@ def plain_block(
     dtype = np.dtype(dtype)
     needed = math.prod(shape) * dtype.itemsize
     if needed > len(content) - start:
-        raise ValueError(
-            f"{' x '.join(map(str, shape))} pixels need {needed:,} bytes and "
-            f"{max(len(content) - start, 0):,} follow the header: is the file cut off?"
-        )
+        there = f"{max(len(content) - start, 0):,} follow the header: is the file cut off?"
+        raise ValueError(f"{' x '.join(map(str, shape))} pixels need {needed:,} bytes and {there}")
     return np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape, order=order)

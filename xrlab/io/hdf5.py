@@ -15,23 +15,17 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from xrlab.io import choice
 from xrlab.io.axes import is_rlu, middles, miller, split_unit, usual_names
-from xrlab.io.choice import (
-    MAX_PIXELS,
-    Index,
-    ask_which,
-    check_frame,
-    images_among,
-    masks_of,
-    split_choice,
-)
+from xrlab.io.choice import MAX_PIXELS, Index
 from xrlab.io.stored import WORDS, meanings, scaling
 
 # More objects than this are not looked through without being told where to look.
 MAX_OBJECTS = 2000
 
-# Numbers of a detector, or beside the data, that tell which values are measured.
-LIMITS = " ".join(WORDS[role] for role in ("saturation", "highest", "lowest", "flags")).split()
+# Numbers of a detector that tell which values it measured, and those beside the data.
+LIMITS = ("saturation_value", "underload_value", "countrate_correction_count_cutoff")
+BESIDE = ("scaling_factor", "offset", *WORDS["flags"].split())
 
 # A plane of a volume by its place on an axis: "l=0.5", "entry/data[l=0.5]".
 _PLANE = re.compile(
@@ -55,23 +49,12 @@ class ElsewhereError(ValueError):
 def read_arrays(
     file: h5py.File, dataset: str | int | None, plan: Callable[[int, int], None]
 ) -> dict[str, Any]:
-    """Read one image of an open file.
+    """Give one image of an open file as the arguments of `xrlab.io.stored.Stored`.
 
-    Parameters
-    ----------
-    file : h5py.File
-    dataset : str or int, optional
-        Path in the file, with the place in a stack or the plane of a volume if needed.
-    plan : function
-        Is told, before pixels are read, how many bytes HDF5 will unpack and hold.
-
-    Returns
-    -------
-    dict
-        Arguments of `xrlab.io.stored.Stored`.
+    Before pixels are read, `plan` takes the numbers of bytes that HDF5 will unpack and hold.
     """
     plane = _PLANE.fullmatch(dataset) if isinstance(dataset, str) else None
-    name, chosen = (plane["name"].strip(), ()) if plane else split_choice(dataset)
+    name, place = (plane["name"].strip(), ()) if plane else choice.split_choice(dataset)
     node, group = _named(file, name) if name else _default(file)
     _refuse_unreadable(node)
     if any(np.ravel(flag[()])[:1].any() for flag in _beside([group], ("is_direct",))):
@@ -80,9 +63,9 @@ def read_arrays(
     order = slice(None, None, -1 if "MATLAB_class" in node.attrs else 1)
     axes = _axes(node, group, order)
     if plane:
-        chosen = _plane(node, axes, plane["axis"].lower(), float(plane["value"]))[order]
-    chosen = check_frame(node.shape[order], chosen, node.name)
-    index = (*chosen, *(slice(None),) * (node.ndim - len(chosen)))[order]
+        place = _plane(node, axes, plane["axis"].lower(), float(plane["value"]))[order]
+    place = choice.check_frame(node.shape[order], place, node.name)
+    index = (*place, *(slice(None),) * (node.ndim - len(place)))[order]
     kept = [n for n, i in enumerate(index) if isinstance(i, slice)]
     kept = [n for n in kept if len(kept) <= 2 or node.shape[n] != 1]
     shape = [node.shape[n] for n in kept]
@@ -95,13 +78,14 @@ def read_arrays(
         with np.errstate(divide="ignore", invalid="ignore"):  # meerkat's older files hold sums
             pixels = pixels / counts[index].reshape(shape)
     groups = _detectors(node, group)
-    arrays: dict[str, Any] = {"pixels": pixels.T if order.step < 0 else pixels}
-    arrays["header"] = _header(node, group, groups)
-    lost = _mask(node, group, groups, index, kept, shape)
-    if lost is not None:
-        arrays["mask"] = lost.T if order.step < 0 else lost
+    mask = _mask(node, group, groups, index, kept, shape)
+    arrays = {"pixels": pixels} | ({"mask": mask} if mask is not None else {})
     both = [axes[n] for n in kept][order]
-    return arrays | {"axes": both} if len(both) == 2 and all(both) else arrays
+    return {
+        **{name: array if order.step > 0 else array.T for name, array in arrays.items()},
+        "header": _header(node, group, groups),
+        "axes": both if len(both) == 2 and all(both) else [],
+    }
 
 
 # Finding the data set
@@ -164,7 +148,7 @@ def _named(file: Any, name: str) -> tuple[Any, Any]:
     if isinstance(node, h5py.Group) and (others := _images(node)[1]):
         _refuse_links(others)
     if not isinstance(node, h5py.Dataset):
-        raise ValueError(ask_which({each.name: each.shape for each in _images(file)[0]}, name))
+        raise ValueError(choice.ask_which({n.name: n.shape for n in _images(file)[0]}, name))
     return node, node.parent if group is None else group
 
 
@@ -182,7 +166,7 @@ def _default(file: Any) -> tuple[Any, Any]:
         group = after
     images, others = _images(file)
     candidates = [node for node in images if _marked(node)]
-    names = images_among({node.name: node.shape for node in images})
+    names = choice.images_among({node.name: node.shape for node in images})
     candidates = candidates or [node for node in images if node.name in names]
     if len(candidates) == 1 and (_marked(candidates[0]) or not others):
         return candidates[0], candidates[0].parent
@@ -190,7 +174,7 @@ def _default(file: Any) -> tuple[Any, Any]:
         _refuse_links(others)
     if not images:
         raise ValueError("there is no array of numbers with two axes in it")
-    listed = ask_which({node.name: node.shape for node in candidates or images})
+    listed = choice.ask_which({node.name: node.shape for node in candidates or images})
     raise ValueError(listed + "".join(f"; {n!r} lies in the file {o}" for n, o in others.items()))
 
 
@@ -304,35 +288,31 @@ def _mask(
 ) -> NDArray[np.bool_] | None:
     """Pixels that any mask of the data or of its detector leaves out."""
     said = {_text(place.attrs.get("mask")): True for place in (node, own)}
-    asked = masks_of(_names(node, own)) | said
+    asked = choice.masks_of(_names(node, own)) | said
     if "h_axis" in own:  # nebula3d marks what is valid
         asked["mask"] = False
-    lost = None
-    for name, bad in asked.items():
-        for mask in _beside(groups if "/" not in name else groups[:1], [name]):
-            if mask.name == node.name:
-                continue
-            if mask.shape == node.shape:
-                part = mask[index].reshape(shape)
-            elif [n for n in mask.shape if n != 1] == shape and kept == [*range(node.ndim)][-2:]:
-                part = mask[()].reshape(shape)
-            else:
-                continue
-            mine = (part != 0) == bad
-            lost = mine if lost is None else lost | mine
-    return lost
+
+    def masks() -> Iterator[tuple[NDArray[Any], bool]]:
+        for name, bad in asked.items():
+            for mask in _beside(groups if "/" not in name else groups[:1], [name]):
+                frame = [n for n in mask.shape if n != 1] == shape
+                if mask.name != node.name and mask.shape == node.shape:
+                    yield mask[index], bad
+                elif mask.name != node.name and frame and kept == [*range(node.ndim)][-2:]:
+                    yield mask[()], bad
+
+    return choice.left_out(masks(), shape)
 
 
 def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
     """Attributes, and numbers beside the data, that say what the stored numbers mean."""
     header = {key: node.attrs[key] for key in node.attrs}
     near = list(dict.fromkeys((own, node.parent)))
-    for key in ("scaling_factor", "offset"):
+    for key in BESIDE:
         for given in _beside(near, (key, *(f"{name}_{key}" for name in _names(node, own)))):
             header[key] = given[()]
     for limit in _beside(groups if node.dtype.kind in "ui" else near, LIMITS):
-        if limit.size == 1:
-            header[limit.name.rsplit("/")[-1]] = limit[()]
+        header[limit.name.rsplit("/")[-1]] = limit[()]
     if np.size(header.get("offset", 0)) == 3:  # a vector, of NXtransformations
         del header["offset"]
     for key in {"scaling_factor", "scale_factor", "offset", "add_offset"} & header.keys():
@@ -386,15 +366,16 @@ def _axis_names(node: Any, group: Any, order: slice) -> list[str]:
             listed = []
     else:  # in the oldest way of NeXus the axes say their dimension, from 1 on
         attributes = {name: getattr(_inside(group, name), "attrs", {}) for name in group}
-        listed = [name for name, those in attributes.items() if "axis" in those]
+        numbers = {name: np.ravel(those.get("axis", "")) for name, those in attributes.items()}
+        listed = [name for name, number in numbers.items() if number.dtype.kind in "ui"]
         listed.sort(key=lambda name: _text(attributes[name].get("primary")) == "1")
-        places = [np.ravel(attributes[name]["axis"]) - 1 for name in listed]
+        places = [numbers[name].astype(int) - 1 for name in listed]
     for name, place in zip(listed, places, strict=False):
         if place.size == 1 and place.dtype.kind in "ui" and 0 <= place[0] < node.ndim:
             names[int(place[0])] = name
     if not any(names):
-        sizes = {name: getattr(_inside(group, name), "size", 0) or 0 for name in group}
-        names[order] = usual_names(sizes, node.ndim) or names
+        usual = usual_names(lambda name: getattr(_inside(group, name), "size", 0), node.ndim)
+        names[order] = usual or names
     return names
 
 
@@ -442,4 +423,4 @@ def _plane(node: Any, axes: Sequence[Axis | None], letter: str, value: float) ->
             f"{letter} runs from {values[0]:.4g} to {values[-1]:.4g} in {node.name}: there is no "
             f"plane {letter}={value:g}"
         )
-    return (*(slice(None),) * dimension, nearest)
+    return tuple(nearest if n == dimension else slice(None) for n in range(node.ndim))

@@ -154,9 +154,8 @@ def read_image_bytes(
     array([[1., 2.],
            [3., 4.]])
     """
-    return read_stored(bytes(content), name, dataset=dataset, unmeasured=unmeasured, insist=insist)[
-        0
-    ]
+    content = bytes(content)
+    return read_stored(content, name, dataset=dataset, unmeasured=unmeasured, insist=insist)[0]
 
 
 def read_stored(

@@ -50,7 +50,7 @@ DETECTOR_FLAGS = (-1, -2)
 
 # Where a file says what its numbers are, and that they are no intensities.
 SCALES = ["units", "long_name", "vunit", "_array_intensities.linearity"]
-NO_INTENSITY = re.compile(r"(?i)(log(10|2|e|1p|arithm\w*)?|ln|sqrt|square[ _-]root|db)(?![a-z])")
+NO_INTENSITY = re.compile(r"(?i)(log(10|2|e|1p|arithm\w*)?|ln|sqrt|square[ _-]root)(?![a-z])|db$")
 
 # Chance that an image has a region of genuine zeros as large as one taken for unmeasured.
 FALSE_ALARM = 1e-6

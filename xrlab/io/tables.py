@@ -50,8 +50,9 @@ _NUMBERS = {
 # Signs that a typesetter or a spreadsheet puts for those of a number.
 SIGNS = str.maketrans({"\u2212": "-", **dict.fromkeys("\u00a0\u202f\u2009\u2019'")})
 
-# A list of points is an image if so much of its grid is there, and without titles if it is so long.
-FULL, MANY_POINTS = 0.5, 64
+# A list of points has fewer columns. It is an image if so much of its grid is there, and without
+# titles if it is so long.
+LIST, FULL, MANY_POINTS = 7, 0.5, 64
 
 
 def read_text(content: bytes, dataset: str | int | None = None) -> Stored:
@@ -105,7 +106,7 @@ def _table(text: str) -> Stored:
     if {_is_number(row[0]) for row in rows() if row[0]} == {False}:  # names of the rows
         begin, titles = 1, titles and titles[1 - len(_split(lines[-1], mark)) :]
     sign = _decimal_sign(rows(), mark)
-    values = [np.array([_number(field, sign) for field in row]) for row in rows()]
+    values = [_numbers(row, sign) for row in rows()]
     lengths = {len(row) for row in values}
     if len(lengths) > 1:
         raise ValueError(f"its rows hold from {min(lengths)} to {max(lengths)} numbers")
@@ -140,14 +141,16 @@ def _titles(lines: list[str], mark: str | None) -> tuple[int, list[str] | None]:
     titles, width = None, len(_split(lines[-1], mark)) if lines else 0
     for n, line in enumerate(lines):
         names = _split(line, mark)
+        if n == 0 and width > 2 and {*names} == {str(len(lines) - 1), str(width)}:
+            continue  # numbers of rows and columns
         numbers = [*map(_is_number, names)]
         if all(numbers) and (titles or len(names) != width - 1):
             return n, titles
         if len(names) == width and any(numbers):
-            named = n + 1 < len(lines) and not (
-                numbers[0] or _is_number(_split(lines[n + 1], mark)[0])
-            )
-            if titles or (named and all(numbers[1:]) and not _steps(_floats(names[1:]))):
+            below = _split(lines[min(n + 1, len(lines) - 1)], mark)[0]
+            named = not (numbers[0] or _is_number(below)) and all(numbers[1:])
+            places = _numbers(names[1:], _decimal_sign([names])) if named else np.zeros(0)
+            if titles or (named and n + 1 < len(lines) and not _steps(places)):
                 return n, titles  # a row with a name
             if any(numbers[1:]) and not all(numbers[1:]) and len(_indices(names)) < 2:
                 raise ValueError(f"{names[numbers.index(False)]!r} stands among numbers")
@@ -166,7 +169,7 @@ def _decimal_sign(rows: Iterable[list[str]], mark: str | None = None) -> str:
     (',', '.')
     """
     either: dict[int, str] = {}
-    whole = set()
+    row, whole = [""], set[int]()
     for row in rows:
         for n, field in enumerate(row):
             if field.isdecimal():
@@ -177,7 +180,8 @@ def _decimal_sign(rows: Iterable[list[str]], mark: str | None = None) -> str:
                     return signs[0]
                 either |= dict.fromkeys([n] * bool(signs), field)
     signs = [sign for sign in _NUMBERS if any(sign in field for field in either.values())]
-    if len(signs) > 1 or (mark == "," and "," in signs) or whole & either.keys():
+    mixed = either.keys() if len(row) < LIST else range(1, len(row))  # 0 may number the rows
+    if len(signs) > 1 or (mark == "," and "," in signs) or (either and whole.intersection(mixed)):
         field = next(iter(either.values()))
         raise ValueError(
             f"{field} may have decimals, or {field[-4]!r} may group thousands: save it without"
@@ -185,15 +189,19 @@ def _decimal_sign(rows: Iterable[list[str]], mark: str | None = None) -> str:
     return signs[0] if signs else "."
 
 
-def _number(field: str, sign: str) -> float:
-    """Give the number that is written with this decimal sign.
+def _numbers(fields: list[str], sign: str) -> NDArray[np.float64]:
+    """Give the numbers that are written with this decimal sign.
 
-    >>> [_number(field, ".") for field in ("1.#QNAN", "", "1.5D+03", "<NA>", "2", "1.5-101")]
+    >>> _numbers(["1.#QNAN", "", "1.5D+03", "<NA>", "2", "1.5-101"], ".").tolist()
     [nan, nan, 1500.0, nan, 2.0, 1.5e-101]
     """
-    if sign == "." or "." not in field:
+    if sign == ".":
         with suppress(ValueError):
-            return float(field)
+            return np.array([*map(float, fields)])
+    return np.array([_number(field, sign) for field in fields])
+
+
+def _number(field: str, sign: str) -> float:
     if _MISSING.fullmatch(field):
         return np.nan
     if not _NUMBERS[sign].fullmatch(field):
@@ -224,7 +232,7 @@ def _without_numbering(values: NDArray[np.float64], titles: list[str] | None) ->
 def _points_on_grid(values: NDArray[np.float64], titles: list[str]) -> Stored | None:
     """Make an image of a list of points: intensities follow the columns of h, k and l."""
     indices, columns = _indices(titles), values.shape[1]
-    if len(indices) < 2 and 3 <= columns <= 6 and len(values) >= MANY_POINTS:
+    if len(indices) < 2 and 3 <= columns < LIST and len(values) >= MANY_POINTS:
         layer = columns > 3 and (np.ptp(values[:, :3], axis=0) == 0).any()
         indices = [0, 1, 2] if layer else [0, 1]
     varied = [n for n in indices if np.ptp(values[:, n]) > 0]
@@ -252,11 +260,6 @@ def _different(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     rounded = np.round(values / np.ptp(values), 6)
     _, first, inverse = np.unique(rounded, return_index=True, return_inverse=True)
     return values[first], inverse
-
-
-def _floats(fields: list[str]) -> NDArray[np.float64]:
-    sign = _decimal_sign([fields])
-    return np.array([_number(field, sign) for field in fields])
 
 
 def _steps(values: NDArray[np.float64]) -> bool:
