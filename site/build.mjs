@@ -4,7 +4,7 @@ import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, gzipSync } from "node:zlib";
 
@@ -15,7 +15,7 @@ const packed = (path) => gzipSync(readFileSync(path), { level: constants.Z_BEST_
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-await build({
+const { metafile } = await build({
   entryPoints: { main: join(here, "main.js"), worker: join(here, "worker.js") },
   outdir: out,
   bundle: true,
@@ -34,8 +34,14 @@ await build({
   legalComments: "linked",
   external: ["node:*", "fs", "path", "crypto", "worker_threads"],
   logLevel: "warning",
+  metafile: true,
 });
-for (const name of ["index.html", "icon.svg", "manifest.json"]) cpSync(join(here, name), join(out, name));
+for (const name of ["icon.svg", "manifest.json"]) cpSync(join(here, name), join(out, name));
+// The parts of the page are asked for together with it.
+const [, page] = Object.entries(metafile.outputs).find(([name]) => basename(name) === "main.js");
+const parts = page.imports.filter(({ kind }) => kind === "import-statement");
+const links = parts.map(({ path }) => `<link rel="modulepreload" href="${basename(path)}">\n`).join("");
+writeFileSync(join(out, "index.html"), readFileSync(join(here, "index.html"), "utf-8").replace("</head>", `${links}</head>`));
 const styles = ["../xrlab/widgets/parts.css", "style.css"].map((name) => readFileSync(join(here, name), "utf-8"));
 writeFileSync(join(out, "style.css"), styles.join("\n"));
 const runtime = dirname(require.resolve("onnxruntime-web/wasm"));

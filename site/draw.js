@@ -41,7 +41,7 @@ export function openDraw(place) {
   const drawing = makeDrawing({
     size,
     patterns,
-    start: patterns.clusters,
+    start: patterns.ring,
     palette: palettes.sites,
     random,
     changed: refresh,

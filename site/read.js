@@ -29,6 +29,7 @@ import {
 const FORMATS = ".tif,.tiff,.npy,.csv,.txt,.dat,.png,.pgm,.h5,.hdf5,.nxs,.gz";
 const [ROWS, COLUMNS] = grid.shape;
 const PREVIEW = 512;
+const minus = (number) => String(number).replace("-", "−");
 const BATCH = 8; // windows that the network reads at once
 
 export function openRead(place) {
@@ -152,6 +153,7 @@ export function openRead(place) {
 
   function showPreview({ image: pixels, rows, columns }) {
     cutting.hidden = false;
+    steps.hidden = true;
     const step = Math.ceil(Math.max(rows, columns) / PREVIEW);
     const [m, n] = [Math.ceil(rows / step), Math.ceil(columns / step)];
     const small = new Float64Array(m * n);
@@ -338,6 +340,7 @@ export function openRead(place) {
     masked = new Uint8Array(ROWS * COLUMNS);
     above.input.value = "";
     working.hidden = false;
+    steps.hidden = true;
     changed();
   }
 
@@ -402,7 +405,7 @@ export function openRead(place) {
     showFrame();
     const clearest = await readWindow(turn, background);
     if (!clearest || turn !== changes) return null;
-    say(`${file.name}: ${images.length} windows were read, and the ${used.filter(Boolean).length} of good contrast are joined. Pictures and checks are those of the clearest one, h from ${corner[0]} and k from ${corner[1]} on.`);
+    say(`${file.name}: ${images.length} windows were read, and the ${used.filter(Boolean).length} of good contrast are joined. Pictures and checks are those of the clearest one, h from ${minus(corner[0])} and k from ${minus(corner[1])} on.`);
     return {
       ...clearest,
       mean: joined.mean,
@@ -530,6 +533,7 @@ export function openRead(place) {
       "Whether an encoding explains this image at all is not tested here: the full program does.";
     doubts.classList.toggle("bad", failed.length > 0);
     answers.hidden = false;
+    steps.hidden = true;
     place.dataset.read = Number(place.dataset.read ?? 0) + 1;
   }
 
@@ -574,6 +578,17 @@ export function openRead(place) {
     }
   }
 
+  // Until there is an image.
+  const steps = element(
+    "ol",
+    { class: "steps" },
+    [
+      ["Give an image", "A section of diffuse scattering over h and k, with 16 pixels or more from one Bragg position to the next."],
+      ["Say what is known", "The window of 2 × 2 reciprocal cells or all of them, what was not measured, and what is background."],
+      ["Get the answer", "Correlations with joint errors, the cleaned pattern, a structure that has them, and checks of whether to believe it."],
+    ].map(([name, text]) => element("li", {}, element("b", {}, name), text)),
+  );
+
   place.append(
     element(
       "section",
@@ -604,6 +619,7 @@ export function openRead(place) {
     ),
     whichRow,
     status,
+    steps,
     element("div", { class: "desk" }, element("div", { class: "side" }, cutting, working), answers),
   );
 
