@@ -22,6 +22,9 @@ CHANCE = "from xrlab.widgets.noise import ChanceExplorer\nChanceExplorer()"
 PREDICT = """\
 from xrlab.widgets import Predict
 Predict("Which way?", ["up", "down"], answer="up", because="it cannot be otherwise here")"""
+PLAY = """\
+from xrlab.widgets import play
+display(play.LatticePainter(), play.MonteCarloLive(), play.GuessingGame())"""
 EXPLORER = "from xrlab.widgets.explorer import Explorer\nExplorer()"
 
 
@@ -85,6 +88,23 @@ def test_explorer_and_prediction(driver):
     ]
     assert len(set(names)) == len(names) >= 3
     browser.shoot(page, "voila_explorer", height=1400)
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_widgets_of_the_browser(driver, theme):
+    """Painting, Monte Carlo and the game, one below the other: nothing serious in either theme."""
+    page = browser.open_page(driver)
+    browser.open_in_voila(page, PLAY)
+    page.locator("[data-dealt='1']").wait_for()
+    page.locator("[data-drawn]").nth(1).wait_for()
+    if theme == "dark":
+        page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+        page.evaluate("document.body.style.background = '#111'")
+    page.get_by_role("button", name="Check my guess").click()
+    page.locator(".verdict", has_text="of 100 points").wait_for()
+    assert findings(page) == {}
+    browser.shoot(page, f"play_5_{theme}", height=2300)
     page.close()
 
 
