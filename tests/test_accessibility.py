@@ -160,17 +160,58 @@ def test_page_by_keyboard_alone(driver, tmp_path):
     page.close()
 
 
-def test_exported_page_with_a_figure(driver, tmp_path):
-    """A page that the headless run writes: a figure has a name; nothing serious."""
+# As Keras prints the layers of a network.
+SUMMARY = (
+    '<pre style="white-space:pre;overflow-x:auto;line-height:normal">'
+    f'│ <span style="color: #00d7ff">conv2d</span> {"─" * 90} │</pre>'
+)
+
+# Code or words that are cut off: wider than their place, which does not scroll.
+CUT = """() => [...document.querySelectorAll(".jp-InputArea-editor, .jp-RenderedMarkdown, p, td")]
+  .filter(each => each.scrollWidth > each.clientWidth + 2 && each.clientWidth > 2)
+  .map(each => each.innerText.slice(0, 40))"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """The pages of a run of one notebook, with all kinds of cells."""
+    folder = tmp_path_factory.mktemp("pages")
     image = np.random.default_rng(0).random((64, 64))
     figure = plots.describe(plots.images_figure({"a": image}), "Nothing but noise.")
     output = new_output("display_data", {run_notebooks.PLOTLY: json.loads(figure.to_json())})
-    text = new_markdown_cell("An image has [h and k](../docs/glossary.md#hk), as we know.")
-    code = new_code_cell("for n in range(3):  # a comment\n    print('a', n)", outputs=[output])
-    run_notebooks.write_page(new_notebook(cells=[text, code]), tmp_path / "page")
-    (tmp_path / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
-    page = browser.open_page(driver, (tmp_path / "page.html").as_uri())
-    page.locator(".main-svg").first.wait_for()
-    assert page.get_by_role("figure", name="Figure", exact=True).count() == 1
+    question = new_code_cell(
+        'Predict("Which?", ["one", "two"], answer="two", because="of symmetry")',
+        metadata={"jupyter": {"source_hidden": True}},
+        outputs=[new_output("display_data", {run_notebooks.WIDGET: {}})],
+    )
+    cells = [
+        new_markdown_cell(
+            "# 1. Pages\n\nAn image has [h and k](../docs/glossary.md#hk), as we know.\n\n"
+            f"$${' + '.join(['c(i, j)'] * 20)}$$\n\n`xrlab.{'name.' * 12}name`"
+        ),
+        new_code_cell("for n in range(3):  # a comment\n    print('a', n)", outputs=[output]),
+        new_code_cell(
+            "x = " + " + ".join(["abs(x)"] * 14), outputs=[new_output("stream", text="9 " * 99)]
+        ),
+        new_code_cell("summary()", outputs=[new_output("display_data", {"text/html": SUMMARY})]),
+        question,
+    ]
+    run_notebooks.write_page(new_notebook(cells=cells), folder / "01_pages")
+    runs = [run_notebooks.Run("01_pages", "1. Pages", 1.0, 100.0)]
+    run_notebooks.write_index(runs, folder, "fast")
+    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["index", "01_pages", "glossary", "cheat_sheet", "references"])
+def test_exported_pages(driver, pages, name, width):
+    """On a screen and on a phone: nothing serious, and nothing cut off."""
+    page = browser.open_page(driver, (pages / f"{name}.html").as_uri(), width=width)
+    if name == "01_pages":
+        page.locator(".main-svg").first.wait_for()
+        assert page.get_by_role("figure", name="Figure", exact=True).count() == 1
     assert findings(page) == {}
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CUT) == []
     page.close()

@@ -35,7 +35,7 @@ from PIL import Image, ImageDraw, ImageOps
 from plotly.offline import get_plotlyjs
 
 from xrlab.course.glossary import cheat_sheet_markdown, glossary_markdown
-from xrlab.drawing.plots import WIDEST, description
+from xrlab.drawing.plots import WIDEST, html_figure
 from xrlab.drawing.png import COLOURS, INTENSITY, picture
 from xrlab.io.files import InUseError, alone, write
 
@@ -71,10 +71,14 @@ HEAD = """<script src="plotly.min.js"></script>
  nav { padding: .6rem 1rem; font: 16px/1.5 system-ui, sans-serif }
  nav a:link { text-decoration: underline }
  .formula { overflow-x: auto; margin: 1em 0 }
+ .jp-Notebook pre, .jp-Notebook code { word-break: normal; overflow-wrap: anywhere }
+ .jp-RenderedHTML pre span { color: inherit !important }
+ @media (max-width: 900px) { .jp-Notebook pre { font-size: 11px; white-space: pre-wrap } }
 </style></head>"""
 BACK = '<nav><a href="index.html">← All notebooks</a></nav>'
-PLAYGROUND = "https://xrlab.github.io/xrlab/playground/"
-UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
+STILL = 'class="xrlab-still"'  # of widgets that need Python
+LIVE = """<p><i>A widget is here, as it looks at first: open the notebook to use it. The
+<a href="https://xrlab.github.io/xrlab/playground/">playground</a> needs no installation.</i></p>"""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>xrlab: {title}</title>
@@ -84,11 +88,16 @@ PAGE = """<!doctype html>
         color: #1b2a33; background: #fff }}
  th, td {{ text-align: left; padding: .6rem .8rem; border-bottom: 1px solid #ccd;
           vertical-align: top }}
- img {{ display: block; max-width: 360px; height: auto }}
+ code {{ overflow-wrap: anywhere }}
+ img {{ display: block; max-width: min(360px, 100%); height: auto }}
+ @media (max-width: 600px) {{ thead {{ display: none }} tr, td {{ display: block }}
+  td {{ border: 0; padding: .2rem 0 }} tr {{ border-bottom: 1px solid #ccd; padding: .6rem 0 }} }}
  .failed {{ color: #9b1c00; font-weight: bold; white-space: pre-wrap }}
 </style></head><body>
+{nav}
+<main>
 {body}
-</body></html>
+</main></body></html>
 """
 INDEX = """<h1>xrlab: the executed notebooks</h1>
 <p>{summary}</p>
@@ -272,18 +281,10 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
         for n, output in enumerate(cell.get("outputs", [])):
             data = output.get("data", {})
             if data.pop(WIDGET, None):
-                live = "".join(data.get("text/html", ""))  # of a widget that needs no Python
-                data["text/html"] = (
-                    question(cell)
-                    or live
-                    or (
-                        f"<p><i>A widget is here: open the notebook to use it. The "
-                        f'<a href="{PLAYGROUND}">playground</a> needs no installation.</i></p>'
-                    )
-                )
+                data["text/html"] = question(cell) or with_note(data.get("text/html", ""))
             if PLOTLY in data:
                 figure = plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True)
-                data["text/html"] = described(figure, f"figure-{index}-{n}")
+                data["text/html"] = html_figure(figure, f"figure-{index}-{n}")
                 if any(trace.type in DRAWN for trace in figure.data):
                     tagged = "thumbnail" in cell.metadata.get("tags", [])
                     figures[not tagged, index] = figure
@@ -295,6 +296,8 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
     title = first_heading(notebook) or stem.name
     body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     body = body.replace("</head>", HEAD, 1)
+    # Keras's summary: what scrolls must be reached by keyboard.
+    body = body.replace('<pre style="white-space:pre;', '<pre tabindex="0" style="white-space:pre;')
     body = re.sub("(<body[^>]*>)", rf"\1\n{BACK}", body, count=1)
     # Links between the notebooks, and to the glossary, lead to the pages beside this one.
     beside = r'href="(?:\.\./docs/(glossary|cheat_sheet|references)\.md|(\d\d_\w+)\.ipynb)'
@@ -311,6 +314,15 @@ def without_defaults(cells: list[nbformat.NotebookNode]) -> list[nbformat.Notebo
     return [c for c, t in zip(cells, tags, strict=True) if not (replaced and "parameters" in t)]
 
 
+def with_note(shown: str | list[str]) -> str:
+    """Say that a widget is here, below what a page shows of it.
+
+    What computes in the browser is a widget on a page as well, and needs no words.
+    """
+    text = "".join(shown)
+    return text if text and STILL not in text else text + LIVE
+
+
 def question(cell: nbformat.NotebookNode) -> str:
     """Write the question of a cell with a forced prediction, its answer folded; "" for others."""
     called = re.match(r"(\w+\.)?Predict\(", cell.source)
@@ -325,17 +337,6 @@ def question(cell: nbformat.NotebookNode) -> str:
         f"<p><b>{html.escape(asked)}</b></p><ul>{choices}</ul>"
         f"<details><summary>The answer: choose first, then look</summary>"
         f"<b>{html.escape(given['answer'])}.</b> {html.escape(given['because'])}</details>"
-    )
-
-
-def described(figure: plotly.graph_objects.Figure, name: str) -> str:
-    """Write a plotly figure with its text alternative, which only screen readers see."""
-    drawn = figure.to_html(full_html=False, include_plotlyjs=False)
-    # Not role="img": nothing inside an image can have the focus, and plotly's buttons do.
-    title = html.escape(re.sub(r"<[^>]+>", " ", figure.layout.title.text or "Figure"))
-    return (
-        f'<div role="figure" aria-label="{title}" aria-describedby="{name}">{drawn}</div>'
-        f'<p id="{name}" style="{UNSEEN}">{html.escape(description(figure))}</p>'
     )
 
 
@@ -470,12 +471,12 @@ def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None
     references = (ROOT / "docs" / "references.md").read_text(encoding="utf-8")
     pages = {
         "index": ("the executed notebooks", INDEX.format(summary=summary, rows="\n".join(rows))),
-        "glossary": ("glossary", f"{BACK}\n{as_page(glossary_markdown())}"),
-        "cheat_sheet": ("cheat sheet", f"{BACK}\n{as_page(cheat_sheet_markdown())}"),
-        "references": ("references", f"{BACK}\n{as_page(references)}"),
+        "glossary": ("glossary", as_page(glossary_markdown())),
+        "cheat_sheet": ("cheat sheet", as_page(cheat_sheet_markdown())),
+        "references": ("references", as_page(references)),
     }
     for name, (title, body) in pages.items():
-        page = PAGE.format(title=title, body=body)
+        page = PAGE.format(title=title, body=body, nav="" if name == "index" else BACK)
         write(out / f"{name}.html", page)
     write(out / "summary.json", json.dumps([asdict(run) for run in runs], indent=1) + "\n")
 

@@ -20,7 +20,9 @@ import nbformat
 import plotly.io
 from binder_links import BRANCH, REPOSITORY, START, badges, workshop
 from plotly.offline import get_plotlyjs
-from run_notebooks import PLOTLY, WIDGET, described, progress_bar, question
+from run_notebooks import PLOTLY, WIDGET, progress_bar, question, with_note
+
+from xrlab.drawing.plots import html_figure
 
 ROOT = Path(__file__).parent.parent
 BLOB = f"https://github.com/{REPOSITORY}/blob/{BRANCH}"
@@ -35,7 +37,6 @@ FIRST = (
     "glossary",
     "references",
 )
-LIVE = "<p><em>A widget is here: open the notebook, on Binder or at home, to use it.</em></p>"
 
 INDEX = """\
 {pitch}
@@ -90,8 +91,9 @@ class Executed:
 def book_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return an executed notebook as the book shows it.
 
-    Figures become HTML, predictions a question with a folded answer, other widgets a note. The cell
-    that papermill put in is left out; what is folded in the notebook is folded in the book.
+    Figures become HTML, predictions a question with a folded answer, other widgets their still
+    picture. The cell that papermill put in is left out; what is folded in the notebook is folded
+    in the book.
     """
     shown = []
     for index, cell in enumerate(notebook.cells):
@@ -108,10 +110,10 @@ def book_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             data = output.get("data", {})
             if PLOTLY in data:
                 figure = plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True)
-                data["text/html"] = described(figure, f"figure-{index}-{n}")
+                data["text/html"] = html_figure(figure, f"figure-{index}-{n}")
             elif data.pop(WIDGET, None) is not None:
                 asked = question(cell)
-                data["text/html"] = asked or "".join(data.get("text/html", "")) or LIVE
+                data["text/html"] = asked or with_note(data.get("text/html", ""))
         hidden = ["remove-input"] if asked else folded * ["hide-input"]
         cell.metadata = nbformat.from_dict({"tags": [*tags, *hidden]})
         shown.append(cell)
@@ -200,6 +202,7 @@ def write_source(builds: list[Executed], source: Path) -> list[str]:
         (source / "docs" / path.name).write_text(book_page(path), encoding="utf-8")
     shutil.copy(ROOT / "docs" / "book" / "conf.py", source)
     shutil.copy(ROOT / "docs" / "book" / "book.css", source / "_static")
+    shutil.copy(ROOT / "xrlab" / "widgets" / "dark_figures.css", source / "_static")
     shutil.copy(ROOT / "docs" / "interpretation.png", source / "docs")
     (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     (source / "runs.md").write_text(runs_page(builds), encoding="utf-8")

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from xrlab.course.explorer import REACH, Exploration, feeds
 from xrlab.crystal.encoding import values_text
-from xrlab.drawing.png import INTENSITY, SIGNED, SITES
+from xrlab.drawing.png import INTENSITY, SIGNED, SITES, Colours
 
-PALETTES = {"intensity": INTENSITY, "signed": SIGNED, "sites": SITES}
+PALETTES: dict[str, Colours] = {"intensity": INTENSITY, "signed": SIGNED, "sites": SITES}
 
 # Rows of the table of shares before the rest is added up.
 N_FEEDS = 6

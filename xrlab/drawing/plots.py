@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 # Width of a figure in pixels that fits beside the file list of JupyterLab at 1280 pixels.
 WIDEST = 840
+
+UNSEEN = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)"
 
 # The legend in a row below the figure.
 BELOW = {"orientation": "h", "y": -0.25, "yanchor": "top"}
@@ -86,6 +89,25 @@ def description(figure: go.Figure) -> str:
     said = [word + ", ".join(filter(None, texts)) for word, texts in parts.items() if any(texts)]
     plain = re.sub(r"<[^>]+>", " ", "; ".join(said) or "A figure without a title")
     return " ".join(plain.split()) + "."
+
+
+def html_figure(figure: go.Figure, name: str) -> str:
+    """Write a figure as HTML with its text alternative, which only screen readers see.
+
+    Parameters
+    ----------
+    figure : Figure
+        Its page has plotly.js.
+    name : str
+        An id that occurs once on the page.
+    """
+    drawn = figure.to_html(full_html=False, include_plotlyjs=False)
+    # Not role="img": nothing inside an image can have the focus, and plotly's buttons do.
+    title = escape(re.sub(r"<[^>]+>", " ", figure.layout.title.text or "Figure"))
+    return (
+        f'<div role="figure" aria-label="{title}" aria-describedby="{name}">{drawn}</div>'
+        f'<p id="{name}" style="{UNSEEN}">{escape(description(figure))}</p>'
+    )
 
 
 def lattice_figure(

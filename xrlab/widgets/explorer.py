@@ -36,8 +36,9 @@ from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.patterns import RING_SPAN, nearest, respan
 from xrlab.crystal.realisable import Ranges, ranges
 from xrlab.crystal.samplers import SAMPLERS
-from xrlab.drawing.png import palette
+from xrlab.drawing.png import palette, picture
 from xrlab.widgets.panel import Panel, choice
+from xrlab.widgets.still import picture_html
 
 OWN = "your own"
 SAMPLER_NAMES = {
@@ -51,6 +52,8 @@ HELP = (
     "sure to have the encoding; outside the frame none can; in the white part between them "
     "it is not known."
 )
+
+SIDE = 200  # of a picture on a page that no kernel serves, in pixels
 
 _HERE = Path(__file__).parent
 
@@ -77,6 +80,10 @@ class SliderMatrix(anywidget.AnyWidget):
     allowed: traitlets.List[Any] = traitlets.List().tag(sync=True)
     locked = traitlets.List(traitlets.Int()).tag(sync=True)
 
+    def still(self) -> str:
+        """Write the values in words."""
+        return f"<div>{values_text(Encoding.from_vector(self.values))}</div>"
+
 
 class Pictures(anywidget.AnyWidget):
     """Pictures side by side, drawn together from one message.
@@ -94,6 +101,20 @@ class Pictures(anywidget.AnyWidget):
     panels: traitlets.List[Any] = traitlets.List().tag(sync=True)
     palettes = traitlets.Dict().tag(sync=True)
     point = traitlets.List(traitlets.Float(), [0.0, 0.0]).tag(sync=True)
+
+    def still(self) -> str:
+        """Write the pictures as PNG."""
+        shown = []
+        for panel in self.panels:
+            cells = np.frombuffer(panel["data"], np.uint8).reshape(panel["rows"], panel["columns"])
+            colours = PALETTES[panel["palette"]]
+            png = picture(cells, colours, (0, 255), pixels=SIDE, upwards=False)
+            drawn = picture_html(png, panel["description"], f"{SIDE}px")
+            title, caption = escape(panel["title"]), escape(panel["caption"])
+            words = f'<div style="width: {SIDE}px"><b>{title}</b>'
+            shown.append(f"{words}{drawn}<br><small>{caption}</small></div>")
+        row = "display: flex; flex-wrap: wrap; gap: 12px"
+        return f'<div style="{row}">{"".join(shown)}</div>'
 
 
 class Explorer(Panel):

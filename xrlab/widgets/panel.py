@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from xrlab.widgets.accessible import ScreenReaderNames
+from xrlab.widgets.still import still
 
 # Those that networks come for.
 SPANS = (2, 3, 4)
@@ -46,6 +47,11 @@ class Panel(ipw.VBox):
     def __init__(self, *rows: ipw.Widget | list[ipw.Widget]) -> None:
         boxes = [ipw.HBox(row, layout=WRAP) if isinstance(row, list) else row for row in rows]
         super().__init__([*boxes, ScreenReaderNames()])
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        """Show the widget, or where no kernel serves it what it shows at first."""
+        shown = f'<div class="xrlab-still">{still(self)}</div>'
+        return {**super()._repr_mimebundle_(**options), "text/html": shown}
 
     @cached_property
     def status(self) -> ipw.HTML:

@@ -14,6 +14,7 @@ from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.drawing.png import picture
 from xrlab.io.section import Section
 from xrlab.widgets.panel import Panel
+from xrlab.widgets.still import picture_html
 
 # Pixels of the picture of the whole section along its longer side.
 OVERVIEW = 320
@@ -71,6 +72,10 @@ class ClickablePicture(anywidget.AnyWidget):
     width = traitlets.Int(OVERVIEW).tag(sync=True)
     box = traitlets.List(traitlets.Float(), [0.0, 0.0, 1.0, 1.0]).tag(sync=True)
     place = traitlets.List(traitlets.Float(), []).tag(sync=True)
+
+    def still(self) -> str:
+        """Write the picture, without the rectangle."""
+        return picture_html(self.png, self.description, f"{self.width}px")
 
 
 @dataclass(frozen=True, eq=False)
