@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict
+from functools import lru_cache
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -329,9 +330,15 @@ def plain_score(trial: Trial, read: JointReader) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=2)
+def _graph(model: keras.Model) -> keras.Model:
+    """Return the graph of a network, which follows its weights: a new one each time takes 20 MB."""
+    return answering(model)
+
+
 def validate(model: keras.Model, trial: Trial) -> dict[str, float]:
     """Score a network's answers without knowledge: mean negative log-likelihood, R^2, coverage."""
-    graph = answering(model)
+    graph = _graph(model)
     mean, scale, _ = answer_all(graph, trial.images)
     deviation = mean - trial.encodings
     held = np.abs(deviation) < 1.86 * np.sqrt(np.diagonal(scale, axis1=1, axis2=2))
