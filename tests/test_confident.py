@@ -9,7 +9,7 @@ from xrlab.interpretation.conclusion import Answer, conclude
 from xrlab.interpretation.findings import LIMITS, Finding
 from xrlab.trials import confident, thresholds
 from xrlab.trials.confident import Verdicts, make, read_results, summary, table, verdicts
-from xrlab.trials.kinds import KINDS, Kind
+from xrlab.trials.kinds import DOUBT, KINDS, Kind
 from xrlab.trials.thresholds import DIRECTIONS, REFUSED, joint_limits
 
 
@@ -75,9 +75,9 @@ def test_there_are_at_least_twenty_kinds():
         make("odd", 1, 0)
 
 
-def judged(deviations, failed, keys=("named",)):
+def judged(deviations, failed, keys=frozenset({"named"})):
     """Verdicts of answers off by so many stated errors, with these failed checks."""
-    kind = Kind(None, None, frozenset(keys))
+    kind = Kind(None, None, keys)
     vectors = np.array([[0.0, d] for d in deviations])
     answers = [Answer(np.zeros(2), np.eye(2), np.zeros((3, 2))) for _ in deviations]
     conclusions = [
@@ -89,11 +89,13 @@ def judged(deviations, failed, keys=("named",)):
 
 def test_only_a_warning_that_names_the_fault_counts():
     """Of four wrong answers one is warned of by the right key, of two right ones one by any."""
-    result = judged([4, 4, -5, 6, 1, 2], [[], ["other"], ["named"], [], ["other"], []])
+    named = "network and fit"
+    failed = [[], ["other"], [named], [], ["other"], []]
+    result = judged([4, 4, -5, 6, 1, 2], failed, DOUBT)
     assert result.wrong == pytest.approx(4 / 6)
     assert result.confidently_wrong == pytest.approx(3 / 6)
     assert result.warned == pytest.approx(1 / 2)
-    assert result.keys == {"named": pytest.approx(1 / 6), "other": pytest.approx(2 / 6)}
+    assert result.keys == {named: pytest.approx(1 / 6), "other": pytest.approx(2 / 6)}
     assert result.coverage90 == pytest.approx(7 / 12)  # only the deviation of 1 is within 1.64
 
 
@@ -104,6 +106,13 @@ def test_an_image_without_an_encoding_is_wrong_unless_warned_of():
     assert result.confidently_wrong == 0.5
     assert np.isnan(result.coverage90)
     assert np.isnan(result.r2)
+
+
+def test_no_warning_of_a_mistake_is_false():
+    """Also where the answer happens to be right."""
+    result = judged([1, 1], [["other"], []])
+    assert result.wrong == 0
+    assert np.isnan(result.warned)
 
 
 def test_the_table_and_its_sum():

@@ -48,8 +48,8 @@ class Verdicts:
         Share of those without a warning that names what is wrong. Images that no encoding explains
         are wrong whatever is answered.
     warned : float
-        Share of the right answers with a false alarm: a warning of some check, other than one that
-        names the mistake made with images of this kind.
+        Share of the right answers that some check warns of; NaN for kinds of mistake, which every
+        warning is right about.
     refused : float
         Share called "not explained".
     keys : dict
@@ -104,8 +104,8 @@ def verdicts(
     failed = [{f.key for f in findings if not f.ok} for _, findings in conclusions]
     named = np.array([bool(keys & kind.keys) for keys in failed])
     status = [status_of(findings) for _, findings in conclusions]
-    deserved = frozenset() if kind.keys == DOUBT else kind.keys
-    warned = np.array([bool(keys - deserved) for keys in failed]) | (np.array(status) == "in part")
+    warned = np.array([bool(keys) for keys in failed]) | (np.array(status) == "in part")
+    sound = ~wrong & (kind.keys == DOUBT)
     inside = apart < stats.t.ppf(0.95, freedom) * np.sqrt(1 - 2 / freedom)
     spread = vectors - vectors.mean(axis=0)
     varies = known.all() and (spread**2).sum() > 0
@@ -116,7 +116,7 @@ def verdicts(
         coverage90=float(inside.mean()) if known.all() else np.nan,
         wrong=float(wrong.mean()),
         confidently_wrong=float((wrong & ~named).mean()),
-        warned=float(warned[~wrong].mean()) if (~wrong).any() else np.nan,
+        warned=float(warned[sound].mean()) if sound.any() else np.nan,
         refused=float(np.mean([s == "not explained" for s in status])),
         keys={key: float(np.mean([key in f for f in failed])) for key in keys},
     )
@@ -149,13 +149,13 @@ def summary(results: dict[str, Verdicts]) -> dict[str, float]:
     def mean(values: list[float], weights: Floats) -> float:
         return float(np.average(values, weights=weights)) if weights.sum() else np.nan
 
-    right = weight * np.array([1 - v.wrong for v in results.values()])
+    sound = weight * np.array([not np.isnan(v.warned) and 1 - v.wrong for v in results.values()])
     known = weight * np.array([not np.isnan(v.coverage90) for v in results.values()])
     return {
         "images": int(weight.sum()),
         "wrong": mean([v.wrong for v in results.values()], weight),
         "confidently_wrong": mean([v.confidently_wrong for v in results.values()], weight),
-        "warned": mean(list(np.nan_to_num([v.warned for v in results.values()])), right),
+        "warned": mean(list(np.nan_to_num([v.warned for v in results.values()])), sound),
         "refused": mean([v.refused for v in results.values()], known),
     }
 
