@@ -165,6 +165,23 @@ def test_names_that_begin_like_a_logarithm_are_none():
     np.testing.assert_array_equal(read_image_bytes(content), A)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        nexus(lambda data: data["v"].attrs.update(pedestal=40), A + 40),
+        nexus(values=A + 40, pedestal=40.0),
+        npz(image=A + 40, pedestal=40),
+        b"{\nDim_1=24; Dim_2=32; DataType=UnsignedShort; Pedestal=40;\n}\n"
+        + (A + 40).astype("<u2").tobytes(),
+        ("# pedestal: 40\n" + rows(A + 40, " ")).encode(),
+    ],
+    ids=["attribute", "beside", "archive", "EDF", "text"],
+)
+def test_the_pedestal_is_taken_away_wherever_it_is_said(content):
+    """Counts begin at it."""
+    np.testing.assert_array_equal(read_image_bytes(content), A)
+
+
 # Arrays and axes beside
 
 
@@ -232,6 +249,15 @@ def test_directions_of_netcdf_are_no_dimensions():
             data[name].attrs["axis"] = letter
 
     np.testing.assert_allclose(read_section(nexus(then)).k, K)
+
+
+@pytest.mark.parametrize("name", ["image_err", "std", "I_std", "I_uncertainty", "errors_squared"])
+def test_errors_are_no_images(name):
+    """Under the names of xarray's users and of the uncertainties package."""
+    errors = np.sqrt(A)
+    np.testing.assert_array_equal(read_image_bytes(npz(I=A, **{name: errors})), A)
+    content = hdf5(lambda file: file.update({"I": A, name: errors}))
+    np.testing.assert_array_equal(read_image_bytes(content), A)
 
 
 def test_a_palette_is_no_image():

@@ -28,10 +28,10 @@ MASKS = {
 
 # Arrays that lie beside images and are none: what they hold is not taken for the image unasked.
 BESIDE = re.compile(
-    r"(pixel_?|bad_?(pixels?_?)?|data_?)?mask(_.*|\d*)|.*_(mask|weights|valid|errors?|sigma|variances?)"
-    r"|(bad|good)_pixels?|valid|sigma|errors?(_squared)?|uncertainties|variances?|weights|palette"
-    r"|flat_?field.*|dark.*|gain(_?map)?|bias|pedestal.*|countrate_correction.*|trimbit.*|num_events"
-    r"|number_of_pixels_rebinned|.*matrix|metric_tensor|unit_cell.*|fill_value",
+    r"(pixel_?|bad_?(pixels?_?)?|data_?)?mask(_.*|\d*)|(bad|good)_pixels?|palette|fill_value"
+    r"|(.*_)?(mask|weights|valid|err(or)?s?(_squared)?|std|sigma|variances?|uncertaint(y|ies))"
+    r"|flat_?field.*|dark.*|gain(_?map)?|bias|pedestal.*|countrate_correction.*|trimbit.*"
+    r"|num_events|number_of_pixels_rebinned|.*matrix|metric_tensor|unit_cell.*",
     re.IGNORECASE,
 )
 

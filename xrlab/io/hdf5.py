@@ -25,7 +25,7 @@ MAX_OBJECTS = 2000
 
 # Numbers of a detector that tell which values it measured, and those beside the data.
 LIMITS = ("saturation_value", "underload_value", "countrate_correction_count_cutoff")
-BESIDE = ("scaling_factor", "offset", *WORDS["flags"].split())
+BESIDE = ("scaling_factor", "offset", *WORDS["flags"].split(), *WORDS["pedestal"].split())
 
 # A plane of a volume by its place on an axis: "l=0.5", "entry/data[l=0.5]".
 _PLANE = re.compile(
@@ -310,12 +310,14 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
     near = list(dict.fromkeys((own, node.parent)))
     for key in BESIDE:
         for given in _beside(near, (key, *(f"{name}_{key}" for name in _names(node, own)))):
-            header[key] = given[()]
+            if given.size <= MAX_OBJECTS:  # and not for every pixel
+                header[key] = given[()]
     for limit in _beside(groups if node.dtype.kind in "ui" else near, LIMITS):
         header[limit.name.rsplit("/")[-1]] = limit[()]
     if np.size(header.get("offset", 0)) == 3:  # a vector, of NXtransformations
         del header["offset"]
-    for key in {"scaling_factor", "scale_factor", "offset", "add_offset"} & header.keys():
+    one = {"scaling_factor", "scale_factor", "offset", "add_offset", "pedestal"}
+    for key in one & header.keys():
         if len(set(np.ravel(header[key]).tolist())) > 1:
             raise ValueError(f"{key} of {node.name} differs from frame to frame: apply it first")
     if "offset" in header:  # NeXus: (number + offset) * scaling_factor

@@ -170,7 +170,9 @@ def read_stored(
     content: bytes | Path = source if isinstance(source, bytes) else Path(source)
     said = _printable(name or (content.name if isinstance(content, Path) else "the file"))
     if isinstance(content, Path) and not content.is_file():
-        raise FileNotFoundError(f"there is no file {content}")
+        raise FileNotFoundError(
+            f"there is no file {content}" + ": it is a folder" * content.is_dir()
+        )
     before = _stamp(content)
     try:
         with _quiet():

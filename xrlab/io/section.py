@@ -8,6 +8,7 @@ coarser. Lengths are in reciprocal lattice units (r.l.u.).
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -365,9 +366,7 @@ def on_axes(
 def _edges(values: Image) -> Image:
     """Borders of pixels around their middles."""
     inner = (values[1:] + values[:-1]) / 2
-    return np.concatenate(
-        [[values[0] - (inner[0] - values[0])], inner, [values[-1] + (values[-1] - inner[-1])]]
-    )
+    return np.concatenate([[2 * values[0] - inner[0]], inner, [2 * values[-1] - inner[-1]]])
 
 
 def _shares(have: Image, edges: Image, want: Image) -> tuple[slice, Image]:
@@ -397,22 +396,20 @@ def _straightened(image: Image, centre: Image, to_pixels: Any, scale: Any) -> Se
     """Resample an image with oblique axes to rows along h and columns along k."""
     rows, columns = image.shape
     corners = np.array([[0, 0, rows - 1, rows - 1], [0, columns - 1, 0, columns - 1]], float)
-    places = np.linalg.solve(to_pixels, corners - centre[:, None])
-    h, k = (
-        np.arange(np.ceil(place.min() * s), np.floor(place.max() * s) + 1) / s
-        for place, s in zip(places, scale, strict=True)
-    )
-    if len(h) * len(k) > MAX_PIXELS:
+    places = np.linalg.solve(to_pixels, corners - centre[:, None]) * scale[:, None]
+    first, last = np.ceil(places.min(axis=1)), np.floor(places.max(axis=1))
+    shape = tuple(map(int, last - first + 1))
+    if math.prod(shape) > MAX_PIXELS:
         raise ValueError(
-            f"with straight axes this image would have {len(h)} x {len(k)} pixels, more than "
+            f"with straight axes this image would have {shape[0]} x {shape[1]} pixels, more than "
             f"{MAX_PIXELS:,}: cut it first"
         )
-    at = to_pixels @ np.stack(np.meshgrid(h, k, indexing="ij")).reshape(2, -1) + centre[:, None]
-    measured = ~np.isnan(image)
+    step, measured = to_pixels / scale, ~np.isnan(image)
     share, total = (
-        ndimage.map_coordinates(part, at, order=1, cval=0.0)
+        ndimage.affine_transform(part, step, step @ first + centre, shape, order=1)
         for part in (measured.astype(float), np.where(measured, image, 0))
     )
     # A rim of rounding errors would else be cut off.
     share[share < LEAST_MEASURED] = np.nan
-    return Section((total / share).reshape(len(h), len(k)), h, k)
+    h, k = ((np.arange(n) + n_0) / s for n, n_0, s in zip(shape, first, scale, strict=True))
+    return Section(total / share, h, k)

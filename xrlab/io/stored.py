@@ -32,7 +32,7 @@ WORDS = {
     "tolerance": "ddummy delta_dummy",
     "scale": "scale_factor scaling_factor _array_intensities.scaling",
     "offset": "add_offset _array_intensities.offset datavalueoffset",
-    "pedestal": "image_pedestal adc_pedestal",
+    "pedestal": "image_pedestal adc_pedestal pedestal",
 }
 _ROLES = {word: role for role, words in WORDS.items() for word in words.split()}
 # Pixels beyond a limit of these kinds were not measured.
