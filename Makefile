@@ -4,7 +4,7 @@
 # make page   set up, then the interpretation page in a browser
 # make small  set up, then the series as on Binder: one processor, 2 GB
 # make site   the playground, a page that needs no server, in build/site (needs Node 20)
-# make editions   the notebooks for a class: without solutions, with solutions, as slides
+# make editions   the notebooks for a class: without and with solutions; as slides after make run
 # make book   the executed notebooks as a site in build/book, after make run
 # make fuzz   damaged image files for five minutes, towards lines not yet reached
 # make nightly   all that the nightly workflow does: run, pytest, nbval, small, fuzz, book, site
@@ -84,6 +84,7 @@ small: install
 
 editions: install
 	$(BIN)/python tools/write_editions.py
+	$(if $(wildcard build/summary.json),$(BIN)/python tools/write_slides.py,@echo "slides: make run first")
 
 book: develop
 	$(BIN)/python tools/write_book.py $(BUILDS)

@@ -269,8 +269,14 @@ def faults(notebook: nbformat.NotebookNode) -> list[str]:
     return found
 
 
-def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
-    """Write an executed notebook as stem.html, and its thumbnail as stem.png."""
+def as_html(notebook: nbformat.NotebookNode) -> dict[tuple[bool, int], plotly.graph_objects.Figure]:
+    """Turn formulas, figures and widgets of an executed notebook into HTML, in place.
+
+    Returns
+    -------
+    dict
+        (not the one that is tagged as thumbnail, place of its cell): a figure that can be drawn.
+    """
     figures = {}
     notebook.cells = without_defaults(notebook.cells)
     for index, cell in enumerate(notebook.cells):
@@ -288,6 +294,12 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
                 if any(trace.type in DRAWN for trace in figure.data):
                     tagged = "thumbnail" in cell.metadata.get("tags", [])
                     figures[not tagged, index] = figure
+    return figures
+
+
+def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
+    """Write an executed notebook as stem.html, and its thumbnail as stem.png."""
+    figures = as_html(notebook)
     exporter = HTMLExporter(
         exclude_input_prompt=True,
         exclude_output_prompt=True,
