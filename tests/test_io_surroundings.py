@@ -63,8 +63,8 @@ def test_masked_arrays_saved_as_two_arrays():
 
 def test_masks_of_form_factors_and_of_images_to_degrade():
     """A pixel without a known form factor has its mean; what is behind a mask is not used."""
+    from xrlab.inference.knowledge import known_factor
     from xrlab.measurement.effects import checked_image
-    from xrlab.networks.knowledge import known_factor
 
     np.testing.assert_array_equal(checked_image(MASKED, STANDARD_GRID), GAPS)
     images = np.stack([GAPS])

@@ -21,7 +21,18 @@ from threadpoolctl import threadpool_limits
 from xrlab.crystal.arrays import Floats, Image, Integers, Mask
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
-from xrlab.inference.physical_model import FOLDS, REACH, TINY, Problem, Solution, powers_of
+from xrlab.inference.knowledge import known_background, known_factor
+from xrlab.inference.physical_model import (
+    FOLDS,
+    KNOWN,
+    NODE,
+    REACH,
+    TINY,
+    Known,
+    Problem,
+    Solution,
+    powers_of,
+)
 
 # Degrees of the polynomial ln E that are tried: 6, 10 and 15 coefficients.
 DEGREES = (2, 3, 4)
@@ -106,6 +117,8 @@ def physical_fit(
     *,
     bragg_radius: float = 0.13,
     degrees: tuple[int, ...] = DEGREES,
+    background: ArrayLike | None = None,
+    form_factor: ArrayLike | None = None,
 ) -> PhysicalFit:
     """Fit correlations, form factor and background to a measured image, all together.
 
@@ -126,11 +139,15 @@ def physical_fit(
         Nearer than this to a Bragg position, r.l.u., a pixel is only an upper limit for E S + B: a
         Bragg peak may be on top.
     degrees : tuple of int
+    background : (low, high), optional
+        Share of the mean intensity between the Bragg peaks that is background: see `xrlab.predict`.
+    form_factor : array, shape ``grid.shape``, optional
+        |Delta F|^2 on any scale, NaN where unknown.
 
     Raises
     ------
     ValueError
-        If the image is unusable or too little of it is left.
+        If the image is unusable, too little of it is left, or what is known is impossible.
 
     Examples
     --------
@@ -143,7 +160,15 @@ def physical_fit(
     True
     """
     pixels = as_image(image, grid.shape)
-    return fit_pixels(pixels, span, grid, bragg_radius=bragg_radius, degrees=degrees)
+    return fit_pixels(
+        pixels,
+        span,
+        grid,
+        bragg_radius=bragg_radius,
+        degrees=degrees,
+        background=background,
+        form_factor=form_factor,
+    )
 
 
 def fit_pixels(
@@ -153,6 +178,8 @@ def fit_pixels(
     *,
     bragg_radius: float = 0.13,
     degrees: tuple[int, ...] = DEGREES,
+    background: ArrayLike | None = None,
+    form_factor: ArrayLike | None = None,
 ) -> PhysicalFit:
     """Do what `physical_fit` does to an image that was checked with `as_image` before."""
     if not 2 <= span <= REACH + 1:
@@ -168,8 +195,29 @@ def fit_pixels(
     scale = float(np.median(values[~limit])) or float(values[~limit].mean())
     if scale == 0:
         raise ValueError("all pixels away from the Bragg positions are 0: there is nothing to fit")
+    shares, factors = (
+        known_background(background, pixels[None]),
+        known_factor(form_factor, pixels[None]),
+    )
+    level = float(values[~limit].mean()) / scale
+    known = _known(None if shares is None else shares[0] * level, factors)
     with threadpool_limits(1, user_api="blas"):
-        return _fit(values / scale, scale, used, limit, span, grid, degrees)
+        return _fit(values / scale, scale, used, limit, span, grid, degrees, known)
+
+
+def _known(levels: Floats | None, factors: Floats | None) -> Known:
+    """Write the lowest and highest level of the background, and the form factor, as a prior.
+
+    The levels are the ends of an interval of 90 % of ln B.
+    """
+    log_factor = None
+    if factors is not None:
+        log_factor = np.log(np.maximum(factors[0] / factors[0].mean(), NODE))
+    if levels is None:
+        return Known(log_factor)
+    high = max(levels[1], NODE)
+    low = max(levels[0], high / 10) if levels[1] > NODE else high
+    return Known(log_factor, np.log(low * high) / 2, max(np.log(high / low) / 3.29, KNOWN))
 
 
 def _fit(
@@ -180,9 +228,10 @@ def _fit(
     span: int,
     grid: ReciprocalGrid,
     degrees: tuple[int, ...],
+    known: Known,
 ) -> PhysicalFit:
     block = _blocks(grid.shape)[used]
-    problems = [Problem(grid, used, limit, degree) for degree in degrees]
+    problems = [Problem(grid, used, limit, degree, known=known) for degree in degrees]
     solutions: list[Solution] = []
     for problem in problems:
         start = problem.extended(solutions[-1].theta) if solutions else problem.first(values)
@@ -205,7 +254,7 @@ def _fit(
     unseen = np.full(grid.shape, np.nan)
     unseen[used] = scale * (values - weights @ np.array(residuals))
     without_series = np.full(grid.shape, np.nan)
-    smooth = Problem(grid, used, limit, max(degrees), series=False)
+    smooth = Problem(grid, used, limit, max(degrees), series=False, known=known)
     plain, _ = smooth.unseen(values, smooth.solve(values, smooth.first(values)), block)
     without_series[used] = scale * (values - plain)
 

@@ -21,6 +21,10 @@ CELL = 32
 SPREAD = 0.8
 ENVELOPE, BACKGROUND = 2.0, 0.3
 
+# What is known holds within this: a form factor but for ln E, a level of the background but for
+# ln B. Parts of a form factor smaller than the last number, its mean being 1, count as that.
+KNOWN, NODE = 0.1, 1e-3
+
 # Residuals have the weights of Student's t with so many degrees of freedom, which makes those of
 # hot pixels and of the tails of Bragg peaks small. The relative error tau of the model is never
 # taken below TAU: sharp maxima, which no series of this reach meets exactly, would look like
@@ -35,6 +39,23 @@ FOLDS = 8
 STEPS = 25
 LARGEST = 12.0
 TINY = 1e-30
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What the user knows of an image.
+
+    Parameters
+    ----------
+    log_factor : array, shape of the image, or None
+        ln E but for a constant.
+    log_level, spread : float
+        Mean of ln B, and its standard deviation; nearly free if not given.
+    """
+
+    log_factor: Floats | None = None
+    log_level: float = 0.0
+    spread: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +76,15 @@ class Problem:
     """The model at the used pixels of one image, for one degree of the envelope."""
 
     def __init__(
-        self, grid: ReciprocalGrid, used: Mask, limit: Mask, degree: int, series: bool = True
+        self,
+        grid: ReciprocalGrid,
+        used: Mask,
+        limit: Mask,
+        degree: int,
+        series: bool = True,
+        known: Known | None = None,
     ) -> None:
+        self.known = known = known or Known()
         h, k = np.meshgrid(grid.h_values, grid.k_values, indexing="ij")
         x = 2 * (h - grid.h[0]) / (grid.h[1] - grid.h[0]) - 1
         y = 2 * (k - grid.k[0]) / (grid.k[1] - grid.k[0]) - 1
@@ -67,14 +95,17 @@ class Problem:
             2 * np.cos(2 * np.pi * (np.outer(h.ravel(), i) + np.outer(k.ravel(), j))),
             _polynomials(x.ravel(), y.ravel(), ground),
         )
+        factor = np.zeros(grid.shape) if known.log_factor is None else known.log_factor
+        self.log_factor, self.log_factor_here = factor, factor[used]
         self.limit = limit
         self.design = np.hstack(self.everywhere)[used.ravel()]
         self.n_envelope, self.n_signal = len(powers), len(powers) + len(i)
         self.signal, self.ground = np.hsplit(self.design, [self.n_signal])
-        of_envelope = ENVELOPE / np.sqrt(np.maximum(powers.sum(1), 1))
+        free = ENVELOPE if known.log_factor is None else KNOWN
+        of_envelope = free / np.sqrt(np.maximum(powers.sum(1), 1))
         of_ground = BACKGROUND / np.sqrt(np.maximum(ground.sum(1), 1))
         spread = np.concatenate([of_envelope, SPREAD / (1 + (i**2 + j**2) / 6.25), of_ground])
-        spread[0], spread[self.n_signal] = 3.0, 2.0  # levels: nearly free
+        spread[0], spread[self.n_signal] = 3.0, known.spread  # levels: nearly free
         self.precision = 1 / spread**2
 
     def first(self, values: Floats) -> Floats:
@@ -83,9 +114,10 @@ class Problem:
         That problem has one answer, and in logarithms no outlier is far away.
         """
         ground = 0.5 * max(float(np.quantile(values, 0.02)), 0.02)
-        log = np.log(np.maximum(values - ground, 0) + ground)
+        log = np.log(np.maximum(values - ground, 0) + ground) - self.log_factor_here
         theta = np.zeros(len(self.precision))
-        theta[self.n_signal] = np.log(ground)
+        if self.known.spread == Known.spread:
+            theta[self.n_signal] = np.log(ground)
         weight = np.where(self.limit, 0.0, 1.0)
         for _ in range(4):
             weighted = self.signal * weight[:, None]
@@ -105,8 +137,9 @@ class Problem:
 
     def signal_and_ground(self, theta: Floats) -> tuple[Floats, Floats]:
         """E S and B at the used pixels."""
-        signal = np.exp(np.minimum(self.signal @ theta[: self.n_signal], LARGEST))
-        return signal, np.exp(np.minimum(self.ground @ theta[self.n_signal :], LARGEST))
+        log_signal = self.signal @ theta[: self.n_signal] + self.log_factor_here
+        log_ground = self.ground @ theta[self.n_signal :] + self.known.log_level
+        return np.exp(np.minimum(log_signal, LARGEST)), np.exp(np.minimum(log_ground, LARGEST))
 
     def solve(self, values: Floats, start: Floats) -> Solution:
         """Levenberg-Marquardt steps, the weights of the pixels made anew at each."""
@@ -210,9 +243,10 @@ class Problem:
         envelope, series, ground = self.everywhere
         theta = solution.theta
         log_mean = _log_mean(2 * _cell_cosines()[1] @ theta[self.n_envelope : self.n_signal])
-        e = np.exp(np.minimum(envelope @ theta[: self.n_envelope] + log_mean, LARGEST))
+        log_e = envelope @ theta[: self.n_envelope] + log_mean + self.log_factor.ravel()
+        e = np.exp(np.minimum(log_e, LARGEST))
         s = np.exp(series @ theta[self.n_envelope : self.n_signal] - log_mean)
-        b = np.exp(np.minimum(ground @ theta[self.n_signal :], LARGEST))
+        b = np.exp(np.minimum(ground @ theta[self.n_signal :] + self.known.log_level, LARGEST))
         return e.reshape(grid.shape), b.reshape(grid.shape), (e * s + b).reshape(grid.shape)
 
 

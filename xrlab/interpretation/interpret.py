@@ -15,6 +15,7 @@ from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
 from xrlab.crystal.lattice import Lattice, simulate
 from xrlab.crystal.samplers import cut_field
 from xrlab.crystal.setting import Setting
+from xrlab.inference.knowledge import known_factor
 from xrlab.inference.physical_fit import PhysicalFit, fit_pixels
 from xrlab.interpretation.cells import cut
 from xrlab.interpretation.conclusion import Answer, conclude, widened
@@ -24,7 +25,6 @@ from xrlab.interpretation.sections import agreement, read_windows
 from xrlab.io.section import Section
 from xrlab.networks import measured as measured_kind
 from xrlab.networks.folding import unfold
-from xrlab.networks.knowledge import known_factor
 from xrlab.networks.measured import MeasuredNetwork, measured_network
 from xrlab.networks.predict import Kind, check_kind, check_knowledge, prepared, read_simulated
 
@@ -162,7 +162,10 @@ def _answer(
     exchanged = np.arange(span**2).reshape(span, span).T.ravel()[1:] - 1
     mean, error = reading.mean[0], reading.standard_error[0]
     turned = np.stack([reading.mean[1], *reading.mean[2:, exchanged]])
-    fit = fit_pixels(image, span, grid) if with_fit else None
+    fit = None
+    if with_fit:
+        own = None if known is None else known[0]
+        fit = fit_pixels(image, span, grid, background=background, form_factor=own)
     alone = None
     if background is not None or known is not None:
         plain = measured_kind.read(image[None], span, network=network)

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike
 
 from xrlab.crystal.arrays import Floats, Reals, Singles
 from xrlab.crystal.encoding import vector_length
+from xrlab.inference.knowledge import known_background, known_factor
 from xrlab.networks.folding import SPAN
-from xrlab.networks.knowledge import known_background, known_factor
 from xrlab.networks.shipped import BATCH, Model, load_network, model_card, read_network
 
 # Where each of the 15 correlations is found when h and k, and so i and j, are exchanged.

@@ -16,9 +16,9 @@ import numpy as np
 from xrlab.crystal.arrays import Image, Mask
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.crystal.spectra import ENSEMBLES
+from xrlab.inference.knowledge import known_factor
 from xrlab.io.read import read_image
 from xrlab.measurement.instrument import PRESETS, Range
-from xrlab.networks.knowledge import known_factor
 
 # Effects by the names that the presets give them, in the order in which they take place.
 EFFECTS = {name: effect for name, effect, _ in PRESETS["bad day"].effects}

@@ -170,7 +170,7 @@ def run(
         images, vectors = make(name, n_images, seed, n_jobs=n_jobs)
         said = None if kind.background is None else np.tile(kind.background, (n_images, 1))
         answers = read_all(images, said)
-        fits = fitted(images, n_jobs=n_jobs) if full else [None] * n_images
+        fits = fitted(images, kind.background, n_jobs=n_jobs) if full else [None] * n_images
         conclusions = [
             concluded(image, answer, fit)
             for image, answer, fit in zip(images, answers, fits, strict=True)

@@ -42,16 +42,18 @@ def read_all(images: Reals, background: Reals | None = None) -> list[Answer]:
     ]
 
 
-def fitted(images: Reals, *, n_jobs: int = 1) -> list[PhysicalFit | None]:
+def fitted(
+    images: Reals, background: tuple[float, float] | None = None, *, n_jobs: int = 1
+) -> list[PhysicalFit | None]:
     """Fit images; None for those that cannot be."""
-    return list(in_parallel(_fit, list(images), n_jobs, "fits"))
 
+    def fit(image: Image) -> PhysicalFit | None:
+        try:
+            return fit_pixels(image, SPAN, STANDARD_GRID, background=background)
+        except ValueError:
+            return None
 
-def _fit(image: Image) -> PhysicalFit | None:
-    try:
-        return fit_pixels(image, SPAN, STANDARD_GRID)
-    except ValueError:
-        return None
+    return list(in_parallel(fit, list(images), n_jobs, "fits"))
 
 
 def concluded(
