@@ -54,9 +54,7 @@ def executed():
             code("print(1)", "1"),
             code(LONG, "2"),
             new_markdown_cell("**Observe.** It is so. And more.\n\n**Explain.** Thus."),
-            new_markdown_cell(
-                "## Exercise\n\nCount. All of them.\n\n<details>One\n\ntwo</details>"
-            ),
+            new_markdown_cell("## Exercise\n\nCount. All.\n\n<details>One\n\ntwo</details>"),
             code("my_count = ...", tags=["exercise"]),
             code("print(check(my_count))", "Not yet", tags=["check"]),
         ]
