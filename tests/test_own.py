@@ -216,12 +216,13 @@ def test_an_interrupted_training_goes_on_and_interpret_takes_its_network(
 def test_verdict_is_that_of_the_users_own_images():
     """Better needs a smaller error and a higher score there; elsewhere does not count."""
     shipped, better = ({"rms_error": e, "log_score": s} for e, s in ((0.10, 2.0), (0.08, 2.5)))
-    other = {"shipped": better, "own": shipped}
-    joint = {"own ranges": {"shipped": shipped, "own": better}, "shipped ranges": other}
+    anew = shipped | {"log_score": 2.2}
+    mine = {own.SHIPPED: shipped, own.ANEW: anew, own.OWN: better}
+    joint = {"own ranges": mine, "shipped ranges": mine | {own.OWN: {}}}
     assert own.verdict(joint).startswith("better than the shipped network")
-    assert "20% smaller, the log score 0.50 higher" in own.verdict(joint)
-    for worse in ({"rms_error": 0.12}, {"log_score": 1.9}, {"rms_error": 0.099}):
-        joint["own ranges"]["own"] = better | worse
+    assert "20% smaller, the log score 0.30 higher" in own.verdict(joint)
+    for worse in ({"rms_error": 0.12}, {"log_score": 2.1}, {"rms_error": 0.099}):
+        mine[own.OWN] = better | worse
         assert own.verdict(joint).startswith("NOT better than the shipped network")
 
 

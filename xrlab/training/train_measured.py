@@ -246,7 +246,7 @@ def _report(what: str, log: dict[str, list[float]]) -> None:
 
 
 def calibrate(
-    graph: keras.Model, crystals: KnownTrial, grainy: Iterable[Trial] = (), seed: int = 31
+    graph: Model, crystals: KnownTrial, grainy: Iterable[Trial] = (), seed: int = 31
 ) -> dict[str, Any]:
     """Calibrate on crystals, read without and with what is known of them, and grainy lattices."""
     rng = np.random.default_rng(seed)
