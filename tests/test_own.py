@@ -213,17 +213,14 @@ def test_an_interrupted_training_goes_on_and_interpret_takes_its_network(
     assert np.abs(mine.covariance / shipped.covariance - 1).max() > 0.01
 
 
-def test_verdict_is_that_of_the_users_own_images():
-    """Better needs a smaller error and a higher score there; elsewhere does not count."""
-    shipped, better = ({"rms_error": e, "log_score": s} for e, s in ((0.10, 2.0), (0.08, 2.5)))
-    anew = shipped | {"log_score": 2.2}
-    mine = {own.SHIPPED: shipped, own.ANEW: anew, own.OWN: better}
-    joint = {"own ranges": mine, "shipped ranges": mine | {own.OWN: {}}}
-    assert own.verdict(joint).startswith("better than the shipped network")
-    assert "20% smaller, the log score 0.30 higher" in own.verdict(joint)
-    for worse in ({"rms_error": 0.12}, {"log_score": 2.1}, {"rms_error": 0.099}):
-        mine[own.OWN] = better | worse
-        assert own.verdict(joint).startswith("NOT better than the shipped network")
+def test_verdict_asks_for_more_than_chance():
+    """A log score higher by two standard errors; the rival is named."""
+    better = own.verdict("shipped", 0.3, 0.1)
+    assert better.startswith("better than the network 'shipped'")
+    assert better.endswith("+0.30 ± 0.10")
+    for chance in (0.3, 0.15):
+        assert own.verdict("shipped", 0.3, chance + 0.01).startswith("NOT better")
+    assert own.verdict("shipped", -0.3, 0.1).startswith("NOT better")
 
 
 # Networks that do not fit

@@ -39,6 +39,7 @@ from xrlab.trials.crystals import (
     calibration_crystals,
     dimer_crystal,
     joint_score,
+    log_scores,
     thermal_crystal,
 )
 
@@ -49,9 +50,6 @@ SEEDS = (77, 31, 4711)
 # Networks that are tested: what training brings is seen beside the shipped one with errors that
 # were calibrated on the same images.
 SHIPPED, ANEW, OWN = "shipped", "shipped, calibrated anew", "own"
-
-# A network with an error smaller by less than this part is not better: that may be chance.
-WORTH = 0.02
 
 # Images for stopping, calibration and test, at least.
 LEAST = 6
@@ -171,6 +169,9 @@ def train_own(
         name: {whose: asdict(joint_score(trial, read)) for whose, read in readers.items()}
         for name, trial in tests.items()
     }
+    rival = max((SHIPPED, ANEW), key=lambda name: joint["own ranges"][name]["log_score"])
+    score, other = (log_scores(tests["own ranges"], readers[name]) for name in (OWN, rival))
+    gain = float((score - other).mean()), float((score - other).std() / np.sqrt(len(score)))
     save_network(out, file.stem, model)
     export(model, out / f"{file.stem}.onnx")
     card = write_card(
@@ -190,7 +191,8 @@ def train_own(
         calibration=factors,
         tested_on={"images": images[2], "seed": SEEDS[2]},
         joint=joint,
-        verdict=verdict(joint),
+        gain={"over": rival, "log_score": gain[0], "standard_error": gain[1]},
+        verdict=verdict(rival, *gain),
         sha256=hashlib.sha256((out / f"{file.stem}.onnx").read_bytes()).hexdigest(),
     )
     for path in (weights, best, checkpoint):
@@ -198,19 +200,15 @@ def train_own(
     return card
 
 
-def verdict(joint: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Say in one sentence whether one's own network is better where it is to be used."""
-    own, shipped, anew = (joint["own ranges"][name] for name in (OWN, SHIPPED, ANEW))
-    error = own["rms_error"] / shipped["rms_error"] - 1
-    gain = own["log_score"] - max(shipped["log_score"], anew["log_score"])
-    if error < -WORTH and gain > 0:
-        return (
-            f"better than the shipped network on your test images: the error is {-error:.0%} "
-            f"smaller, the log score {gain:.2f} higher than with its errors calibrated anew"
-        )
+def verdict(rival: str, gain: float, error: float) -> str:
+    """Say in one sentence whether one's own network is better where it is to be used.
+
+    Better is a log score that is higher than that of its best rival by two standard errors.
+    """
+    result = "better" if gain > 2 * error else "NOT better"
     return (
-        f"NOT better than the shipped network on your test images: the error is {error:+.0%}, the "
-        f"log score {gain:+.2f} against that with its errors calibrated anew"
+        f"{result} than the network {rival!r} on your test images: "
+        f"the log score is {gain:+.2f} ± {error:.2f}"
     )
 
 

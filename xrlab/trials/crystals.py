@@ -330,10 +330,6 @@ def joint_score(trial: Trial, read: JointReader) -> JointScore:
     spread = trial.encodings - trial.encodings.mean(axis=0)
     waves = _waves(isqrt(n + 1))
     stated = np.einsum("qa,nab,qb->nq", waves, covariance, waves)
-    density = [
-        stats.multivariate_t.logpdf(d, None, s, df=freedom)
-        for d, s in zip(deviation, scale, strict=True)
-    ]
     return JointScore(
         r2=float(1 - (deviation**2).sum() / max((spread**2).sum(), 1e-12)),
         rms_error=float(np.sqrt((deviation**2).mean())),
@@ -343,8 +339,20 @@ def joint_score(trial: Trial, read: JointReader) -> JointScore:
         },
         ellipsoid90=float((distance / n < stats.f.ppf(0.9, n, freedom)).mean()),
         spectrum_ratio=float(np.sqrt(((deviation @ waves.T) ** 2 / stated).mean())),
-        log_score=float(np.mean(density) / n),
+        log_score=float(_log_density(deviation, scale, freedom).mean() / n),
     )
+
+
+def log_scores(trial: Trial, read: JointReader) -> Floats:
+    """Logarithm of the density of each true vector, in nats for a correlation, shape (n,)."""
+    mean, covariance, freedom = read(trial.images)
+    deviation = trial.encodings - mean
+    return _log_density(deviation, covariance * (1 - 2 / freedom), freedom) / mean.shape[-1]
+
+
+def _log_density(deviation: Floats, scale: Floats, freedom: float) -> Floats:
+    pairs = zip(deviation, scale, strict=True)
+    return np.array([stats.multivariate_t.logpdf(d, None, s, df=freedom) for d, s in pairs])
 
 
 def _waves(span: int) -> Floats:
