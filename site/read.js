@@ -125,6 +125,7 @@ export function openRead(place) {
   function forget() {
     refused = ++changes;
     [whole, image, result, corner] = [null, null, null, null];
+    readEvery(false);
     for (const part of [cutting, working, answers]) part.hidden = true;
   }
 
@@ -136,11 +137,15 @@ export function openRead(place) {
   const ends = ["h first", "h last", "k first", "k last"].map((text) => number(text, { step: "any" }));
   const starts = ["window h", "window k"].map((text) => number(text, { step: 1, oninput: () => moveWindow() }));
   const reading = choices("Read", [["one", "this window"], ["all", "all windows, joined"]], "one", (value) => {
-    every = value === "all";
-    for (const part of [...starts.map((each) => each.label), masking]) part.hidden = every;
+    readEvery(value === "all");
     if (every) changed();
     else chooseWindow(corner);
   });
+  function readEvery(value) {
+    every = value;
+    reading.querySelectorAll("input").forEach((input) => (input.checked = (input.value === "all") === every));
+    for (const part of [...starts.map((each) => each.label), masking]) part.hidden = every;
+  }
   const cutting = element(
     "div",
     { class: "card", hidden: true },
@@ -161,10 +166,8 @@ export function openRead(place) {
     drawPicture(preview.canvas, small, m, n, palettes.intensity, [0, quantile(small, 0.98)]);
     preview.canvas.parentElement.style.aspectRatio = `${columns} / ${rows}`;
     frame.hidden = true;
-    every = false;
-    reading.querySelector("input").checked = true;
+    readEvery(false);
     reading.hidden = true;
-    for (const part of [...starts.map((each) => each.label), masking]) part.hidden = false;
     for (const each of starts) each.input.disabled = true;
   }
 
