@@ -25,6 +25,9 @@ Predict("Which way?", ["up", "down"], answer="up", because="it cannot be otherwi
 PLAY = """\
 from xrlab.widgets import play
 display(play.LatticePainter(), play.MonteCarloLive(), play.GuessingGame())"""
+FIGURE = """\
+import plotly.graph_objects as go
+go.Figure(go.Scatter(y=[1, 2]), {"title": "a curve"})"""
 EXPLORER = "from xrlab.widgets.explorer import Explorer\nExplorer()"
 
 
@@ -105,6 +108,33 @@ def test_widgets_of_the_browser(driver, theme):
     page.locator(".verdict", has_text="of 100 points").wait_for()
     assert findings(page) == {}
     browser.shoot(page, f"play_5_{theme}", height=2300)
+    page.close()
+
+
+# Of the first title, and of what is behind it: the sum of red, green and blue.
+SHADES = """() => ["text.gtitle", ".main-svg", ".bglayer .bg"].map(each => {
+  const style = getComputedStyle(document.querySelector(".js-plotly-plot " + each));
+  const colour = each === ".main-svg" ? style.backgroundColor : style.fill;
+  const [red, green, blue, opacity = 1] = colour.match(/[0-9.]+/g).map(Number);
+  return opacity === 0 ? null : red + green + blue;
+})"""
+
+
+def test_figures_follow_a_dark_page(driver):
+    """Dark words on white paper become pale words on the page, wherever a widget is shown too."""
+    page = browser.open_page(driver)
+    browser.open_in_voila(page, PREDICT, FIGURE)
+    page.locator("text.gtitle").first.wait_for()
+    page.get_by_role("radiogroup", name="Which way?").wait_for()
+    title, paper, panel = page.evaluate(SHADES)
+    assert title < 300
+    assert paper == 765
+    assert panel > 600
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")  # as JupyterLab's dark theme does
+    title, paper, panel = page.evaluate(SHADES)
+    assert title > 600
+    assert paper is None
+    assert panel < 200
     page.close()
 
 

@@ -115,7 +115,7 @@ class BadDayExplorer(Panel):
                 "cleaned by the network": "one cell, repeated; the network<br>reads its "
                 "correlations off this",
             },
-            width=256,
+            width=250,
         )
         # With its first points: what is sent to a figure before the page shows it can get lost.
         self.figure = go.FigureWidget(_figure(self._compute()))
