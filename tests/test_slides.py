@@ -82,7 +82,8 @@ def test_slides_and_their_notes(executed):
     assert "It does so forever" in found[sums + 3][1]
     shown = [source for kind, source in found if kind != "notes"]
     assert "- draw one." in shown
-    assert "**Observe.** It is so." in shown
+    observed = found.index(("-", "**Observe.** It is so."))
+    assert found[observed - 1] == ("-", LONG)
     assert "Count. All." in shown
     assert "<details>One\n\ntwo</details>" in shown
     assert [

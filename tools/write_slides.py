@@ -28,7 +28,8 @@ END = re.compile(r"[.?!](?:\*\*|\))?(?=\s)")
 ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|et al|vs|cf|Fig|approx|[A-Z])|\.\.)\.$")
 # Words of the notebook, not of the talk.
 ASIDE = re.compile(r"^\*\*(?:Prerequisites|Time)\.\*\*|^\*\*Check\.\*\*|^## Next")
-NEW = re.compile(r"^\*\*(?:Predict|Observe|Explain|By hand|Objectives)\b")
+NEW = re.compile(r"^\*\*(?:Predict|Explain|By hand|Objectives)\b")
+OBSERVED = "**Observe.**"  # stays with what is observed
 
 DECK = (
     """{%- extends 'reveal/index.html.j2' -%}
@@ -159,8 +160,8 @@ def _of_kind(cell: nbformat.NotebookNode, kind: str) -> nbformat.NotebookNode:
 def deck(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return an executed notebook as slides, with the metadata "slideshow" of nbconvert.
 
-    A heading of the second level begins a slide; "Predict", "Observe" and "Explain" and every cell
-    with an output begin one below it. What is left out of a text follows as a note.
+    A heading of the second level begins a slide; "Predict", "Explain" and every cell with an output
+    begin one below it. What is left out of a text follows as a note.
     """
     cells: list[nbformat.NotebookNode] = []
     section = ""
@@ -180,7 +181,8 @@ def deck(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         more, after_code = False, bool(cells) and cells[-1].cell_type == "code"
         for block in blocks(cell.source):
             heading = re.match(r"##? (?:<a [^>]*></a>)?(.+)", block)
-            kind = "slide" if heading else "subslide" if NEW.match(block) or after_code else "-"
+            begins = NEW.match(block) or (after_code and not block.startswith(OBSERVED))
+            kind = "slide" if heading else "subslide" if begins else "-"
             section = heading[1] if heading else section
             if kind != "-" and more:
                 add(new_markdown_cell("\n\n".join(said)), "notes")
