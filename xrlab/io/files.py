@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a learner's progress is written without NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 if sys.platform == "win32":
     import msvcrt
@@ -156,6 +157,8 @@ def _lock(file: BinaryIO) -> bool:
 
 def npy(array: NDArray[np.generic]) -> bytes:
     """Bytes of an NPY file."""
+    import numpy as np
+
     file = BytesIO()
     np.save(file, array)
     return file.getvalue()
