@@ -23,6 +23,7 @@ ASIDE = re.compile(
 )
 # Numbers that a text itself defines or asks for: constants, settings, what to try.
 GIVEN = {
+    "00": (1.645,),  # the 90 % interval
     "01": (0.8,),  # a target to set
     "04": (0.66, 1.4826),  # the section of the file; MAD of a normal distribution
     "06": (1.645,),  # the 90 % interval
