@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_t
 
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.measurement.effects import background
@@ -13,6 +14,7 @@ from xrlab.trials.crystals import (
     domain_crystal,
     joint_score,
     lattice_crystal,
+    log_scores,
     maximum_entropy_crystal,
 )
 from xrlab.trials.trial import Trial
@@ -75,9 +77,13 @@ def test_scores_of_a_true_posterior_are_nominal():
     normal = (np.linalg.cholesky(scale) @ rng.standard_normal((n, 15, 1)))[..., 0]
     deviation = normal / np.sqrt(rng.chisquare(freedom, (n, 1)) / freedom)
     trial = Trial("true", np.zeros((n, 2, 2)), deviation)
-    score = joint_score(
-        trial, lambda images: (np.zeros((n, 15)), scale * freedom / (freedom - 2), freedom)
-    )
+
+    def read(images):
+        return np.zeros((n, 15)), scale * freedom / (freedom - 2), freedom
+
+    score = joint_score(trial, read)
+    exact = multivariate_t.logpdf(deviation[7], None, scale[7], df=freedom)
+    assert log_scores(trial, read)[7] == pytest.approx(exact / 15)
     assert score.coverage50 == pytest.approx(0.5, abs=0.02)
     assert score.coverage90 == pytest.approx(0.9, abs=0.015)
     assert score.coverage99 == pytest.approx(0.99, abs=0.005)
