@@ -367,10 +367,10 @@ def test_explorer_changes_span_and_comes_back(explorer):
     explorer._third.value = 5
     assert not explorer._value.disabled
     explorer.reset.click()
-    assert (explorer._span.value, explorer._set.value, explorer._third.value) == (
+    assert (explorer._span.value, explorer._set.value, explorer._third.label) == (
         2,
         "realisable",
-        None,
+        "take all",  # which the list shows
     )
     np.testing.assert_array_equal(explorer.figure.data[1].x, first)
 

@@ -66,3 +66,9 @@ def test_a_panel_is_shown_live_where_it_can_be():
     bundle = Panel(ipw.HTML("words"))._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "words" in bundle["text/html"]
+
+
+def test_words_of_buttons_are_not_cut():
+    """A button is as wide as its words."""
+    button = Panel()._button("a button with many words in it", "why", print)
+    assert button.layout.width == "max-content"

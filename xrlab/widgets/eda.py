@@ -18,7 +18,7 @@ from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names
 from xrlab.drawing.plots import add_curve
 from xrlab.drawing.png import COLOURS
-from xrlab.widgets.panel import Panel, choice, slider
+from xrlab.widgets.panel import Panel, choice, scrolling, slider
 
 # Half the thickness of a slice: thin enough for a sharp border, thick enough for some points.
 HALF_SLICE = 0.15
@@ -148,13 +148,14 @@ class PairExplorer(Panel):
             [self._across, self._up],
             [self._third, self._value],
             self.status,
-            self.figure,
+            scrolling(self.figure),
         )
         self._start_again(*first)
 
     def refresh(self) -> PairView:
         """Cut the slice that the controls ask for and show it."""
-        span, third = self._span.value, self._third.value
+        span = self._span.value
+        third = self._third.value if self._third.label != EVERYTHING else None
         names = component_names(span)
         self._value.disabled = third is None
         if self._across.value == self._up.value:
@@ -201,8 +202,8 @@ class PairExplorer(Panel):
             self._set.value, self._span.value = data, span
             options = [(name, n) for n, name in enumerate(component_names(span))]
             self._across.options = self._up.options = options
-            self._third.options = [(EVERYTHING, None), *options]
-            self._across.value, self._up.value, self._third.value = 0, span - 1, None
+            self._third.options = [(EVERYTHING, -1), *options]  # a list shows no None
+            self._across.value, self._up.value, self._third.value = 0, span - 1, -1
             self._value.value = 0.0
         self.refresh()
 

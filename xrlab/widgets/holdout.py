@@ -24,7 +24,7 @@ from xrlab.trials.degradation import degradation
 from xrlab.trials.repeats import rms
 from xrlab.trials.rivals import cut_delta_pdf
 from xrlab.trials.trial import NINETY
-from xrlab.widgets.panel import Panel, captioned_pictures, slider
+from xrlab.widgets.panel import Panel, captioned_pictures, scrolling, slider
 
 START = {"t": 0.0, "crystal": 0, "day": 0}
 
@@ -119,7 +119,9 @@ class BadDayExplorer(Panel):
         )
         # With its first points: what is sent to a figure before the page shows it can get lost.
         self.figure = go.FigureWidget(_figure(self._compute()))
-        super().__init__([*controls.values(), self.reset], pictures, self.status, self.figure)
+        super().__init__(
+            [*controls.values(), self.reset], pictures, self.status, scrolling(self.figure)
+        )
         self.refresh()
 
     def refresh(self) -> Spoiled:

@@ -104,7 +104,10 @@ class Panel(ipw.VBox):
         **options: Any,
     ) -> ipw.Button:
         """Make a button; what its action refuses goes to the status line or another one."""
-        button = ipw.Button(description=description, tooltip=tooltip, **options)
+        # As wide as its words: ipywidgets would cut those that are long.
+        fits = {"width": "max-content", "min_width": "100px"}
+        words = {"description": description, "tooltip": tooltip}
+        button = ipw.Button(**words, **{"layout": fits, **options})
         button.on_click(lambda _: self._say_errors(action, line))
         return button
 
@@ -123,6 +126,11 @@ class Panel(ipw.VBox):
         """Put HTML into the status line or another one; a screen reader says it."""
         html = f'<div role="status" aria-live="polite" style="line-height: 1.5">{words}</div>'
         (line or self.status).value = html
+
+
+def scrolling(figure: ipw.Widget) -> ipw.Box:
+    """Put a figure into a box that scrolls where the window is narrower than the figure."""
+    return ipw.Box([figure], layout={"overflow": "auto hidden", "max_width": "100%"})
 
 
 def slider(
