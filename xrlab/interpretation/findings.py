@@ -163,8 +163,8 @@ def examine_fit(
             predicted,
             LIMITS["periodic structure"],
             "≥",
-            f"A pattern that repeats from cell to cell predicts {predicted:.0%} of the detail in "
-            f"pixels that the fit has not seen; a crystal's pattern predicts "
+            f"A pattern that repeats from cell to cell predicts {max(predicted, 0):.0%} of the "
+            f"detail in pixels that the fit has not seen; a crystal's pattern predicts "
             f"{LIMITS['periodic structure']:.0%} at least.",
         ),
         Finding(
