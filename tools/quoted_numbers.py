@@ -28,6 +28,7 @@ GIVEN = {
     "04": (0.66, 1.4826),  # the section of the file; MAD of a normal distribution
     "06": (1.645,),  # the 90 % interval
     "07": (1.66, 2.218, 1.41),  # the study's correction; sqrt 2
+    "09": (0.6,),  # millions for experts: 1 without the network, 0.4 with it
     "10": (1.44,),  # bits in a nat
 }
 NUMBER = re.compile(r"(?<![\w.])[-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
