@@ -195,10 +195,8 @@ def fit_pixels(
     scale = float(np.median(values[~limit])) or float(values[~limit].mean())
     if scale == 0:
         raise ValueError("all pixels away from the Bragg positions are 0: there is nothing to fit")
-    shares, factors = (
-        known_background(background, pixels[None]),
-        known_factor(form_factor, pixels[None]),
-    )
+    shares = known_background(background, pixels[None])
+    factors = known_factor(form_factor, pixels[None])
     level = float(values[~limit].mean()) / scale
     known = _known(None if shares is None else shares[0] * level, factors)
     with threadpool_limits(1, user_api="blas"):

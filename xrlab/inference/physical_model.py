@@ -49,12 +49,14 @@ class Known:
     ----------
     log_factor : array, shape of the image, or None
         ln E but for a constant.
-    log_level, spread : float
-        Mean of ln B, and its standard deviation; nearly free if not given.
+    log_level : float or None
+        Mean of ln B.
+    spread : float
+        Standard deviation of ln B; nearly free if not given.
     """
 
     log_factor: Floats | None = None
-    log_level: float = 0.0
+    log_level: float | None = None
     spread: float = 2.0
 
 
@@ -84,7 +86,8 @@ class Problem:
         series: bool = True,
         known: Known | None = None,
     ) -> None:
-        self.known = known = known or Known()
+        known = known or Known()
+        self.log_level = known.log_level
         h, k = np.meshgrid(grid.h_values, grid.k_values, indexing="ij")
         x = 2 * (h - grid.h[0]) / (grid.h[1] - grid.h[0]) - 1
         y = 2 * (k - grid.k[0]) / (grid.k[1] - grid.k[0]) - 1
@@ -116,7 +119,7 @@ class Problem:
         ground = 0.5 * max(float(np.quantile(values, 0.02)), 0.02)
         log = np.log(np.maximum(values - ground, 0) + ground) - self.log_factor_here
         theta = np.zeros(len(self.precision))
-        if self.known.spread == Known.spread:
+        if self.log_level is None:
             theta[self.n_signal] = np.log(ground)
         weight = np.where(self.limit, 0.0, 1.0)
         for _ in range(4):
@@ -138,7 +141,7 @@ class Problem:
     def signal_and_ground(self, theta: Floats) -> tuple[Floats, Floats]:
         """E S and B at the used pixels."""
         log_signal = self.signal @ theta[: self.n_signal] + self.log_factor_here
-        log_ground = self.ground @ theta[self.n_signal :] + self.known.log_level
+        log_ground = self.ground @ theta[self.n_signal :] + (self.log_level or 0.0)
         return np.exp(np.minimum(log_signal, LARGEST)), np.exp(np.minimum(log_ground, LARGEST))
 
     def solve(self, values: Floats, start: Floats) -> Solution:
@@ -246,7 +249,8 @@ class Problem:
         log_e = envelope @ theta[: self.n_envelope] + log_mean + self.log_factor.ravel()
         e = np.exp(np.minimum(log_e, LARGEST))
         s = np.exp(series @ theta[self.n_envelope : self.n_signal] - log_mean)
-        b = np.exp(np.minimum(ground @ theta[self.n_signal :] + self.known.log_level, LARGEST))
+        log_b = ground @ theta[self.n_signal :] + (self.log_level or 0.0)
+        b = np.exp(np.minimum(log_b, LARGEST))
         return e.reshape(grid.shape), b.reshape(grid.shape), (e * s + b).reshape(grid.shape)
 
 
