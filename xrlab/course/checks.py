@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from xrlab.course.business import STORIES, Story
 from xrlab.course.further_checks import (  # noqa: F401
+    WIDTH,
     best_r2,
     check_background,
     check_bits,
@@ -26,7 +27,16 @@ from xrlab.course.further_checks import (  # noqa: F401
     share_interval,
     widening,
 )
-from xrlab.course.replies import COUNTED, NO_SHARE, friendly, number, numbers, same
+from xrlab.course.replies import (
+    COUNTED,
+    NO_SHARE,
+    PERCENTAGE,
+    friendly,
+    matching,
+    nearest,
+    number,
+    numbers,
+)
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.setting import SPAN
@@ -38,28 +48,20 @@ def share_alike(answer: float, correlation: float) -> str:
     c = float(correlation)
     expected = (1 + c) / 2
     value = number(answer)
-    if same(value, expected):
-        return (
-            f"Right: {expected:.1%} alike, {1 - expected:.1%} unlike, and the difference is the "
-            f"correlation. Notice how little it takes: in a crystal without order it is 50 %, and "
-            f"these few per cent make the whole broad pattern."
-        )
-    if np.isclose(value, c, atol=2e-3):
-        return (
-            "Close: that is the correlation, alike minus unlike. And alike plus unlike is all, 1. "
-            "Two equations, two unknowns."
-        )
-    if same(value, 1 - expected):
-        return "Close: that is the share of the unlike. The others are asked for."
-    if same(value, 100 * expected):
-        return "Close: that is a percentage. A share is a number from 0 to 1."
-    if np.isclose(value, 1 + c, atol=2e-3):
-        return "Close: that is twice the share. The two equations added give alike plus alike."
-    if np.isclose(value, 0.5 + c, atol=2e-3):
-        return (
-            "Close: one half is right without order. But a pair that turns from unlike to alike "
-            "changes the difference of the two shares by two pairs."
-        )
+    replies = {
+        f"Right: {expected:.1%} alike, {1 - expected:.1%} unlike, and the difference is the "
+        f"correlation. Notice how little it takes: in a crystal without order it is 50 %, and "
+        f"these few per cent make the whole broad pattern.": expected,
+        "Close: that is the correlation, alike minus unlike. And alike plus unlike is all, 1. "
+        "Two equations, two unknowns.": c,
+        "Close: that is the share of the unlike. The others are asked for.": 1 - expected,
+        PERCENTAGE: 100 * expected,
+        "Close: that is twice the share. The two equations added give alike plus alike.": 1 + c,
+        "Close: one half is right without order. But a pair that turns from unlike to alike "
+        "changes the difference of the two shares by two pairs.": 0.5 + c,
+    }
+    if reply := matching(value, replies):
+        return reply
     if not 0 <= value <= 1:
         return NO_SHARE
     return (
@@ -118,83 +120,67 @@ def brightest_at_half(answer: Encoding) -> str:
 def error_per_component(answer: ArrayLike, true: ArrayLike, estimate: ArrayLike) -> str:
     """Check exercise 5: the root mean square error of each component."""
     off = np.asarray(estimate, dtype=float) - np.asarray(true, dtype=float)
-    expected = np.sqrt(np.mean(off**2, axis=0))
+    total = np.sum(off**2, axis=0)
+    square = total / len(off)
     values = numbers(answer)
-    if values.shape == off.shape[:1] != expected.shape:
+    if values.shape == off.shape[:1] != square.shape:
         return (
             "Close: you took the mean over the components, axis 1, and have one number for each "
             "sample. Over which axis do the samples run?"
         )
-    if values.shape != expected.shape:
+    if values.shape != square.shape:
         return (
-            f"Not yet: the answer is one number for each of the {expected.size} components, an "
-            f"array of shape {expected.shape}; yours has shape {values.shape}. Over which axis do "
+            f"Not yet: the answer is one number for each of the {square.size} components, an "
+            f"array of shape {square.shape}; yours has shape {values.shape}. Over which axis do "
             f"you take the mean?"
         )
-    if same(values, expected):
-        return (
-            "Right. Notice that the farthest correlation is not the easiest: the fewer pairs of "
-            "sites a lot holds at a distance, the noisier its correlation."
-        )
-    if np.allclose(values, expected**2, rtol=1e-3):
-        return "Close: that is the mean square. Its root has the unit of a correlation."
-    if np.allclose(values, np.sqrt(np.sum(off**2, axis=0)), rtol=1e-3):
-        return (
-            f"Close: that is the root of the sum. With twice as many samples it would be larger: "
-            f"divide by their number, {len(off)}, before you take the root."
-        )
-    if np.allclose(values, np.abs(off).mean(axis=0), rtol=1e-3):
-        return (
-            "Close: that is the mean absolute error. It counts a large error less than its square "
-            "does: square, then average, then take the root."
-        )
-    if np.allclose(np.abs(values), np.abs(off.mean(axis=0)), rtol=1e-3):
-        return (
-            "Not yet: that is the mean error. Errors up and down cancel in it: take the square "
-            "first, so that every error counts as positive."
-        )
-    if np.allclose(values, off.std(axis=0), rtol=1e-3):
-        return "Close: a standard deviation takes the mean error away first. Here it counts too."
-    return "Not yet: take mean - true, square it, average over the samples, take the root."
+    mean, absolute, spread = off.mean(axis=0), np.abs(off).mean(axis=0), off.std(axis=0)
+    replies = {
+        "Right. Notice that the farthest correlation is not the easiest: the fewer pairs of "
+        "sites a lot holds at a distance, the noisier its correlation.": np.sqrt(square),
+        "Close: that is the mean square. Its root has the unit of a correlation.": square,
+        f"Close: that is the root of the sum. With twice as many samples it would be larger: "
+        f"divide by their number, {len(off)}, before you take the root.": np.sqrt(total),
+        "Close: that is the mean absolute error. It counts a large error less than its square "
+        "does: square, then average, then take the root.": absolute,
+        "Not yet: that is the mean error. Errors up and down cancel in it: take the square "
+        "first, so that every error counts as positive.": np.copysign(mean, values),
+        "Close: a standard deviation takes the mean error away first. Here it counts too.": spread,
+    }
+    return (
+        matching(values, replies)
+        or "Not yet: take mean - true, square it, average over the samples, take the root."
+    )
 
 
 @friendly
 def asymmetry(answer: float, image: ArrayLike) -> str:
     """Check exercise 7: relative root mean square change of an image under inversion."""
     array = np.asarray(image, dtype=float)
-    value = number(answer)
-    spread = array.std()
+    value, spread = number(answer), array.std()
 
     def change(turned: Floats) -> float:
-        return float(np.sqrt(np.mean((array - turned) ** 2)))
+        return float(np.sqrt(np.mean((array - turned) ** 2)) / spread)
 
-    expected = change(array[::-1, ::-1]) / spread
-    if same(value, expected):
-        return (
-            f"Right: {value:.2f}. Short-range order alone would give 0, and 1.41 would mean "
-            f"that the two halves have nothing in common. Notice that one number is proof enough: "
-            f"no encoding makes this image."
-        )
-    if np.isclose(value, expected * spread, rtol=1e-3):
-        return "Close: divide by the standard deviation of the image, so that its scale drops out."
-    if np.isclose(value, expected * spread / array.mean(), rtol=1e-3):
-        return (
-            "Close: you divide by the mean. A constant background would change that, but not the "
-            "pattern: divide by the standard deviation."
-        )
-    if np.isclose(value, expected**2, rtol=1e-3):
-        return "Close: that is the mean square over the variance. Take the root."
-    mirrored = np.array([change(array[::-1]), change(array[:, ::-1])]) / spread
-    if np.isclose(value, mirrored, rtol=1e-3).any():
-        return (
-            "Close: you compare with a mirror image. An inversion turns both axes round, h and k: "
-            "image[::-1, ::-1]."
-        )
-    if array.shape == array.T.shape and np.isclose(value, change(array.T) / spread, rtol=1e-3):
-        return (
-            "Close: you exchange the axes, h with k. An inversion keeps each axis where it is and "
-            "turns it round."
-        )
+    expected = change(array[::-1, ::-1])
+    exchanged = change(array.T) if array.shape == array.T.shape else np.inf
+    replies = {
+        f"Right: {value:.2f}. Short-range order alone would give 0, and 1.41 would mean "
+        f"that the two halves have nothing in common. Notice that one number is proof enough: "
+        f"no encoding makes this image.": expected,
+        "Close: divide by the standard deviation of the image, so that its scale drops out.": (
+            expected * spread
+        ),
+        "Close: you divide by the mean. A constant background would change that, but not the "
+        "pattern: divide by the standard deviation.": expected * spread / array.mean(),
+        "Close: that is the mean square over the variance. Take the root.": expected**2,
+        "Close: you compare with a mirror image. An inversion turns both axes round, h and k: "
+        "image[::-1, ::-1].": nearest(value, change(array[::-1]), change(array[:, ::-1])),
+        "Close: you exchange the axes, h with k. An inversion keeps each axis where it is and "
+        "turns it round.": exchanged,
+    }
+    if reply := matching(value, replies):
+        return reply
     if value < 0:
         return "Not yet: a root mean square is never below 0. Is there a square missing?"
     return "Not yet: compare the image with image[::-1, ::-1], the image turned by half round."
@@ -207,21 +193,22 @@ def share_possible(answer: float, asked: ArrayLike) -> str:
     plus, minus = abs(x + y) <= 1 + z, abs(x - y) <= 1 - z
     expected = float((plus & minus).mean())
     value = number(answer)
-    if same(value, expected) or np.isclose(value, 1 / 3, atol=1e-3):
-        return (
-            f"Right: {expected:.3f}, and with ever more of them it would be 1/3. Notice the shape: "
-            f"the conditions cut four corners off the cube, and what stays is a tetrahedron."
-        )
-    if same(value, 1 - expected):
-        return "Close: that is the share of those that no lattice can have."
-    if np.isclose(value, plus.mean(), rtol=1e-3) or np.isclose(value, minus.mean(), rtol=1e-3):
-        return (
-            "Close: that is the share that meets one of the two conditions. Ask for both, with &."
-        )
-    if np.isclose(value, (plus | minus).mean(), rtol=1e-3):
-        return "Close: you ask for one or the other. Both must hold: & instead of |."
-    if same(value, 100 * expected):
-        return "Close: that is a percentage. A share is a number from 0 to 1."
+    replies = {
+        f"Right: {expected:.3f}, and with ever more of them it would be 1/3. Notice the shape: "
+        f"the conditions cut four corners off the cube, and what stays is a tetrahedron.": (
+            nearest(value, expected, 1 / 3)
+        ),
+        "Close: that is the share of those that no lattice can have.": 1 - expected,
+        "Close: that is the share that meets one of the two conditions. Ask for both, with &.": (
+            nearest(value, plus.mean(), minus.mean())
+        ),
+        "Close: you ask for one or the other. Both must hold: & instead of |.": (
+            plus | minus
+        ).mean(),
+        PERCENTAGE: 100 * expected,
+    }
+    if reply := matching(value, replies):
+        return reply
     if not 0 <= value <= 1:
         return COUNTED
     return "Not yet: write both conditions for x, y, z = wishes.T, join them with &, take the mean."
@@ -270,9 +257,9 @@ def large_enough_lattice(answer: float, lots: int = 64, lot_size: int = 25) -> s
 @friendly
 def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) -> str:
     """Check exercise 6: the part of the true values within the 90 % intervals."""
-    distance = np.asarray(mean, dtype=float) - np.asarray(true, dtype=float)
-    off = np.abs(distance) / np.asarray(error, dtype=float)
-    expected = float(np.mean(off < 1.645))
+    off = np.asarray(mean, dtype=float) - np.asarray(true, dtype=float)
+    off = off / np.asarray(error, dtype=float)
+    expected = float(np.mean(np.abs(off) < WIDTH))
     values = numbers(answer)
     if values.size > 1:
         return (
@@ -280,58 +267,50 @@ def coverage(answer: float, true: ArrayLike, mean: ArrayLike, error: ArrayLike) 
             f"{values.shape}. Take the mean over both axes."
         )
     value = number(values)
-    if same(value, expected):
-        verdict = (
-            "the error bars are cautious"
-            if expected > 0.92
-            else "the error bars promise too much"
-            if expected < 0.88
-            else "the promise of 90 % is kept, to within what so few images can tell"
-        )
-        return f"Right: {value:.1%} lie inside. Notice what it means: {verdict}."
-    if same(value, 1 - expected):
-        return "Close: that is the share outside."
-    if np.isclose(value, np.mean(off < 1), atol=1e-3):
-        return "Close: that is within one standard error. A 90 % interval reaches 1.645 of them."
-    if np.isclose(value, np.mean(distance < 1.645 * np.asarray(error)), atol=1e-3):
-        return (
-            "Close: an answer that is far too small is outside as well. Take the size of the "
-            "difference, without its sign."
-        )
-    if same(value, 100 * expected):
-        return "Close: that is a percentage. A share is a number from 0 to 1."
+    verdict = (
+        "the error bars are cautious"
+        if expected > 0.92
+        else "the error bars promise too much"
+        if expected < 0.88
+        else "the promise of 90 % is kept, to within what so few images can tell"
+    )
+    one = np.mean(np.abs(off) < 1)
+    replies = {
+        f"Right: {value:.1%} lie inside. Notice what it means: {verdict}.": expected,
+        "Close: that is the share outside.": 1 - expected,
+        f"Close: that is within one standard error. A 90 % interval reaches {WIDTH} of them.": one,
+        "Close: an answer that is far too small is outside as well. Take the size of the "
+        "difference, without its sign.": np.mean(off < WIDTH),
+        PERCENTAGE: 100 * expected,
+    }
+    if reply := matching(value, replies):
+        return reply
     if not 0 <= value <= 1:
         return COUNTED
-    return "Not yet: compare np.abs(mean - true) with 1.645 * error, and take the mean."
+    return f"Not yet: compare np.abs(mean - true) with {WIDTH} * error, and take the mean."
 
 
 @friendly
 def check_break_even(answer: float, story: Story = STORIES["more units"]) -> str:
     """Check exercise 9: the share of noticed wrong answers that eats up the advantage."""
-    plan, gain = story.network, story.advantage
-    expected = gain / (plan.units * plan.price)
+    plan, costs = story.network, story.network.measurement + story.network.analysis
+    lost = story.advantage / plan.units
+    expected = lost / plan.price
     value = number(answer)
-    if same(value, expected):
-        return (
-            f"Right: {expected:.1%}. Every failed measurement loses the price of an answer, and "
-            f"notice that its own costs play no part: they are paid whether it succeeds or not."
-        )
-    if same(value, 100 * expected):
-        return "Close: that is a percentage. A share is a number from 0 to 1."
-    if np.isclose(
-        value, gain / (plan.units * (plan.price - plan.measurement - plan.analysis)), rtol=5e-3
-    ):
-        return (
-            "Close: you let a failed measurement lose its margin. Its costs are paid all the same, "
-            "so what is lost is the whole price."
-        )
-    if np.isclose(value, gain / (plan.units * (plan.measurement + plan.analysis)), rtol=5e-3):
-        return (
-            "Not yet: you count what the second measurement costs. It also takes the place of a "
-            "crystal that could have been sold."
-        )
+    replies = {
+        f"Right: {expected:.1%}. Every failed measurement loses the price of an answer, and "
+        f"notice that its own costs play no part: they are paid whether it succeeds or "
+        f"not.": expected,
+        PERCENTAGE: 100 * expected,
+        "Close: you let a failed measurement lose its margin. Its costs are paid all the same, "
+        "so what is lost is the whole price.": lost / (plan.price - costs),
+        "Not yet: you count what the second measurement costs. It also takes the place of a "
+        "crystal that could have been sold.": lost / costs,
+    }
+    if reply := matching(value, replies):
+        return reply
     if not 0 <= value <= 1:
-        return "Not yet: a share is a number from 0 to 1."
+        return NO_SHARE
     earned = replace(plan, error_rate=value).net_income
     word = "more" if earned > story.today.net_income else "less"
     return (
@@ -343,23 +322,26 @@ def check_break_even(answer: float, story: Story = STORIES["more units"]) -> str
 @friendly
 def check_shrinkage(answer: ArrayLike, sigma: float = 1.0) -> str:
     """Check exercise 4: by what a Gaussian of `sigma` pixels shrinks c(0, 1) and c(3, 3)."""
+
+    def factors(width: float, *squares: int) -> Floats:
+        return np.exp(-2 * np.pi**2 * width**2 * np.array(squares))
+
     width = sigma * 2 / 63
-    expected = np.exp(-2 * np.pi**2 * width**2 * np.array([1, 18]))
     values = numbers(answer)
     names = f"{component_names(SPAN)[0]} and {component_names(SPAN)[-1]}"
     if values.shape != (2,):
         return f"Not yet: the answer is two factors, for {names}; yours has shape {values.shape}."
-    if same(values, expected):
-        return (
-            f"Right: {values[0]:.3f} and {values[1]:.3f}. The far correlation suffers most. Since "
-            f"the loss is known it can be undone: divide by it, as one divides by the lots window."
-        )
-    if np.allclose(values, np.exp(-2 * np.pi**2 * width**2 * np.array([1, 9])), atol=2e-3):
-        return "Close: c(3, 3) lies √18 sites away, so i² + j² is 18."
+    replies = {
+        f"Right: {values[0]:.3f} and {values[1]:.3f}. The far correlation suffers most. Since "
+        f"the loss is known it can be undone: divide by it, as one divides by the lots "
+        f"window.": factors(width, 1, 18),
+        "Close: c(3, 3) lies √18 sites away, so i² + j² is 18.": factors(width, 1, 9),
+        "Close: s is in r.l.u. One pixel is 2/63 r.l.u. wide.": factors(sigma, 1, 18),
+    }
+    if reply := matching(values, replies):
+        return reply
     if (values >= 1).any():
         return "Not yet: smoothing makes correlations smaller, so the factors are below 1."
-    if np.allclose(values, np.exp(-2 * np.pi**2 * sigma**2 * np.array([1, 18])), atol=2e-3):
-        return "Close: s is in r.l.u. One pixel is 2/63 r.l.u. wide."
     return (
         "Not yet: the law stands in the section on smoothing. What is s for one pixel, and what is "
         "i² + j² for each of the two correlations?"
@@ -373,55 +355,51 @@ def check_pixels(answer: int, span: int = 5, lot_size: int = 25) -> str:
     The image contains waves up to L - 1, the reach of the lots. With n = pixels - 1 steps in the
     cell, the wave i has n - i as its alias, which must lie beyond the span, span - 1.
     """
-    farthest, nearest = lot_size - 1, span - 1
-    expected = farthest + nearest + 2
+    far, near = lot_size - 1, span - 1
+    expected = far + near + 2
     value = int(number(answer))
     if value != number(answer):
         return f"Not yet: a number of pixels is whole; got {number(answer):g}."
-    if value == expected:
-        return (
-            f"Right: {expected} pixels, {expected - 1} steps. The farthest wave, {farthest}, then "
-            f"looks like {expected - 1 - farthest}, just beyond the span. Notice that the image "
-            f"itself is not resolved (that takes {2 * farthest + 2}): its fine waves come out "
-            f"wrong, but none of the wrong ones is asked for."
-        )
-    if value == expected - 1:
-        return (
-            f"Close: {value} pixels make {value - 1} steps, as both ends of the cell are counted "
-            f"and are the same point. Then the wave {farthest} looks like {value - 1 - farthest}."
-        )
-    if value in (2 * farthest + 1, 2 * farthest + 2):
-        return (
-            f"Close: that resolves the whole image, up to the wave {farthest}. But only those up "
-            f"to {nearest} are asked for; the others may come out wrong."
-        )
-    if value in (2 * nearest + 1, 2 * nearest + 2):
-        return (
-            f"Not yet: that would do if there were no waves beyond the span. The lots let waves "
-            f"up to {farthest} through, whether you ask for them or not."
-        )
+    replies = {
+        f"Right: {expected} pixels, {expected - 1} steps. The farthest wave, {far}, then "
+        f"looks like {expected - 1 - far}, just beyond the span. Notice that the image "
+        f"itself is not resolved (that takes {2 * far + 2}): its fine waves come out "
+        f"wrong, but none of the wrong ones is asked for.": expected,
+        f"Close: {value} pixels make {value - 1} steps, as both ends of the cell are counted "
+        f"and are the same point. Then the wave {far} looks like {value - 1 - far}.": expected - 1,
+        f"Close: that resolves the whole image, up to the wave {far}. But only those up "
+        f"to {near} are asked for; the others may come out wrong.": (
+            nearest(value, 2 * far + 1, 2 * far + 2)
+        ),
+        f"Not yet: that would do if there were no waves beyond the span. The lots let waves "
+        f"up to {far} through, whether you ask for them or not.": (
+            nearest(value, 2 * near + 1, 2 * near + 2)
+        ),
+    }
+    if reply := matching(value, replies):
+        return reply
     if value < expected:
         steps = max(value - 1, 1)
-        return (
-            f"Not yet: with {steps} steps, some wave up to {farthest} looks like one of the span."
-        )
+        return f"Not yet: with {steps} steps, some wave up to {far} looks like one of the span."
     return f"Not yet: {value} pixels lose nothing, but fewer would do."
 
 
 @friendly
 def check_seen(answer: float, values: ArrayLike, errors: ArrayLike) -> str:
     """Check exercise 8: how many values lie beyond twice their standard error."""
-    off = np.abs(np.asarray(values)) / np.asarray(errors)
+    off = np.asarray(values) / np.asarray(errors)
     count = number(answer)
-    if count == np.count_nonzero(off > 2):
-        return (
-            f"Right: {count:.0f} of {off.size}. Of as many values that are really 0, about one in "
-            f"twenty would be beyond too, by chance."
-        )
-    if count == np.count_nonzero(np.asarray(values) > 2 * np.asarray(errors)):
-        return "Close: those are the positive ones. Sites that prefer to differ count too."
-    if count == np.count_nonzero(off > 1):
-        return "Close: those are beyond one standard error. Ask for two."
-    if count == np.count_nonzero(off <= 2):
-        return "Close: those are the ones that cannot be told from 0."
-    return "Not yet: compare np.abs(values) with 2 * errors and count what is larger."
+    beyond, one = (np.count_nonzero(np.abs(off) > reach) for reach in (2, 1))
+    replies = {
+        f"Right: {count:.0f} of {off.size}. Of as many values that are really 0, about one in "
+        f"twenty would be beyond too, by chance.": beyond,
+        "Close: those are the positive ones. Sites that prefer to differ count too.": (
+            np.count_nonzero(off > 2)
+        ),
+        "Close: those are beyond one standard error. Ask for two.": one,
+        "Close: those are the ones that cannot be told from 0.": off.size - beyond,
+    }
+    return (
+        matching(count, replies)
+        or "Not yet: compare np.abs(values) with 2 * errors and count what is larger."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from textwrap import shorten
 from typing import Any
@@ -15,6 +15,7 @@ from xrlab.course.progress import record_in_notebook
 from xrlab.crystal.arrays import Floats
 
 NO_SHARE = "Not yet: a share is a number from 0 to 1."
+PERCENTAGE = "Close: that is a percentage. A share is a number from 0 to 1."
 COUNTED = NO_SHARE + " You may have counted: the mean of an array of True and False is a share."
 
 
@@ -91,6 +92,23 @@ def same(answer: ArrayLike, expected: ArrayLike) -> bool:
         for rounded in (significant.reshape(goal.shape), np.round(goal, digits)):
             near = near | np.isclose(values, rounded, rtol=1e-9, atol=1e-12)
     return bool(near.all())
+
+
+def matching(answer: ArrayLike, replies: Mapping[str, ArrayLike], within: float = 0.0) -> str:
+    """Return the first reply whose number the answer is, or nearly is; "" if there is none.
+
+    >>> matching(0.39, {"Right.": 0.61, "Close: that is the share of the others.": 0.39})
+    'Close: that is the share of the others.'
+    """
+    for reply, expected in replies.items():
+        if same(answer, expected) or np.allclose(answer, expected, rtol=within, atol=0):
+            return reply
+    return ""
+
+
+def nearest(answer: float, *expected: float) -> float:
+    """Return the number that is nearest to an answer."""
+    return min(expected, key=lambda each: abs(each - answer))
 
 
 def points(reply: str) -> float:
