@@ -32,9 +32,10 @@ from tests.faults import (
 from tests.series import write_notebook
 from tests.test_store import QUICK, flipped, make, n_written, tree
 from xrlab import cli, generate, load_model, open_data_set, small_cnn
-from xrlab.datasets import store
+from xrlab.datasets import lock, store
+from xrlab.datasets.lock import InUseError, alone
 from xrlab.io import fetch, files
-from xrlab.io.files import InUseError, alone, write
+from xrlab.io.files import write
 from xrlab.networks import shipped
 from xrlab.networks.backend import import_keras
 from xrlab.training.checkpoints import Checkpoint
@@ -81,7 +82,7 @@ make(path)"""
             assert first.poll() is None
         finally:
             first.kill()
-    assert (path / files.LOCK).exists()
+    assert (path / lock.LOCK).exists()
     assert 1 < n_written(path) < 8
     make(path)
     assert tree(path) == tree(whole)
@@ -206,7 +207,7 @@ def test_the_lock_goes_with_the_work(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows locks in another way")
 def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
     """Some network disks refuse every lock: better none than no work."""
-    monkeypatch.setattr(files.fcntl, "flock", _raise(OSError(errno.ENOLCK, "No locks available")))
+    monkeypatch.setattr(lock.fcntl, "flock", _raise(OSError(errno.ENOLCK, "No locks available")))
     with alone(tmp_path, "wait"), alone(tmp_path, "wait"):
         pass
     assert not list(tmp_path.iterdir())

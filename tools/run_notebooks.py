@@ -35,9 +35,10 @@ from PIL import Image, ImageDraw, ImageOps
 from plotly.offline import get_plotlyjs
 
 from xrlab.course.glossary import cheat_sheet_markdown, glossary_markdown
+from xrlab.datasets.lock import InUseError, alone
 from xrlab.drawing.plots import WIDEST, html_figure
 from xrlab.drawing.png import COLOURS, INTENSITY, picture
-from xrlab.io.files import InUseError, alone, write
+from xrlab.io.files import write
 
 ROOT = Path(__file__).parent.parent
 PLOTLY = "application/vnd.plotly.v1+json"

@@ -16,7 +16,8 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 
 from xrlab.crystal.arrays import Singles
 from xrlab.crystal.encoding import vector_length
-from xrlab.io.files import LOCK, InUseError, alone, cannot_write
+from xrlab.datasets.lock import LOCK, InUseError, alone
+from xrlab.io.files import cannot_write
 
 # In the order in which they are written: where the encodings are, the rest is.
 ARRAYS = ("images", "targets", "encodings")

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrlab.crystal.arrays import Singles
-from xrlab.io.files import InUseError, write
+from xrlab.datasets.lock import InUseError
+from xrlab.io.files import write
 from xrlab.networks.backend import import_keras
 
 if TYPE_CHECKING:
