@@ -90,7 +90,7 @@ def jupyter() -> Server:
         file = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values), encoding="utf-8")
-    return _serve(
+    return serve(
         ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1"],
         folder,
         ready="api/status",
@@ -103,7 +103,7 @@ def jupyter() -> Server:
 def interpretation_page() -> Server:
     """Serve notebook 8 by the command of `make page`."""
     (command,) = re.findall(r"\$\(BIN\)/(voila .*)", (ROOT / "Makefile").read_text("utf-8"))
-    return _serve([*command.split(), "--Voila.ip=127.0.0.1"], ROOT, ready="voila/static/")
+    return serve([*command.split(), "--Voila.ip=127.0.0.1"], ROOT, ready="voila/static/")
 
 
 @contextmanager
@@ -234,7 +234,7 @@ def _folder() -> Path:
     return folder
 
 
-def _serve(command: list[str], folder: Path, ready: str, **environment: str) -> Server:
+def serve(command: list[str], folder: Path, ready: str, **environment: str) -> Server:
     """Start ``python -m command`` on a free port, and wait until it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

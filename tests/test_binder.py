@@ -1,19 +1,16 @@
 """Tests of Binder's files: in step with the lock, the image that they make, the links to it."""
 
 import json
-import os
 import posixpath
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import binder_links
+import browser
 import pytest
 import write_environments
 
@@ -168,41 +165,11 @@ def test_lab_opens_as_binder_does():
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     """JupyterLab with Binder's settings; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("session")
     (folder / SETTINGS.name).write_bytes(SETTINGS.read_bytes())
-    options = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.token="]
-    with (folder / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "jupyter",
-                "lab",
-                *options,
-                "--ServerApp.disable_check_xsrf=True",
-            ],
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=os.environ
-            | {"JUPYTER_CONFIG_PATH": str(folder), "JUPYTER_CONFIG_DIR": str(folder / "none")},
-        )
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(address + "api", timeout=10).close()
-                break
-            except (urllib.error.URLError, OSError):
-                assert server.poll() is None, (folder / "log.txt").read_text()
-                time.sleep(0.2)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(30)
+    places = {"JUPYTER_CONFIG_PATH": str(folder), "JUPYTER_CONFIG_DIR": str(folder / "none")}
+    options = ["--allow-root", "--ServerApp.token=", "--ServerApp.disable_check_xsrf=True"]
+    return browser.serve(["jupyter", "lab", *options], ROOT, ready="api", **places).address
 
 
 def read(address: str) -> tuple[str, str]:
