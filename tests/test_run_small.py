@@ -51,7 +51,7 @@ def test_too_much_memory_is_ended_and_said(series):
     """A kernel that wants 2.5 GB does not get them: it is ended, and the message has both sizes."""
     code, printed, out = series
     assert code == 1
-    said = re.search(r"00_greedy: it took (\d+) MB where there are 2048; its kernel is", printed)
+    said = re.search(r"00_greedy: FAILED in .*: it took (\d+) MB where there are 2048", printed)
     assert said is not None, printed
     assert 2048 < int(said[1]) < 2500
     assert f"it took {said[1]} MB where there are 2048" in (out / "small.md").read_text("utf-8")

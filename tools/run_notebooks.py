@@ -11,12 +11,14 @@ import argparse
 import ast
 import html
 import json
+import math
 import os
 import re
 import sys
 import threading
 import time
 from base64 import b64decode
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -107,7 +109,7 @@ INDEX = """<h1>xrlab: the executed notebooks</h1>
 {rows}
 </tbody></table>
 <p>Memory is the largest resident memory of the kernel and its worker processes together, sampled
-ten times a second. Terms and symbols: <a href="glossary.html">glossary</a>,
+twenty times a second. Terms and symbols: <a href="glossary.html">glossary</a>,
 <a href="cheat_sheet.html">cheat sheet</a>.</p>"""
 
 
@@ -119,18 +121,23 @@ class Run:
     title: str
     seconds: float
     peak_mb: float
+    processor_seconds: float = 0.0
     error: str = ""
 
 
-class MemoryWatch(threading.Thread):
-    """Record the peak resident memory of all child processes while a notebook runs."""
+class Watch(threading.Thread):
+    """Sample memory and processor time of all child processes while a notebook runs.
 
-    def __init__(self) -> None:
+    Where they and this process together take more than the limit, the largest child is killed.
+    """
+
+    def __init__(self, limit_mb: float) -> None:
         super().__init__(daemon=True)
-        self.peak_mb = 0.0
+        self.limit_mb, self.peak_mb, self.verdict = limit_mb, 0.0, ""
+        self._processor: dict[int, float] = {}
         self._done = threading.Event()
 
-    def __enter__(self) -> MemoryWatch:
+    def __enter__(self) -> Watch:
         self.start()
         return self
 
@@ -138,20 +145,32 @@ class MemoryWatch(threading.Thread):
         self._done.set()
         self.join()
 
+    @property
+    def processor_seconds(self) -> float:
+        """Processor time of all children so far."""
+        return sum(self._processor.values())
+
     def run(self) -> None:
-        """Sample ten times a second until the notebook ends."""
+        """Sample twenty times a second until the notebook ends."""
         me = psutil.Process()
-        while not self._done.wait(0.1):
-            total = 0
+        while not self._done.wait(0.05):
+            sizes: dict[psutil.Process, float] = {}
             for child in me.children(recursive=True):
-                try:
-                    total += child.memory_info().rss
-                except psutil.Error:  # it ended meanwhile
-                    continue
-            self.peak_mb = max(self.peak_mb, total / 2**20)
+                with suppress(psutil.Error):  # it ended meanwhile
+                    sizes[child] = child.memory_info().rss / 2**20
+                    self._processor[child.pid] = sum(child.cpu_times()[:2])
+            kernels = sum(sizes.values())
+            self.peak_mb = max(self.peak_mb, kernels)
+            total = kernels + me.memory_info().rss / 2**20
+            if sizes and total > self.limit_mb:
+                self.verdict = f"it took {total:.0f} MB where there are {self.limit_mb:.0f}"
+                with suppress(psutil.Error):  # it ended by itself
+                    max(sizes, key=lambda child: sizes[child]).kill()
 
 
-def run_notebook(source: Path, out: Path, profile: str, cell_timeout: int) -> Run:
+def run_notebook(
+    source: Path, out: Path, profile: str, cell_timeout: int, limit_mb: float = math.inf
+) -> Run:
     """Execute one notebook into the folder `out`, as .ipynb and as a page."""
     target = out / source.name
     for suffix in (".ipynb", ".html", ".png"):  # of an earlier run
@@ -159,7 +178,7 @@ def run_notebook(source: Path, out: Path, profile: str, cell_timeout: int) -> Ru
     print(f"{source.stem} ...", flush=True)
     start = time.perf_counter()
     title, error = source.stem, ""
-    with MemoryWatch() as watch:
+    with Watch(limit_mb) as watch:
         try:
             notebook = nbformat.read(source, as_version=4)
             title = first_heading(notebook) or title
@@ -175,10 +194,11 @@ def run_notebook(source: Path, out: Path, profile: str, cell_timeout: int) -> Ru
         except PapermillExecutionError as failure:
             error = f"{failed_cell(notebook, target)}: {failure.ename}: {failure.evalue}"
         except DeadKernelError:
-            error = (
-                f"{failed_cell(notebook, target)}: the kernel died at about {watch.peak_mb:.0f} "
-                f"MB, as a rule because the system ran out of memory: close other programs"
+            died = (
+                f"the kernel died at about {watch.peak_mb:.0f} MB, as a rule because the system "
+                f"ran out of memory: close other programs"
             )
+            error = f"{failed_cell(notebook, target)}: {watch.verdict or died}"
         except CellTimeoutError:
             error = f"{failed_cell(notebook, target)}: took longer than {cell_timeout} s"
         except Exception as failure:
@@ -191,7 +211,7 @@ def run_notebook(source: Path, out: Path, profile: str, cell_timeout: int) -> Ru
             write_page(executed, out / source.stem)
     except Exception as failure:
         error = error or f"its page: {type(failure).__name__}: {failure}"
-    run = Run(source.stem, title, seconds, watch.peak_mb, error)
+    run = Run(source.stem, title, seconds, watch.peak_mb, watch.processor_seconds, error)
     verdict = f"FAILED in {error}" if error else "passed"
     print(f"{run.name}: {verdict} ({run.seconds:.0f} s, {run.peak_mb:.0f} MB)", flush=True)
     return run
@@ -501,6 +521,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks")
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     parser.add_argument("--cell-timeout", type=int, default=None, help="seconds per cell")
+    parser.add_argument("--memory", type=float, default=math.inf, metavar="MB", help="limit")
     chosen = parser.parse_args(arguments)
     timeout = chosen.cell_timeout or (120 if chosen.profile == "fast" else 7200)
     sources = sorted(chosen.notebooks.glob("[0-9][0-9]_*.ipynb"))
@@ -515,7 +536,9 @@ def main(arguments: list[str] | None = None) -> int:
             write(chosen.out / "plotly.min.js", get_plotlyjs())
             for source in sources:
                 write_index(runs, chosen.out, chosen.profile, len(sources) - len(runs))
-                runs.append(run_notebook(source, chosen.out, chosen.profile, timeout))
+                runs.append(
+                    run_notebook(source, chosen.out, chosen.profile, timeout, chosen.memory)
+                )
             write_index(runs, chosen.out, chosen.profile)
     except InUseError as error:
         print(error, file=sys.stderr)

@@ -13,17 +13,14 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
-import threading
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
+import run_notebooks
 
 ROOT = Path(__file__).parent.parent
-MB = 2**20
 SECONDS_BAR, MEMORY_BAR = 150, 1200  # for each notebook; MB
 TABLE = """\
 # The series on one processor with {limit} MB
@@ -39,59 +36,12 @@ the series counts against the limit, too: on Binder the Jupyter server takes its
 """
 
 
-@dataclass
-class Small:
-    """One notebook on a small machine."""
-
-    name: str
-    seconds: float = 0.0
-    processor_seconds: float = 0.0
-    peak_mb: float = 0.0
-    error: str = ""
-
-    def verdict(self) -> str:
-        """Return in words which limits it exceeds, if any."""
-        if self.error:
-            return f"**FAILED**: {self.error}"
-        slow, large = self.seconds > SECONDS_BAR, self.peak_mb > MEMORY_BAR
-        return "; ".join(slow * [f"over {SECONDS_BAR} s"] + large * [f"over {MEMORY_BAR} MB"])
-
-
-@dataclass
-class Guard:
-    """Sample the memory of the children of a process; kill the largest above the limit."""
-
-    parent: psutil.Process
-    limit_mb: float
-    current: Small | None = None
-    _processor: dict[int, float] = field(default_factory=dict)
-
-    def begin(self, name: str) -> Small:
-        """Start recording another notebook."""
-        self._processor.clear()
-        self.current = Small(name)
-        return self.current
-
-    def look(self) -> None:
-        """Sample once."""
-        sizes: dict[psutil.Process, float] = {}
-        try:
-            total = self.parent.memory_info().rss / MB
-            for child in self.parent.children(recursive=True):
-                sizes[child] = child.memory_info().rss / MB
-                self._processor[child.pid] = sum(child.cpu_times()[:2])
-        except psutil.Error:  # one of them ended meanwhile: the next sample is soon
-            return
-        run, kernels = self.current, sum(sizes.values())
-        if run is None or not sizes:
-            return
-        run.peak_mb = max(run.peak_mb, kernels)
-        run.processor_seconds = sum(self._processor.values())
-        if total + kernels > self.limit_mb:
-            run.error = f"it took {total + kernels:.0f} MB where there are {self.limit_mb:.0f}"
-            print(f"{run.name}: {run.error}; its kernel is ended", flush=True)
-            with suppress(psutil.Error):  # it ended by itself
-                max(sizes, key=lambda child: sizes[child]).kill()
+def verdict(run: dict[str, Any]) -> str:
+    """Return in words which limits a notebook exceeds, if any."""
+    if run["error"]:
+        return f"**FAILED**: {run['error']}"
+    slow, large = run["seconds"] > SECONDS_BAR, run["peak_mb"] > MEMORY_BAR
+    return "; ".join(slow * [f"over {SECONDS_BAR} s"] + large * [f"over {MEMORY_BAR} MB"])
 
 
 def binder_settings() -> dict[str, str]:
@@ -100,8 +50,9 @@ def binder_settings() -> dict[str, str]:
     return dict(re.findall(r"^export (\w+)=(\S+)", script, re.MULTILINE))
 
 
-def bind(process: psutil.Process) -> str:
-    """Bind a process and its future children to one processor; describe the result."""
+def bind() -> str:
+    """Bind this process and its future children to one processor; describe the result."""
+    process = psutil.Process()
     if not hasattr(process, "cpu_affinity"):  # macOS
         return "Threads limited to one; this system cannot bind processes to a processor."
     last = process.cpu_affinity()[-1]
@@ -109,73 +60,31 @@ def bind(process: psutil.Process) -> str:
     return f"Bound to processor {last} of this computer; threads limited to one."
 
 
-def run(command: list[str], limit_mb: float) -> tuple[list[Small], str]:
-    """Run tools/run_notebooks.py under the memory limit and print its output as it comes.
-
-    Returns
-    -------
-    runs : list of Small
-        One for each notebook that was started; their `seconds` are not known here.
-    where : str
-        Description of the machine.
-    """
-    series = subprocess.Popen(
-        command, env=os.environ | binder_settings(), stdout=subprocess.PIPE, text=True
-    )
-    parent = psutil.Process(series.pid)
-    guard, done, runs = Guard(parent, limit_mb), threading.Event(), []
-    where = bind(parent)
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            guard.look()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        for line in series.stdout or ():
-            print(line, end="", flush=True)
-            if begun := re.fullmatch(r"(\S+) \.\.\.\n", line):
-                runs.append(guard.begin(begun[1]))
-    finally:
-        done.set()
-        watcher.join()
-        series.terminate()
-        series.wait()
-    return runs, where
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code: 1 if a notebook failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks")
+    parser.add_argument("--notebooks", default=str(ROOT / "notebooks"))
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "small")
-    parser.add_argument("--memory", type=float, default=2048, metavar="MB")
-    parser.add_argument("--cell-timeout", type=int, default=300, help="seconds per cell")
+    parser.add_argument("--memory", default="2048", metavar="MB")
+    parser.add_argument("--cell-timeout", default="300", help="seconds per cell")
     chosen = parser.parse_args(arguments)
-    script = str(ROOT / "tools" / "run_notebooks.py")
-    folders = ["--notebooks", str(chosen.notebooks), "--out", str(chosen.out)]
     summary = chosen.out / "summary.json"
     summary.unlink(missing_ok=True)  # of an earlier run
-    command = [sys.executable, script, *folders, "--cell-timeout", str(chosen.cell_timeout)]
-    runs, where = run(command, chosen.memory)
+    os.environ.update(binder_settings())
+    where = bind()
+    options = ["--notebooks", chosen.notebooks, "--out", str(chosen.out)]
+    options += ["--memory", chosen.memory, "--cell-timeout", chosen.cell_timeout]
+    code = run_notebooks.main(options)
     if not summary.exists():  # the reason is printed already
-        return 1
-    for small, entry in zip(runs, json.loads(summary.read_text(encoding="utf-8")), strict=True):
-        small.seconds = entry["seconds"]
-        small.error = small.error or entry["error"]
-    rows = [
-        f"| {each.name} | {each.seconds:.0f} | {each.processor_seconds:.0f} | {each.peak_mb:.0f} "
-        f"| {each.verdict()} |"
-        for each in runs
-    ]
-    table = TABLE.format(limit=f"{chosen.memory:.0f}", where=where, rows="\n".join(rows))
+        return code
+    runs = json.loads(summary.read_text(encoding="utf-8"))
+    row = "| {name} | {seconds:.0f} | {processor_seconds:.0f} | {peak_mb:.0f} | {verdict} |"
+    rows = [row.format(**run, verdict=verdict(run)) for run in runs]
+    table = TABLE.format(limit=chosen.memory, where=where, rows="\n".join(rows))
     (chosen.out / "small.md").write_text(table, encoding="utf-8")
-    (chosen.out / "small.json").write_text(
-        json.dumps([asdict(each) for each in runs], indent=1) + "\n", encoding="utf-8"
-    )
+    (chosen.out / "small.json").write_bytes(summary.read_bytes())
     print(f"\n{table}\ntable: {chosen.out / 'small.md'}")
-    return 1 if any(each.error for each in runs) else 0
+    return code
 
 
 if __name__ == "__main__":
