@@ -303,18 +303,24 @@ def as_html(notebook: nbformat.NotebookNode) -> dict[tuple[bool, int], plotly.gr
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             cell.source = with_mathml(cell.source)
-        if "outputs" in cell:
-            cell.outputs = [each for each in cell.outputs if not progress_bar(each)]
-        for n, output in enumerate(cell.get("outputs", [])):
-            data = output.get("data", {})
-            if data.pop(WIDGET, None):
-                data["text/html"] = question(cell) or with_note(data.get("text/html", ""))
-            if PLOTLY in data:
-                figure = plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True)
-                data["text/html"] = html_figure(figure, f"figure-{index}-{n}")
-                if any(trace.type in DRAWN for trace in figure.data):
-                    tagged = "thumbnail" in cell.metadata.get("tags", [])
-                    figures[not tagged, index] = figure
+        elif drawn := [
+            f for f in show_outputs(cell, index) if any(t.type in DRAWN for t in f.data)
+        ]:
+            figures["thumbnail" not in cell.metadata.get("tags", []), index] = drawn[-1]
+    return figures
+
+
+def show_outputs(cell: nbformat.NotebookNode, place: int) -> list[plotly.graph_objects.Figure]:
+    """Turn figures and widgets among the outputs of a cell into HTML; return the figures."""
+    figures = []
+    cell.outputs = [each for each in cell.get("outputs", []) if not progress_bar(each)]
+    for n, output in enumerate(cell.outputs):
+        data = output.get("data", {})
+        if data.pop(WIDGET, None) is not None:
+            data["text/html"] = question(cell) or with_note(data.get("text/html", ""))
+        if PLOTLY in data:
+            figures.append(plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True))
+            data["text/html"] = html_figure(figures[-1], f"figure-{place}-{n}")
     return figures
 
 

@@ -17,12 +17,9 @@ from functools import cache
 from pathlib import Path
 
 import nbformat
-import plotly.io
 from binder_links import BRANCH, REPOSITORY, START, badges, workshop
 from plotly.offline import get_plotlyjs
-from run_notebooks import PLOTLY, WIDGET, progress_bar, question, with_note
-
-from xrlab.drawing.plots import html_figure
+from run_notebooks import show_outputs
 
 ROOT = Path(__file__).parent.parent
 BLOB = f"https://github.com/{REPOSITORY}/blob/{BRANCH}"
@@ -103,18 +100,9 @@ def book_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
         if cell.cell_type == "markdown":
             cell.source = book_links(cell.source, ROOT / "notebooks" / "any.ipynb")
-        if cell.cell_type == "code":
-            cell.outputs = [each for each in cell.outputs if not progress_bar(each)]
-        asked = ""
-        for n, output in enumerate(cell.get("outputs", [])):
-            data = output.get("data", {})
-            if PLOTLY in data:
-                figure = plotly.io.from_json(json.dumps(data.pop(PLOTLY)), skip_invalid=True)
-                data["text/html"] = html_figure(figure, f"figure-{index}-{n}")
-            elif data.pop(WIDGET, None) is not None:
-                asked = question(cell)
-                data["text/html"] = asked or with_note(data.get("text/html", ""))
-        hidden = ["remove-input"] if asked else folded * ["hide-input"]
+        else:
+            show_outputs(cell, index)
+        hidden = ["remove-input"] if "transient" in cell.metadata else folded * ["hide-input"]
         cell.metadata = nbformat.from_dict({"tags": [*tags, *hidden]})
         shown.append(cell)
     notebook.cells = shown
