@@ -9,11 +9,10 @@ import logging
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from xrlab.crystal.arrays import Image
 from xrlab.io.child import FABIO, read_apart
@@ -48,6 +47,12 @@ PACKED: dict[bytes, tuple[str, Callable[..., BinaryIO]]] = {
     b"\x1f\x8b": ("gzip", gzip.open),  # type: ignore[dict-item]
     b"BZh": ("bzip2", bz2.open),  # type: ignore[dict-item]
 }
+
+# Libraries complain about damaged files; the error says what is wrong.
+for library in ("tifffile", "PIL"):
+    logging.getLogger(library).addHandler(logging.NullHandler())
+
+T = TypeVar("T")
 
 # Files that come up and are not read: what they are, and what to do.
 OTHERS = {
@@ -138,24 +143,16 @@ def read_image(
     return read_stored(path, dataset=dataset, unmeasured=unmeasured, insist=insist)[0]
 
 
-def read_image_bytes(
-    content: bytes,
-    name: str = "the file",
-    *,
-    dataset: str | int | None = None,
-    unmeasured: Unmeasured = "auto",
-    insist: bool = False,
-) -> Image:
+def read_image_bytes(content: bytes, name: str = "the file", **options: Any) -> Image:
     r"""Read an image that was uploaded; its name is used in messages and for nothing else.
 
-    Arguments and errors are those of `read_image`.
+    Options and errors are those of `read_image`.
 
     >>> read_image_bytes(b"1, 2\n3, 4", "image.csv")
     array([[1., 2.],
            [3., 4.]])
     """
-    content = bytes(content)
-    return read_stored(content, name, dataset=dataset, unmeasured=unmeasured, insist=insist)[0]
+    return read_stored(bytes(content), name, **options)[0]
 
 
 def read_stored(
@@ -168,27 +165,27 @@ def read_stored(
 ) -> tuple[Image, Axes | None]:
     """Read an image together with the labels and values of its axes, where the file has them."""
     content: bytes | Path = source if isinstance(source, bytes) else Path(source)
-    said = _printable(name or (content.name if isinstance(content, Path) else "the file"))
     if isinstance(content, Path) and not content.is_file():
         raise FileNotFoundError(
             f"there is no file {content}" + ": it is a folder" * content.is_dir()
         )
     before = _stamp(content)
     try:
-        with _quiet():
+        with warnings.catch_warnings(action="ignore"):
             stored = _read(content, dataset)
-            if _stamp(content) != before:
-                raise ValueError
             if stored.doubts and not insist:
                 raise ValueError(f"{stored.doubts}. To read it nevertheless: insist=True, --insist")
             image = stored.image(unmeasured)
+        if _stamp(content) != before:
+            raise ValueError
     except Exception as error:  # readers fail in many ways on a damaged file
         reason = f"it is damaged ({type(error).__name__}: {error})"
         reason = str(error) if isinstance(error, ValueError) else reason
         if _stamp(content) != before:
             reason = "it changed while it was read: wait until it is written, and read it again"
+        name = _printable(name or str(getattr(content, "name", "the file")))
         reason = _printable(reason, 2000)
-        raise ValueError(f"{said} cannot be read as an image: {reason}") from error
+        raise ValueError(f"{name} cannot be read as an image: {reason}") from error
     return image, stored.axes
 
 
@@ -199,22 +196,22 @@ def _read(content: bytes | Path, dataset: str | int | None) -> Stored:
         raise ValueError("it is empty (0 bytes): was it copied to the end?")
     if any(first.startswith(HDF5, place) for place in HDF5_PLACES):
         return read_apart(content, dataset)
-    for begin, what in OTHERS.items():
-        if first.startswith(begin):
-            raise ValueError(f"it {what}")
+    if other := _known(first, OTHERS):
+        raise ValueError(f"it {other}")
     if size > MAX_BYTES:
         raise ValueError(f"it has {size:,} bytes, and more than {MAX_BYTES:,} are not read")
     content = content if isinstance(content, bytes) else content.read_bytes()
-    for begin, (packer, opener) in PACKED.items():
-        if first.startswith(begin):
-            return _read(_unpacked(content, packer, opener), dataset)
+    if packed := _known(first, PACKED):
+        return _read(_unpacked(content, *packed), dataset)
     start = first.lstrip() if b"{" in first[:16] else first
     if start.startswith(b"{") and b"HEADER_BYTES" in first.upper():
         return read_smv(content, dataset)
-    for begin, reader in FORMATS.items():
-        if start.startswith(begin):
-            return reader(content, dataset)
-    return read_text(content, dataset)
+    return (_known(start, FORMATS) or read_text)(content, dataset)
+
+
+def _known(first: bytes, table: Mapping[bytes, T]) -> T | None:
+    """Give what a table says of a file by its first bytes."""
+    return next((value for begin, value in table.items() if first.startswith(begin)), None)
 
 
 def _unpacked(content: bytes, packer: str, opener: Callable[..., BinaryIO]) -> bytes:
@@ -243,19 +240,3 @@ def _printable(text: str, length: int = 120) -> str:
     """Shorten a text that came from outside, and drop what does not print."""
     text = "".join(c if c.isprintable() else " " for c in text)
     return text if len(text) <= length else text[: length - 3] + "..."
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' complaints about a file out of sight: the error says what is wrong."""
-    loggers = [logging.getLogger(name) for name in ("fabio", "tifffile", "PIL")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
