@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, unmasked
 from xrlab.io.axes import is_rlu, miller, question, split_unit
 from xrlab.io.choice import MAX_PIXELS
 from xrlab.io.read import read_stored
-from xrlab.io.stored import Axes, Unmeasured
+from xrlab.io.stored import Axes
 
 Range = tuple[float, float]
 
@@ -104,9 +105,8 @@ class Section:
         The values are those of the middles of the pixels; a row number can be falling with h.
         """
         image = unmasked(image)
-        if image.ndim != 2:
-            raise ValueError(f"a section is a 2-D array; this one has shape {image.shape}")
-        return cls(image, np.linspace(*h, image.shape[0]), np.linspace(*k, image.shape[1]))
+        rows, columns = np.atleast_2d(image).shape[:2]
+        return cls(image, np.linspace(*h, rows), np.linspace(*k, columns))
 
     @classmethod
     def from_calibration(
@@ -158,11 +158,28 @@ class Section:
         centre = np.asarray(centre_pixel, float)
         if not (to_pixels[0, 1] or to_pixels[1, 0]):
             h, k = (
-                (np.arange(n) - centre[axis]) / to_pixels[axis, axis]
-                for axis, n in enumerate(image.shape)
+                (np.arange(n) - c) / p
+                for n, c, p in zip(image.shape, centre, to_pixels.diagonal(), strict=True)
             )
             return cls(image, h, k)
-        return _straightened(image, centre, to_pixels, scale)
+        corners = np.array(list(np.ndindex(2, 2))).T * (np.array([image.shape]).T - 1)
+        places = np.linalg.solve(to_pixels, corners - centre[:, None]) * scale[:, None]
+        first, last = np.ceil(places.min(axis=1)), np.floor(places.max(axis=1))
+        shape = tuple(map(int, last - first + 1))
+        if math.prod(shape) > MAX_PIXELS:
+            raise ValueError(
+                f"with straight axes this image would have {shape[0]} x {shape[1]} pixels, more "
+                f"than {MAX_PIXELS:,}: cut it first"
+            )
+        step, measured = to_pixels / scale, ~np.isnan(image)
+        share, total = (
+            ndimage.affine_transform(part, step, step @ first + centre, shape, order=1)
+            for part in (measured.astype(float), np.where(measured, image, 0))
+        )
+        # A rim of rounding errors would else be cut off.
+        share[share < LEAST_MEASURED] = np.nan
+        h, k = ((np.arange(n) + n_0) / s for n, n_0, s in zip(shape, first, scale, strict=True))
+        return cls(total / share, h, k)
 
     @property
     def grid(self) -> ReciprocalGrid:
@@ -292,20 +309,18 @@ class Section:
         >>> Section.from_range(np.ones((31, 21)), h=(-1, 2), k=(0, 2)).corners()
         [(-1, 0), (0, 0)]
         """
-        axes = []
+        spans = []
         for values in (self.h, self.k):
             edges = _edges(values)
-            first = np.arange(np.ceil(edges[0] - 1e-9), np.floor(edges[-1] - cells + 1e-9) + 1)
-            axes.append(first.astype(int))
-        found = []
-        for h in axes[0]:
-            rows = (self.h >= h - 1e-9) & (self.h <= h + cells + 1e-9)
-            for k in axes[1]:
-                columns = (self.k >= k - 1e-9) & (self.k <= k + cells + 1e-9)
-                part = self.image[np.ix_(rows, columns)]
-                if part.size and np.mean(~np.isnan(part)) >= measured:
-                    found.append((int(h), int(k)))
-        return found
+            first = range(math.ceil(edges[0] - 1e-9), math.floor(edges[-1] - cells + 1e-9) + 1)
+            ends = [np.searchsorted(values, (n - 1e-9, n + cells + 1e-9)) for n in first]
+            spans.append(list(zip(first, ends, strict=True)))
+        return [
+            (h, k)
+            for (h, rows), (k, columns) in product(*spans)
+            if (part := self.image[slice(*rows), slice(*columns)]).size
+            and np.mean(~np.isnan(part)) >= measured
+        ]
 
 
 def read_section(
@@ -313,9 +328,7 @@ def read_section(
     *,
     h: Range | None = None,
     k: Range | None = None,
-    dataset: str | int | None = None,
-    unmeasured: Unmeasured = "auto",
-    insist: bool = False,
+    **options: Any,
 ) -> Section:
     """Read a section from a file, with the h and k that the file says or you do.
 
@@ -324,16 +337,15 @@ def read_section(
     path : path, or bytes of an uploaded file
     h, k : (float, float), optional
         Values at the first and last row and column, r.l.u., for files without such axes.
-    dataset, unmeasured, insist
-        As for `xrlab.read_image`.
+    options
+        `dataset`, `unmeasured` and `insist`, as for `xrlab.read_image`.
 
     Raises
     ------
     ValueError
         If the file has no axes in r.l.u. and none are given; and as `xrlab.read_image` does.
     """
-    image, axes = read_stored(path, dataset=dataset, unmeasured=unmeasured, insist=insist)
-    section = on_axes(image, axes, h, k)
+    section = on_axes(*read_stored(path, **options), h, k)
     if section is None:
         raise ValueError("this file does not say its h and k: give h=(first, last) and k=(...)")
     return section
@@ -390,26 +402,3 @@ def _shares(have: Image, edges: Image, want: Image) -> tuple[slice, Image]:
     else:
         shares = np.stack([np.interp(want, have, unit) for unit in np.eye(len(have))], axis=1)
     return needed, shares / shares.sum(axis=1, keepdims=True)
-
-
-def _straightened(image: Image, centre: Image, to_pixels: Any, scale: Any) -> Section:
-    """Resample an image with oblique axes to rows along h and columns along k."""
-    rows, columns = image.shape
-    corners = np.array([[0, 0, rows - 1, rows - 1], [0, columns - 1, 0, columns - 1]], float)
-    places = np.linalg.solve(to_pixels, corners - centre[:, None]) * scale[:, None]
-    first, last = np.ceil(places.min(axis=1)), np.floor(places.max(axis=1))
-    shape = tuple(map(int, last - first + 1))
-    if math.prod(shape) > MAX_PIXELS:
-        raise ValueError(
-            f"with straight axes this image would have {shape[0]} x {shape[1]} pixels, more than "
-            f"{MAX_PIXELS:,}: cut it first"
-        )
-    step, measured = to_pixels / scale, ~np.isnan(image)
-    share, total = (
-        ndimage.affine_transform(part, step, step @ first + centre, shape, order=1)
-        for part in (measured.astype(float), np.where(measured, image, 0))
-    )
-    # A rim of rounding errors would else be cut off.
-    share[share < LEAST_MEASURED] = np.nan
-    h, k = ((np.arange(n) + n_0) / s for n, n_0, s in zip(shape, first, scale, strict=True))
-    return Section(total / share, h, k)
