@@ -3,16 +3,20 @@
 import { deltaPdf, latticeImage, lotsImage } from "widgets/diffraction.js";
 import { makeDrawing } from "widgets/drawing.js";
 import { MonteCarlo, randomFrom, realisedCorrelations } from "widgets/lattice.js";
-import { corners, grid, lotSize, palettes, patterns, size, span } from "./shared.js";
+import { corners, grid, lotSize, palettes, patterns, perfect, size, span } from "./shared.js";
 import { latest, standardErrors } from "./network.js";
 import {
+  box,
   button,
   choices,
   correlationTable,
   element,
   emptyImage,
   framed,
+  hint,
+  intro,
   reciprocal,
+  scroll,
   showImage,
   slider,
 } from "./ui.js";
@@ -36,7 +40,6 @@ export function openDraw(place) {
   let cleared = 0; // answers to drawings before this one come too late
   let asked = null; // when the picture that is to come was asked for
   const random = randomFrom(Date.now());
-  const perfect = { background: [0, 0], formFactor: [new Float32Array(grid.shape[0] * grid.shape[1]).fill(1)] };
 
   const drawing = makeDrawing({
     size,
@@ -163,69 +166,45 @@ export function openDraw(place) {
   }
 
   place.append(
-    element(
-      "section",
-      { class: "intro" },
-      element("h2", {}, "Draw a crystal, watch it scatter"),
-      element(
-        "p",
-        {},
-        "Each square is a site of a disordered crystal, taken by one of two kinds of molecule. Paint: the diffuse scattering follows your hand. Which drawings give streaks, which give spots, which give nothing at all?",
-      ),
+    intro(
+      "Draw a crystal, watch it scatter",
+      "Each square is a site of a disordered crystal, taken by one of two kinds of molecule. Paint: the diffuse scattering follows your hand. Which drawings give streaks, which give spots, which give nothing at all?",
     ),
-    element(
-      "div",
-      { class: "stage" },
-      element("div", { class: "card" }, drawing.picture.figure),
-      element("div", { class: "card" }, image.figure),
-      element("div", { class: "card tools" }, drawing.tools),
-      element(
-          "div",
-          { class: "card tools" },
-          choices(
-            "Seen through",
-            [["all", `all lots of ${lotSize} × ${lotSize} sites`], ["few", `${corners.length} lots, with grain`]],
-            "all",
-            (value) => {
-              grain = value === "few";
-              refresh();
-            },
-          ),
-          choices(
-            "The network",
-            [["known", "is told that there is no background"], ["unknown", "is not"]],
-            "known",
-            (value) => {
-              known = value === "known";
-              refresh();
-            },
-          ),
-          status,
+    box("stage",
+      box("card", drawing.picture.figure),
+      box("card", image.figure),
+      box("card tools", drawing.tools),
+      box("card tools",
+        choices(
+          "Seen through",
+          [["all", `all lots of ${lotSize} × ${lotSize} sites`], ["few", `${corners.length} lots, with grain`]],
+          "all",
+          (value) => {
+            grain = value === "few";
+            refresh();
+          },
+        ),
+        choices(
+          "The network",
+          [["known", "is told that there is no background"], ["unknown", "is not"]],
+          "known",
+          (value) => {
+            known = value === "known";
+            refresh();
+          },
+        ),
+        status,
       ),
-      element(
-        "div",
-        { class: "card table" },
+      box("card table",
         element("h3", {}, "Correlations"),
-        element(
-          "p",
-          { class: "hint" },
-          "c(i, j) compares sites i apart along a and j along b: 1 always alike, 0 by chance, −1 never alike.",
-        ),
-        element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Correlations" }, table.table),
+        hint("c(i, j) compares sites i apart along a and j along b: 1 always alike, 0 by chance, −1 never alike."),
+        scroll("Correlations", table.table),
       ),
-      element(
-        "div",
-        { class: "card monte-carlo" },
+      box("card monte-carlo",
         element("h3", {}, "Let physics draw"),
-        element(
-          "p",
-          { class: "hint" },
-          "Monte Carlo swaps sites at random. A coupling J above 0 makes such neighbours alike, below 0 unlike.",
-        ),
-        element("div", { class: "sliders" }, sliders.map((each) => each.label)),
-        element(
-          "div",
-          { class: "row" },
+        hint("Monte Carlo swaps sites at random. A coupling J above 0 makes such neighbours alike, below 0 unlike."),
+        box("sliders", sliders.map((each) => each.label)),
+        box("row",
           go,
           button("One cycle", () => {
             if (run?.on) stop();

@@ -2,7 +2,7 @@
 
 import { drawPicture } from "widgets/picture.js";
 import { names, palettes } from "./shared.js";
-import { choice, element, shape, signed } from "./ui.js";
+import { box, choice, element, shape, signed } from "./ui.js";
 
 const N = names.length;
 const SIDE = 260;
@@ -68,8 +68,8 @@ export function jointErrors() {
 
   return {
     parts: [
-      element("div", { class: "row" }, selects),
-      element("div", { class: "joint" }, plot, element("figure", {}, element("div", { class: "frame" }, matrix), element("figcaption", {}, "Correlations of all errors: blue 1, white 0, red −1"))),
+      box("row", selects),
+      box("joint", plot, element("figure", {}, box("frame", matrix), element("figcaption", {}, "Correlations of all errors: blue 1, white 0, red −1"))),
       words,
     ],
     show(answer) {

@@ -13,15 +13,19 @@ import { grid, lotSize, names, palettes, sectionRules, size, span, version } fro
 import { pack, unpack } from "./sharing.js";
 import { structure, unfold } from "./structure.js";
 import {
+  box,
   button,
   choices,
   correlationTable,
   direct,
   element,
   framed,
+  hint,
+  intro,
   number,
   reciprocal,
   save,
+  scroll,
   showImage,
   showSites,
 } from "./ui.js";
@@ -150,9 +154,9 @@ export function openRead(place) {
     "div",
     { class: "card", hidden: true },
     preview.figure,
-    element("p", { class: "hint" }, "Drag over 2 × 2 reciprocal cells; with known h and k a click or the arrow keys move the window by whole cells."),
-    element("div", { class: "row numbers" }, ends.map((each) => each.label), button("Use these h and k", useEnds)),
-    element("div", { class: "row numbers" }, starts.map((each) => each.label)),
+    hint("Drag over 2 × 2 reciprocal cells; with known h and k a click or the arrow keys move the window by whole cells."),
+    box("row numbers", ends.map((each) => each.label), button("Use these h and k", useEnds)),
+    box("row numbers", starts.map((each) => each.label)),
     reading,
   );
 
@@ -299,9 +303,7 @@ export function openRead(place) {
   const above = number("unmeasured above", { step: "any", oninput: () => changed() });
   const shares = ["at least", "at most"].map((text) => number(text, { min: 0, max: 1, step: 0.05, value: text === "at least" ? 0.1 : 0.4, oninput: () => changed() }));
   const shareRow = element("div", { class: "row numbers", hidden: true }, shares.map((each) => each.label));
-  const masking = element(
-    "div",
-    { class: "tools" },
+  const masking = box("tools",
     choices("Mask", [["mask", "paint it"], ["unmask", "erase it"]], "mask", (value) => (unmask = value === "unmask")),
     choices("Width", [["1", "1"], ["3", "3"], ["7", "7"]], "3", (value) => (brush = Number(value))),
   );
@@ -309,13 +311,9 @@ export function openRead(place) {
     "div",
     { class: "card", hidden: true },
     picture.figure,
-    element(
-      "div",
-      { class: "tools" },
+    box("tools",
       masking,
-      element(
-        "div",
-        { class: "row numbers" },
+      box("row numbers",
         above.label,
         button("Clear the mask", () => {
           masked = new Uint8Array(ROWS * COLUMNS);
@@ -333,7 +331,7 @@ export function openRead(place) {
           changed();
         },
       ),
-      element("p", { class: "hint" }, "An unknown background hides the common scale of all correlations: say what is known of it."),
+      hint("An unknown background hides the common scale of all correlations: say what is known of it."),
       shareRow,
     ),
   );
@@ -469,36 +467,26 @@ export function openRead(place) {
   const answers = element(
     "div",
     { class: "answers", hidden: true },
-    element(
-      "div",
-      { class: "card" },
+    box("card",
       element("h3", {}, "The encoding"),
       headline,
       doubts,
-      element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The encoding" }, table.table),
-      element(
-        "div",
-        { class: "row below" },
+      scroll("The encoding", table.table),
+      box("row below",
         button("Save as JSON", () => save(`${result.about.file.replace(/\.\w+$/, "")}.json`, JSON.stringify(content(), null, 1))),
         button("Copy a link to this answer", share),
       ),
       shared,
     ),
-    element("div", { class: "card" }, element("h3", {}, "Joint errors"), joint.parts),
-    element("div", { class: "card pictures" }, cleaned.figure, crystal.figure, again.figure),
-    element(
-      "div",
-      { class: "card last" },
+    box("card", element("h3", {}, "Joint errors"), joint.parts),
+    box("card pictures", cleaned.figure, crystal.figure, again.figure),
+    box("card last",
       element("div", {}, element("h3", {}, "Checks that need no fit"), checks),
       element(
         "div",
         {},
         element("h3", {}, "What only the full program adds"),
-        element(
-          "p",
-          { class: "hint" },
-          "A physical fit of E S + B, which decides whether any encoding explains this image, and an independent second answer; known form factors; other detector formats; a report. On your computer:",
-        ),
+        hint("A physical fit of E S + B, which decides whether any encoding explains this image, and an independent second answer; known form factors; other detector formats; a report. On your computer:"),
         element("p", {}, element("code", {}, "xrlab interpret FILE --report report.html")),
       ),
     ),
@@ -593,19 +581,11 @@ export function openRead(place) {
   );
 
   place.append(
-    element(
-      "section",
-      { class: "intro" },
-      element("h2", {}, "Read your own image"),
-      element(
-        "p",
-        {},
-        "The network estimates the short-range order of a crystal of two kinds of molecule from a section of its diffuse scattering: 2 × 2 reciprocal cells.",
-      ),
+    intro(
+      "Read your own image",
+      "The network estimates the short-range order of a crystal of two kinds of molecule from a section of its diffuse scattering: 2 × 2 reciprocal cells.",
     ),
-    element(
-      "div",
-      { class: "row inputs" },
+    box("row inputs",
       drop,
       button("Try a simulated measurement", async () => {
         try {
@@ -623,7 +603,7 @@ export function openRead(place) {
     whichRow,
     status,
     steps,
-    element("div", { class: "desk" }, element("div", { class: "side" }, cutting, working), answers),
+    box("desk", box("side", cutting, working), answers),
   );
 
   return {

@@ -1,8 +1,7 @@
 // Constants, names and tables that tools/write_site.py takes from the package.
 
+import { bytes } from "widgets/lattice.js";
 import shared from "shared.json";
-
-const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
 
 export const { grid, span, names, size, corners, patterns, calibration, version } = shared;
 export const lotSize = shared.lot_size;
@@ -19,3 +18,6 @@ export const palettes = Object.fromEntries(
   Object.entries(shared.palettes).map(([name, text]) => [name, bytes(text)]),
 );
 export { bytes };
+
+// What is known of an image that nothing has spoilt.
+export const perfect = { background: [0, 0], formFactor: [new Float32Array(grid.shape[0] * grid.shape[1]).fill(1)] };

@@ -18,6 +18,10 @@ export function emptyImage(canvas) {
 
 export const correlationTable = (methods, which = names) => tableOf(methods, which);
 
+// How a door begins: what it is for.
+export const intro = (title, text) =>
+  element("section", { class: "intro" }, element("h2", {}, title), element("p", {}, text));
+
 export function save(name, content, kind = "application/json") {
   const link = element("a", { href: URL.createObjectURL(new Blob([content], { type: kind })), download: name });
   link.click();

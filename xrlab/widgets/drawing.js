@@ -2,7 +2,7 @@
 
 import { packSites, randomSites, unpackSites } from "./lattice.js";
 import { makePainter } from "./painter.js";
-import { button, choice, choices, direct, element, framed, unique } from "./parts.js";
+import { box, button, choice, choices, direct, element, framed, unique } from "./parts.js";
 import { drawPicture } from "./picture.js";
 
 const UNDO = 50;
@@ -72,20 +72,14 @@ export function makeDrawing({ size, patterns, start, palette, random, changed, d
     tools: [
       choices("Brush", [["1", "paint"], ["-1", "erase"]], "1", (value) => (tool = Number(value))),
       choices("Width", [["1", "1"], ["3", "3"], ["7", "7"]], "1", (value) => (width = Number(value))),
-      element(
-        "div",
-        { class: "row" },
+      box("row",
         fill,
         button("Random", () => replace(randomSites(size, random))),
         button("Invert", () => replace(sites.map((site) => -site))),
         button("Clear", () => replace(new Int8Array(sites.length).fill(-1))),
         button("Undo", () => undo.length && put(unpackSites(undo.pop(), size))),
       ),
-      element(
-        "p",
-        { class: "hint", id },
-        "Keyboard: arrows move, space paints, shift with arrows paints a line.",
-      ),
+      element("p", { class: "hint", id }, "Keyboard: arrows move, space paints, shift with arrows paints a line."),
     ],
   };
 }

@@ -1,8 +1,8 @@
 // The widget of notebook 6: the guessing game; Python deals the images and asks the network.
 
 import { makeGuessing } from "./guessing.js";
+import { bytes } from "./lattice.js";
 import { element } from "./parts.js";
-import { bytes } from "./scattering.js";
 
 const PATIENCE = 60_000; // ms
 

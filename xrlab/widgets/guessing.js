@@ -2,7 +2,7 @@
 
 import { deltaPdf } from "./diffraction.js";
 import { makeGame, points } from "./guess.js";
-import { button, choices, correlationTable, element, framed, reciprocal, slider } from "./parts.js";
+import { box, button, choices, correlationTable, element, framed, hint, reciprocal, scroll, slider } from "./parts.js";
 import { drawPicture } from "./picture.js";
 
 const SPAN = 2;
@@ -52,6 +52,11 @@ export function makeGuessing({ place, grid, span, names, palette, deal: draw, an
   const check = button("Check my guess", reveal, { class: "main", disabled: true });
   const next = button("Next image", deal, { disabled: true });
 
+  const refuse = (what, error) => {
+    status.textContent = `${what}: ${error.message}`;
+    status.classList.add("bad");
+  };
+
   async function deal() {
     const turn = ++deals;
     try {
@@ -59,8 +64,7 @@ export function makeGuessing({ place, grid, span, names, palette, deal: draw, an
       if (turn !== deals) return; // another level was chosen meanwhile
       item = next;
     } catch (error) {
-      status.textContent = `The game cannot start: ${error.message}`;
-      status.classList.add("bad");
+      refuse("The game cannot start", error);
       return;
     }
     drawPicture(picture.canvas, item.image, rows, columns, palette);
@@ -99,8 +103,7 @@ export function makeGuessing({ place, grid, span, names, palette, deal: draw, an
       table.show("network", some, asked.map((n) => errors[n]));
       scores.network = points(some, truth);
     } catch (error) {
-      status.textContent = `The network cannot answer: ${error.message}`;
-      status.classList.add("bad");
+      refuse("The network cannot answer", error);
     }
     game.keep(level, scores);
     kept(game.rounds);
@@ -126,13 +129,10 @@ export function makeGuessing({ place, grid, span, names, palette, deal: draw, an
           return element("td", {}, Number.isFinite(mean) ? mean.toFixed(0) : "–");
         }),
       );
+    const heads = ["level", "rounds", ...WHO.map(([, name]) => name)];
     board.replaceChildren(
       element("caption", {}, "Mean points"),
-      element(
-        "thead",
-        {},
-        element("tr", {}, ["level", "rounds", ...WHO.map(([, name]) => name)].map((name) => element("th", { scope: "col" }, name))),
-      ),
+      element("thead", {}, element("tr", {}, heads.map((name) => element("th", { scope: "col" }, name)))),
       element(
         "tbody",
         {},
@@ -143,13 +143,9 @@ export function makeGuessing({ place, grid, span, names, palette, deal: draw, an
   }
 
   deal();
-  return element(
-    "div",
-    { class: "stage" },
-    element("div", { class: "card" }, picture.figure),
-    element(
-      "div",
-      { class: "card tools" },
+  return box("stage",
+    box("card", picture.figure),
+    box("card tools",
       choices("Level", Object.keys(LEVELS).map((name) => [name, name]), level, (name) => {
         level = name;
         story.textContent = LEVELS[name];
@@ -157,22 +153,18 @@ export function makeGuessing({ place, grid, span, names, palette, deal: draw, an
       }),
       story,
       element("h3", {}, "Your guess"),
-      element(
-        "div",
-        { class: "sliders tall" },
+      box("sliders tall",
         asked.map((n, m) => element("div", {}, sliders[m].label, element("small", {}, HELP[names[n]]))),
       ),
-      element("p", { class: "hint" }, "1: always alike. 0: by chance. −1: never alike."),
-      element("div", { class: "row" }, check, next),
+      hint("1: always alike. 0: by chance. −1: never alike."),
+      box("row", check, next),
       verdict,
       status,
     ),
-    element(
-      "div",
-      { class: "card table" },
+    box("card table",
       element("h3", {}, "Truth and answers"),
-      element("p", { class: "hint" }, "ΔPDF takes the image as it is; what spoils the image spoils it."),
-      element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Truth and answers" }, table.table),
+      hint("ΔPDF takes the image as it is; what spoils the image spoils it."),
+      scroll("Truth and answers", table.table),
       board,
     ),
   );

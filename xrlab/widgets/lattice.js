@@ -127,16 +127,16 @@ export class MonteCarlo {
   }
 }
 
+export const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+
 // 1 bit for each site, as base64 text, and back.
 export function packSites(sites) {
-  const bytes = new Uint8Array(Math.ceil(sites.length / 8));
-  sites.forEach((site, n) => (bytes[n >> 3] |= site > 0 ? 128 >> n % 8 : 0));
-  return btoa(String.fromCharCode(...bytes));
+  const packed = new Uint8Array(Math.ceil(sites.length / 8));
+  sites.forEach((site, n) => (packed[n >> 3] |= site > 0 ? 128 >> n % 8 : 0));
+  return btoa(String.fromCharCode(...packed));
 }
 
 export function unpackSites(text, size) {
-  const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
-  return Int8Array.from({ length: size * size }, (_, n) =>
-    bytes[n >> 3] & (128 >> n % 8) ? 1 : -1,
-  );
+  const packed = bytes(text);
+  return Int8Array.from({ length: size * size }, (_, n) => (packed[n >> 3] & (128 >> n % 8) ? 1 : -1));
 }

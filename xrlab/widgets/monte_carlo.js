@@ -2,15 +2,16 @@
 
 import {
   MonteCarlo,
+  bytes,
   packSites,
   randomFrom,
   randomSites,
   realisedCorrelations,
   unpackSites,
 } from "./lattice.js";
-import { button, choices, direct, element, framed, shape, signed, slider } from "./parts.js";
+import { box, button, choices, direct, element, framed, scroll, shape, signed, slider, widget } from "./parts.js";
 import { drawPicture } from "./picture.js";
-import { bytes, makeScattering, namesOf } from "./scattering.js";
+import { makeScattering, namesOf } from "./scattering.js";
 
 const SPAN = 2;
 const METHODS = [
@@ -57,7 +58,7 @@ function makeCurves(names) {
       "figure",
       { class: "curves" },
       element("figcaption", {}, "Correlations of the lattice, cycle by cycle"),
-      element("div", { class: "row" }, names.map(key), element("small", {}, "thin: target")),
+      box("row", names.map(key), element("small", {}, "thin: target")),
       drawn,
     ),
     show(history, targets) {
@@ -216,48 +217,24 @@ function render({ model, el }) {
     moved();
   }
 
-  const root = element(
-    "div",
-    { class: "xrlab-play", "data-lm-suppress-shortcuts": "true" },
-    element(
-      "div",
-      { class: "pictures" },
-      [lattice.figure, ...scattering.pictures].map((figure) => element("div", { class: "card" }, figure)),
-    ),
-    element(
-      "div",
-      { class: "below" },
-      element(
-        "div",
-        { class: "card tools" },
-        choices("Sliders set", [["targets", "targets, couplings learn"], ["couplings", "couplings"]], "targets", choose),
-        element("div", { class: "sliders" }, sliders.map((each, n) => element("div", {}, each.label, notes[n]))),
-        choices(
-          "Speed",
-          [["swap", "swap by swap"], ["slow", "slow"], ["fast", "fast"]],
-          speed,
-          (value) => (speed = value),
-        ),
-        element(
-          "div",
-          { class: "row" },
-          go,
-          button("One step", () => step()),
-          button("Start over", () => {
-            if (run) pause();
-            start(randomSites(size, random));
-          }),
-        ),
-        said,
-        scattering.lots,
+  const root = widget(
+    [lattice.figure, ...scattering.pictures],
+    [
+      choices("Sliders set", [["targets", "targets, couplings learn"], ["couplings", "couplings"]], "targets", choose),
+      box("sliders", sliders.map((each, n) => element("div", {}, each.label, notes[n]))),
+      choices("Speed", [["swap", "swap by swap"], ["slow", "slow"], ["fast", "fast"]], speed, (value) => (speed = value)),
+      box("row",
+        go,
+        button("One step", () => step()),
+        button("Start over", () => {
+          if (run) pause();
+          start(randomSites(size, random));
+        }),
       ),
-      element(
-        "div",
-        { class: "card" },
-        curves.figure,
-        element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Correlations" }, scattering.table.table),
-      ),
-    ),
+      said,
+      scattering.lots,
+    ],
+    [curves.figure, scroll("Correlations", scattering.table.table)],
   );
   el.append(root);
   start(unpackSites(model.get("packed"), size));

@@ -1,9 +1,9 @@
 // The widget of notebook 1: paint a lattice; image, ΔPDF and correlations follow the hand.
 
 import { makeDrawing } from "./drawing.js";
-import { packSites, randomFrom, unpackSites } from "./lattice.js";
-import { element } from "./parts.js";
-import { bytes, makeScattering } from "./scattering.js";
+import { bytes, packSites, randomFrom, unpackSites } from "./lattice.js";
+import { hint, scroll, widget } from "./parts.js";
+import { makeScattering } from "./scattering.js";
 
 const METHODS = [
   ["realised", "realised"],
@@ -43,25 +43,10 @@ function render({ model, el }) {
     if (packed !== packSites(drawing.sites)) drawing.replace(unpackSites(packed, shared.size));
   }
 
-  const root = element(
-    "div",
-    { class: "xrlab-play", "data-lm-suppress-shortcuts": "true" },
-    element(
-      "div",
-      { class: "pictures" },
-      [drawing.picture.figure, ...scattering.pictures].map((figure) => element("div", { class: "card" }, figure)),
-    ),
-    element(
-      "div",
-      { class: "below" },
-      element("div", { class: "card tools" }, drawing.tools, scattering.lots, scattering.status),
-      element(
-        "div",
-        { class: "card" },
-        element("p", { class: "hint" }, HINT),
-        element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Correlations" }, scattering.table.table),
-      ),
-    ),
+  const root = widget(
+    [drawing.picture.figure, ...scattering.pictures],
+    [drawing.tools, scattering.lots, scattering.status],
+    [hint(HINT), scroll("Correlations", scattering.table.table)],
   );
   el.append(root);
   refresh();

@@ -20,6 +20,21 @@ export function shape(kind, attributes = {}, ...children) {
   return made;
 }
 
+export const box = (kind, ...children) => element("div", { class: kind }, ...children);
+export const hint = (text) => element("p", { class: "hint" }, text);
+// What is too wide for a narrow page, such as a table; keys scroll it too.
+export const scroll = (name, content) =>
+  element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, content);
+
+// A widget: pictures side by side, below them its tools and what they show.
+export const widget = (pictures, tools, results) =>
+  element(
+    "div",
+    { class: "xrlab-play", "data-lm-suppress-shortcuts": "true" },
+    box("pictures", pictures.map((figure) => box("card", figure))),
+    box("below", box("card tools", ...tools), box("card", ...results)),
+  );
+
 export const button = (text, onclick, attributes = {}) =>
   element("button", { type: "button", onclick, ...attributes }, text);
 
@@ -53,27 +68,24 @@ export function slider(text, { min, max, step, value, oninput, unit = "", help =
   };
 }
 
-export function choice(text, options, onchange, attributes = {}) {
-  const select = element(
+export const choice = (text, options, onchange) =>
+  element(
     "select",
-    { onchange: () => onchange(select.value), "aria-label": text, ...attributes },
+    { onchange: (event) => onchange(event.target.value), "aria-label": text },
     options.map(([value, words]) => element("option", { value }, words)),
   );
-  return select;
-}
 
 export function choices(legend, options, value, onchange) {
   const name = unique("choice");
   const inputs = options.map(([each]) =>
     element("input", { type: "radio", name, value: each, checked: each === value, onchange: () => onchange(each) }),
   );
-  const set = element(
+  return element(
     "fieldset",
     { class: "choices" },
     element("legend", {}, legend),
     options.map(([, words], n) => element("label", {}, inputs[n], element("span", {}, words))),
   );
-  return set;
 }
 
 export function number(text, attributes) {

@@ -1,15 +1,13 @@
 // What scattering shows of a lattice: its image, the ΔPDF of the image, and a table of correlations.
 
 import { deltaPdf, latticeImage, lotsImage, pdfMap } from "./diffraction.js";
-import { realisedCorrelations } from "./lattice.js";
+import { bytes, realisedCorrelations } from "./lattice.js";
 import { choices, correlationTable, element, framed, reciprocal } from "./parts.js";
 import { drawPicture, drawSigned } from "./picture.js";
 
 const REACH = 6; // sites, of the map
 const LEAST = 0.05; // smaller values have no sign on the map
 const ALIKE = "All sites are alike: a perfect crystal has Bragg peaks, and no diffuse scattering.";
-
-export const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
 
 // c(0, 1), c(1, 0), ...: the vector of a span, row by row.
 export const namesOf = (span) =>
