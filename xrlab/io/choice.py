@@ -142,9 +142,7 @@ def ask_which(shapes: Mapping[str, Sequence[int]], asked: str | None = None) -> 
 
 def first_frame(dataset: str | int | None, frames: int) -> int:
     """Position of the chosen frame among several; there is no need to choose from one."""
-    _, index = split_choice(dataset)
-    if not index and frames == 1:
-        return 0
+    index = split_choice(dataset)[1] or (0,) * (frames == 1)
     number = f"{frames} or more" if frames == MAX_PARTS else frames
     if not index:
         raise ValueError(f"it holds {number} frames; choose one with dataset=0, dataset=1, ...")

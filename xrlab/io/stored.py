@@ -158,11 +158,8 @@ def meanings(header: Mapping[str, Any]) -> dict[str, list[float]]:
 
 def scaling(said: Mapping[str, list[float]]) -> tuple[float, float]:
     """Scale and offset that make intensities, or values of an axis, of stored numbers."""
-    scale, offset, pedestal = (
-        said.get(role, [default])[0]
-        for role, default in (("scale", 1.0), ("offset", 0.0), ("pedestal", 0.0))
-    )
-    return scale, offset - scale * pedestal
+    said = {"scale": [1.0], "offset": [0.0], "pedestal": [0.0], **said}
+    return said["scale"][0], said["offset"][0] - said["scale"][0] * said["pedestal"][0]
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -223,11 +220,11 @@ def zeros_beyond_chance(image: Image) -> Mask:
 
     p is the probability of a genuine zero where the image is faintest: the 95th percentile, over
     the pixels that are not 0, of the fraction of zeros in their block of 7 x 7 pixels, without the
-    regions found. N independent
-    pixels give n zeros in a given shape with probability p^n at each place, so squares and lines
-    of n = ln(1e-6 / N) / ln p zeros (25 at least) are not by chance. Where genuine zeros are rare,
-    regions of any shape are taken too: there are about 4.06^n connected shapes of n pixels, so that
-    n = ln(1e-6 / N) / ln(4.06 p) zeros joined by their edges are not by chance.
+    regions found. N independent pixels give n zeros in a given shape with probability p^n at each
+    place, so squares and lines of n = ln(1e-6 / N) / ln p zeros (25 at least) are not by chance.
+    Where genuine zeros are rare, regions of any shape are taken too: there are about 4.06^n
+    connected shapes of n pixels, so that n = ln(1e-6 / N) / ln(4.06 p) zeros joined by their edges
+    are not by chance.
 
     Parameters
     ----------
@@ -250,45 +247,29 @@ def zeros_beyond_chance(image: Image) -> Mask:
     zero = image == 0
     if zero.all() or not zero.any():
         return zero
-    found = np.zeros_like(zero)
+
+    def per_block(part: Mask) -> NDArray[np.intp]:
+        padded = np.pad(part, [(0, -n % 7) for n in part.shape])
+        return padded.reshape(len(padded) // 7, 7, -1, 7).sum(axis=(1, 3))
+
+    regions, others = np.zeros_like(zero), per_block(~zero)
+    chance = math.log(FALSE_ALARM / zero.size)
     for _ in range(2):  # the second time, borders of the regions do not count as faint parts
-        genuine, others = _block_counts(zero & ~found), _block_counts(~zero)
-        faint = np.quantile(
-            genuine / np.maximum(genuine + others, 1),
-            0.95,
-            weights=others,
-            method="inverted_cdf",
-        )
-        chance = float(np.clip(faint, 1e-3, 0.9999))
-        needed = math.ceil(math.log(FALSE_ALARM / zero.size) / math.log(chance))
-        found = _opened(zero, max(FEWEST_ZEROS, needed))
-        if not found.any():
+        faint = per_block(zero & ~regions)
+        fractions = faint / np.maximum(faint + others, 1)
+        faintest = np.quantile(fractions, 0.95, weights=others, method="inverted_cdf")
+        p = float(np.clip(faintest, 1e-3, 0.9999))
+        n = max(FEWEST_ZEROS, math.ceil(chance / math.log(p)))
+        side, regions = math.ceil(math.sqrt(n)), np.zeros_like(zero)
+        for shape in ((side, side), (1, n), (n, 1)):
+            if shape[0] <= zero.shape[0] and shape[1] <= zero.shape[1]:
+                opened = ndimage.grey_opening(zero.view(np.uint8), shape, mode="constant", cval=0)
+                regions |= opened.view(bool)
+        if not regions.any():
             break
-    if SITE_ANIMALS * chance < 0.9:
-        regions, _ = ndimage.label(zero)
-        sizes = np.bincount(regions.ravel())
-        rare = math.log(FALSE_ALARM / zero.size) / math.log(SITE_ANIMALS * chance)
+    if SITE_ANIMALS * p < 0.9:
+        labels, _ = ndimage.label(zero)
+        sizes = np.bincount(labels.ravel())
         sizes[0] = 0
-        found |= (sizes >= rare)[regions]
-    return found
-
-
-def _block_counts(part: Mask) -> NDArray[np.intp]:
-    """Count true pixels in blocks of 7 x 7, those at the far borders smaller."""
-    rows, columns = (np.arange(0, n, 7) for n in part.shape)
-    strips = np.add.reduceat(part.view(np.uint8), rows, axis=0, dtype=np.uint8)  # 49 at most
-    return np.add.reduceat(strips, columns, axis=1, dtype=np.intp)
-
-
-def _opened(zero: Mask, needed: int) -> Mask:
-    """Zeros in an all-zero square or line of so many pixels."""
-    from scipy import ndimage
-
-    found = np.zeros_like(zero)
-    side = math.ceil(math.sqrt(needed))
-    for rows, columns in ((side, side), (1, needed), (needed, 1)):
-        if rows <= zero.shape[0] and columns <= zero.shape[1]:
-            found |= ndimage.grey_opening(
-                zero.view(np.uint8), (rows, columns), mode="constant", cval=0
-            ).view(bool)
-    return found
+        regions |= (sizes >= chance / math.log(SITE_ANIMALS * p))[labels]
+    return regions
