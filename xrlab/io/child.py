@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 from logging.handlers import BufferingHandler
@@ -82,10 +83,20 @@ def read_apart(source: bytes | Path, dataset: str | int | None = None, reader: s
             f"reading took more than {WAITING} seconds: is the disk slow? Copy it to this computer"
         ) from error
     stages = [json.loads(line) for line in child.stderr.splitlines() if line.startswith(b'{"')]
-    if stages and "refused" in stages[-1]:
-        raise ValueError(stages[-1]["refused"])
+    if not stages:
+        raise RuntimeError(f"the process that reads did not begin: {child.stderr[-2000:]!r}")
+    stage = stages[-1]
+    if "refused" in stage:
+        raise ValueError(stage["refused"])
+    if child.returncode in [-n for n in signal.Signals if n.name in ("SIGPROF", "SIGXCPU")]:
+        raise ValueError(
+            f"{stage['doing']} took more than the {stage['seconds']:.1f} seconds of computing that "
+            f"its size allows: the file is damaged, or needs to be stored in other blocks "
+            f"(h5repack), or say what to read with dataset=..."
+        )
     if child.returncode != 0:
-        raise ValueError(_end(child.returncode, stages[-1] if stages else {}, child.stderr))
+        crash = f"the library crashed while {stage['doing']} (status {child.returncode})"
+        raise ValueError(f"{crash}: the file is damaged")
     with np.load(io.BytesIO(child.stdout), allow_pickle=False) as arrays:
         words = json.loads(str(arrays["words"]))
         axes = tuple((label, arrays[f"axis{n}"]) for n, label in enumerate(words.pop("labels")))
@@ -98,21 +109,6 @@ def _folders(path: str) -> list[str]:
     specs = map(importlib.util.find_spec, ("numpy", "lazy_loader", "h5py", "hdf5plugin", "fabio"))
     places = [Path(s.origin).resolve().parents[1] for s in specs if s and s.origin]
     return [str(place) for place in dict.fromkeys(places) if place != beside]
-
-
-def _end(status: int, stage: dict[str, Any], stderr: bytes) -> str:
-    """Say why the child ended without an answer."""
-    import signal
-
-    if not stage:
-        raise RuntimeError(f"the process that reads did not begin: {stderr.decode()[-2000:]}")
-    if status in (-getattr(signal, "SIGPROF", 0), -getattr(signal, "SIGXCPU", 0)):
-        return (
-            f"{stage['doing']} took more than the {stage['seconds']:.1f} seconds of computing that "
-            f"its size allows: the file is damaged, or needs to be stored in other blocks "
-            f"(h5repack), or say what to read with dataset=..."
-        )
-    return f"the library crashed while {stage['doing']} (status {status}): the file is damaged"
 
 
 def main(path: str, dataset: str | int | None, reader: str) -> None:
@@ -135,9 +131,9 @@ def main(path: str, dataset: str | int | None, reader: str) -> None:
         words: dict[str, Any] = {"labels": [label for label, _ in axes]}
         words |= {key: arrays.pop(key) for key in ("header", "doubt") if key in arrays}
         arrays |= {f"axis{n}": values for n, (_, values) in enumerate(axes)}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
         np.savez(answer, words=json.dumps(words), **arrays)
         answer.close()
-        _say(done=True)
 
 
 def _rehearse(reader: str) -> None:
@@ -181,15 +177,10 @@ def _hdf5(source: Any, dataset: str | int | None, _: str, size: int) -> dict[str
         return read_arrays(file, dataset, plan)
 
 
-class _Watched(io.BytesIO):
-    """A file in memory that keeps whether anything was read up to its end."""
+class _Content(io.BytesIO):
+    """A file in memory, with what fabio asks of one."""
 
-    name, lock, to_the_end = "content", contextlib.nullcontext(), False
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        content = super().read(size)
-        self.to_the_end |= size is None or not 0 <= size <= len(content)
-        return content
+    name, lock = "content", contextlib.nullcontext()
 
 
 def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) -> dict[str, Any]:
@@ -204,10 +195,13 @@ def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) ->
     errors = BufferingHandler(1000)
     errors.setLevel(logging.ERROR)
     logging.getLogger("fabio").addHandler(errors)
-    file = _Watched(content)
-    image = kind().read(file)
-    frame = first_frame(dataset, image.nframes)
-    image = image.getframe(frame) if image.nframes > 1 else image
+
+    def decoded(content: bytes) -> Any:
+        image = kind().read(_Content(content))
+        frame = first_frame(dataset, image.nframes)
+        return image.getframe(frame) if image.nframes > 1 else image
+
+    image = decoded(content)
     loops = image.header.pop("loop_", [])  # of CIF: titles and rows
     header: dict[str, Any] = {}
     for key, value in (pair for _, rows in loops for row in rows[:1] for pair in row.items()):
@@ -218,15 +212,15 @@ def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) ->
         raise ValueError(f"its pixels are elsewhere, in {elsewhere[:60]!r}, which is not read")
     pixels = image.data
     check_frame(np.shape(pixels))
-    # A decoder that goes beyond the end of what it was given makes an image of what is there.
-    if file.to_the_end and name != "Fit2dImage":  # whose arrays have their own length
-        longer = kind().read(_Watched(content + b"\xff" * 2**16))
-        longer = longer.getframe(frame) if image.nframes > 1 else longer
-        if not np.array_equal(longer.data, pixels):
-            raise ValueError("the file is cut off: some of its pixels are missing")
+    # A decoder that goes beyond the end of what it was given makes an image of what is there. (Of
+    # Fit2D the arrays have their own length, and the pixels of R-AXIS are the end of the file.)
+    if name not in ("Fit2dImage", "RaxisImage") and not np.array_equal(
+        decoded(content + b"\xff" * 2**16).data, pixels
+    ):
+        raise ValueError("the file is cut off: some of its pixels are missing")
     messages = [record.getMessage()[:200] for record in errors.buffer]
     doubts = [message[:1].lower() + message[1:] for message in messages]
-    if name == "RaxisImage":  # its pixels are the end of the file
+    if name == "RaxisImage":
         before, record = size - 2 * pixels.size, header["Record Length"]
         if before < 1400 or (record > 0 and before % record):
             doubts.append("it is not as long as its header says: is the file cut off?")
@@ -243,7 +237,6 @@ def _limit(doing: str, seconds: float, memory: int, files: int | None = None) ->
     _say(doing=doing, seconds=seconds)
     with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):
         import resource
-        import signal
 
         signal.setitimer(signal.ITIMER_PROF, seconds)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

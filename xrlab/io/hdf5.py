@@ -70,19 +70,17 @@ def read_arrays(
     kept = [n for n in kept if len(kept) <= 2 or node.shape[n] != 1]
     shape = [node.shape[n] for n in kept]
     plan(*_cost(node, index))
-    pixels = np.asarray(node[index]).reshape(shape)
-    if _unsigned(node):
-        pixels = pixels.view(_unsigned(node))
+    pixels = np.asarray(node[index]).view(_meant(node)).reshape(shape)
     counts = next(_beside([group], ("number_of_pixels_rebinned",)), None)
     if node.name.endswith("rebinned_data") and counts is not None and counts.shape == node.shape:
         with np.errstate(divide="ignore", invalid="ignore"):  # meerkat's older files hold sums
             pixels = pixels / counts[index].reshape(shape)
     groups = _detectors(node, group)
     mask = _mask(node, group, groups, index, kept, shape)
-    arrays = {"pixels": pixels} | ({"mask": mask} if mask is not None else {})
     both = [axes[n] for n in kept][order]
     return {
-        **{name: array if order.step > 0 else array.T for name, array in arrays.items()},
+        "pixels": pixels if order.step > 0 else pixels.T,
+        "mask": mask if mask is None or order.step > 0 else mask.T,
         "header": _header(node, group, groups),
         "axes": both if len(both) == 2 and all(both) else [],
     }
@@ -234,10 +232,10 @@ def _written(node: Any) -> bool:
     return bool(not node.size or node.is_virtual or node.id.get_storage_size())
 
 
-def _unsigned(node: Any) -> str | None:
-    """Type of the numbers where NetCDF stores whole numbers without sign as others."""
-    is_so = node.dtype.kind == "i" and _text(node.attrs.get("_Unsigned")).lower() == "true"
-    return node.dtype.str.replace("i", "u") if is_so else None
+def _meant(node: Any) -> str:
+    """Type of the numbers; NetCDF stores whole numbers without sign as others."""
+    unsigned = _text(node.attrs.get("_Unsigned")).lower() == "true"
+    return str(node.dtype.str.replace("i", "u") if unsigned else node.dtype.str)
 
 
 def _cost(node: Any, index: Sequence[int | slice]) -> tuple[int, int]:
@@ -327,12 +325,11 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
     if filled == h5py.h5d.FILL_VALUE_USER_DEFINED and node.fillvalue != 0:
         header["_fillvalue"] = node.fillvalue
     for key, value in header.items():
-        if _unsigned(node) and getattr(value, "dtype", None) == node.dtype:
-            header[key] = value.view(_unsigned(node))
-    return {
-        key: np.ravel(n).tolist()[:2] if np.asarray(n).dtype.kind in "buif" else _text(n)
-        for key, n in header.items()
-    }
+        numbers = np.ravel(value)
+        if numbers.dtype == node.dtype:
+            numbers = numbers.view(_meant(node))
+        header[key] = numbers[:2].tolist() if numbers.dtype.kind in "buif" else _text(value)
+    return header
 
 
 # Axes
