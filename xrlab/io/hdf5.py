@@ -55,7 +55,7 @@ def read_arrays(
     """
     plane = _PLANE.fullmatch(dataset) if isinstance(dataset, str) else None
     name, place = (plane["name"].strip(), ()) if plane else choice.split_choice(dataset)
-    node, group = _named(file, name) if name else _default(file)
+    node, group = _find(file, name)
     _refuse_unreadable(node)
     if any(np.ravel(flag[()])[:1].any() for flag in _beside([group], ("is_direct",))):
         raise ValueError(f"{node.name} is a pair distribution function, and no scattering")
@@ -92,9 +92,7 @@ def read_arrays(
 def _follow(group: Any, path: str, depth: int = 0) -> Any:
     """Give what is at a path, None if there is nothing; raise where another file begins."""
     node = group.file if path.startswith("/") else group
-    for part in path.split("/"):
-        if part in ("", "."):
-            continue
+    for part in [part for part in path.split("/") if part not in ("", ".")]:
         link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
         if isinstance(link, h5py.ExternalLink):
             raise ElsewhereError(f"{node.name.rstrip('/')}/{part}", link.filename)
@@ -139,46 +137,41 @@ def _images(group: Any) -> tuple[list[Any], dict[str, str]]:
     return [node for node in arrays if sum(n > 1 for n in node.shape) > 1], others
 
 
-def _named(file: Any, name: str) -> tuple[Any, Any]:
-    node, group = _follow(file, name), _follow(file, name.strip("/").rpartition("/")[0])
-    if isinstance(node, h5py.Group):
-        node, group = _signal(node) or node, node
-    if isinstance(node, h5py.Group) and (others := _images(node)[1]):
-        _refuse_links(others)
-    if not isinstance(node, h5py.Dataset):
-        raise ValueError(choice.ask_which({n.name: n.shape for n in _images(file)[0]}, name))
-    return node, node.parent if group is None else group
-
-
-def _default(file: Any) -> tuple[Any, Any]:
-    """Find the data set that the file says is the one to show, or the only one, and its group."""
-    group = file
+def _find(file: Any, name: str | None) -> tuple[Any, Any]:
+    """Find the data set of this name, else the one to show or the only one; also its group."""
+    place = _follow(file, name or "/")
+    if isinstance(place, h5py.Dataset):
+        return place, _follow(file, str(name).strip("/").rpartition("/")[0])
+    group = place
     for _ in range(5):
-        signal = _signal(group)
-        if signal is not None:
-            return signal, signal.parent if group == file else group
-        step = _text(group.attrs.get("default"))
-        after = _follow(group, step) if step else None
-        if not isinstance(after, h5py.Group):
-            break
-        group = after
-    images, others = _images(file)
-    candidates = [node for node in images if _marked(node)]
-    names = choice.images_among({node.name: node.shape for node in images})
-    candidates = candidates or [node for node in images if node.name in names]
-    if len(candidates) == 1 and (_marked(candidates[0]) or not others):
+        if isinstance(group, h5py.Group):
+            signal = _signal(group)
+            if signal is not None:
+                return signal, signal.parent if group == file else group
+            step = _text(group.attrs.get("default"))
+            group = _follow(group, step) if step else None
+    images, others = _images(place or file)
+    shapes = {node.name: node.shape for node in images}
+    if place is None:
+        raise ValueError(choice.ask_which(shapes, name))
+    # The signal of a group, in the new or the old way of NeXus.
+    marked = [
+        node
+        for node in images
+        if _text(node.parent.attrs.get("signal")) == node.name.rsplit("/")[-1]
+        or _text(node.attrs.get("signal")) == "1"
+    ]
+    names = choice.images_among(shapes)
+    candidates = marked or [node for node in images if node.name in names]
+    if len(candidates) == 1 and (marked or not others):
         return candidates[0], candidates[0].parent
     if others and not candidates:
-        _refuse_links(others)
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise ElsewhereError(*next(iter(others.items())), more)
     if not images:
         raise ValueError("there is no array of numbers with two axes in it")
     listed = choice.ask_which({node.name: node.shape for node in candidates or images})
     raise ValueError(listed + "".join(f"; {n!r} lies in the file {o}" for n, o in others.items()))
-
-
-def _refuse_links(others: dict[str, str]) -> None:
-    name, other = next(iter(others.items()))
-    raise ElsewhereError(name, other, f" (and {len(others) - 1} more)" if len(others) > 1 else "")
 
 
 def _signal(group: Any) -> Any:
@@ -188,12 +181,6 @@ def _signal(group: Any) -> Any:
         if isinstance(node, h5py.Dataset):
             return node
     return None
-
-
-def _marked(node: Any) -> bool:
-    """Say whether a data set is the signal of its group, in the new or the old way of NeXus."""
-    name = node.name.rsplit("/")[-1]
-    return _text(node.parent.attrs.get("signal")) == name or _text(node.attrs.get("signal")) == "1"
 
 
 def _text(value: Any) -> str:
@@ -266,8 +253,9 @@ def _beside(groups: Iterable[Any], names: Iterable[str]) -> Iterator[Any]:
 def _detectors(node: Any, group: Any) -> list[Any]:
     """List the groups that may describe the detector: of the data, the entry, its instruments."""
     entry = _inside(node.file, node.name.split("/")[1])
-    groups = [group, node.parent, *([entry] if isinstance(entry, h5py.Group) else [])]
-    for name in groups[2] if len(groups) > 2 else ():
+    parts = entry if isinstance(entry, h5py.Group) else {}
+    groups = [group, node.parent, entry] if parts else [group, node.parent]
+    for name in parts:
         inner = _inside(entry, name)
         if isinstance(inner, h5py.Group) and (
             name == "instrument" or _text(inner.attrs.get("NX_class")) == "NXinstrument"
