@@ -56,19 +56,15 @@ def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
     if content.count(b"PK\x01\x02") > MAX_PARTS:
         raise ValueError(f"it is an archive of more than {MAX_PARTS} files")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {
-            info.filename.removesuffix(".npy"): info
-            for info in archive.infolist()
-            if info.filename.endswith(".npy")
-        }
+        files = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        members = {info.filename.removesuffix(".npy"): info for info in files}
         if not members:
             raise ValueError("it is a ZIP archive without NumPy arrays in it")
         shapes, single = {}, []
         for member, info in members.items():
             with archive.open(info) as file:
                 shapes[member], _, dtype = _npy_header(file)
-                short = info.file_size < 10_000 and not dtype.hasobject
-                single += [member] * (short and not shapes[member])
+            single += [member] * (shapes[member] == () and not dtype.hasobject)
         images = choice.images_among(shapes) or list(members)
         name = images[0] if name is None and len(images) == 1 else name
         if name not in members:
@@ -85,13 +81,12 @@ def read_npz(content: bytes, dataset: str | int | None = None) -> Stored:
         beside = [(read(n), bad) for n, bad in masks.items() if n in members and n != name]
         lost = choice.left_out(beside, pixels.shape)
         header = {member: read(member) for member in single}
-        sizes = {member: math.prod(shape) for member, shape in shapes.items() if member != name}
-        names = usual_names(sizes.get, 2)
-        axes = [np.ravel(read(axis)).astype(float) for axis in names if pixels.ndim == 2]
+        names = usual_names({n: math.prod(s) for n, s in shapes.items() if n != name}.get, 2)
+        axes = [np.ravel(read(axis)).astype(float) for axis in names]
         axes = [middles(values, n) for values, n in zip(axes, pixels.shape, strict=False)]
-        if [*pixels.shape] == [len(values) for values in axes]:
-            return Stored(pixels, header, lost, tuple(zip(names, axes, strict=True)))
-    return Stored(pixels, header, lost)
+        known = pixels.shape == tuple(map(len, axes))
+        both = tuple(zip(names, axes, strict=False)) if known else None
+        return Stored(pixels, header, lost, both)
 
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -186,13 +181,12 @@ def read_smv(content: bytes, dataset: str | int | None = None) -> Stored:
     """
     text = content[: 2**14].decode("latin-1").partition("{")[2]
     entries = re.findall(r"(?m)([A-Za-z]\w*)[ \t]*=[ \t]*\"?([^;\"\r\n]*)", text)
-    header = {key.lower(): value.strip() for key, value in reversed(entries)}
+    header: dict[str, str] = {"size3": "1"}
+    header |= {key.lower(): value.strip() for key, value in reversed(entries)}
+    sizes = ("header_bytes", "size2", "size1", "size3")
     try:
-        start, rows, columns, frames = (
-            int(float(header.get(name, default)))
-            for name, default in (("header_bytes", ""), ("size2", ""), ("size1", ""), ("size3", 1))
-        )
-    except ValueError as error:
+        start, rows, columns, frames = (int(float(header[name])) for name in sizes)
+    except (KeyError, ValueError) as error:
         raise ValueError(f"its SMV header lacks HEADER_BYTES, SIZE1 or SIZE2 ({error})") from error
     frame = first_frame(dataset, frames)
     check_frame((rows, columns))
@@ -262,17 +256,17 @@ def _tiff_page(content: bytes, page: Any, number: int) -> NDArray[Any]:
         sum(page.databytecounts) < plain
     ):  # fmt: skip
         raise ValueError("the file is cut off: some of its pixels are missing")
-    if page.compression in (C.ADOBE_DEFLATE, C.DEFLATE):
+    zipped, whole = page.compression in (C.ADOBE_DEFLATE, C.DEFLATE), page.bitspersample % 8 == 0
+    if zipped:
         for offset, count in blocks:
             unpacked = zlib.decompressobj().decompress(content[offset : offset + count], step + 1)
             if len(unpacked) > step:
                 raise ValueError("a compressed block unpacks to more than its part of the image")
-    own = {C.NONE: (1,), C.ADOBE_DEFLATE: (1, 2), C.DEFLATE: (1, 2)}
-    plain_rows = len(shape) == 2 and not page.is_tiled and page.bitspersample < 16
-    if page.bitspersample % 8 and page.compression == C.NONE and plain_rows:
+    rows = len(shape) == 2 and not page.is_tiled
+    if page.compression == C.NONE and rows and not whole and page.bitspersample < 16:
         packed = b"".join(content[offset : offset + count] for offset, count in blocks)
         pixels = _unpack_bits(packed, page.bitspersample, page.fillorder == 2, *shape[:2])
-    elif page.predictor in own.get(page.compression, ()) and page.bitspersample % 8 == 0:
+    elif whole and (zipped or page.compression == C.NONE) and page.predictor <= 1 + zipped:
         pixels = page.asarray().reshape(shape)
     else:
         pixels = _tiff_by_pillow(content, number, page).reshape(shape)
@@ -328,15 +322,14 @@ def _tiff_by_pillow(content: bytes, frame: int, page: Any) -> NDArray[Any]:
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
     """Keep off the messages that libtiff writes past Python."""
-    with _STDERR:
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    with _STDERR, open(os.devnull, "wb") as nowhere:
+        kept = os.dup(2)
         try:
-            os.dup2(nowhere, 2)
+            os.dup2(nowhere.fileno(), 2)
             yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            os.close(nowhere)
 
 
 def _marccd_saturation(content: bytes) -> float | None:
