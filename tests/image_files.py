@@ -93,6 +93,15 @@ def tiff(image, **options):
     return file.getvalue()
 
 
+def with_tags(content, **tags):
+    """The bytes of a TIFF with other values of some tags."""
+    file = io.BytesIO(content)
+    with tifffile.TiffFile(file) as changed:
+        for name, value in tags.items():
+            changed.pages[0].tags[name].overwrite(value)
+    return file.getvalue()
+
+
 def smv(text, values=A, dtype="<u2", size=512):
     """A header as it is given, padded, and pixels."""
     return text.encode().ljust(size) + values.astype(dtype).tobytes()

@@ -1,7 +1,6 @@
 """More files as independent writers make them: the same notions in other formats and places."""
 
 import io
-import struct
 
 import fuzz_readers as fuzz
 import h5py
@@ -29,6 +28,7 @@ from tests.image_files import (
     smv,
     table,
     tiff,
+    with_tags,
 )
 from xrlab.io.section import read_section
 
@@ -193,13 +193,8 @@ def test_pixels_of_odd_bits(order, width, bits):
     digits = ["".join(f"{v:0{bits}b}" for v in row) for row in values]
     packed = [[int(row[n : n + 8].ljust(8, "0"), 2) for n in range(0, len(row), 8)]
               for row in digits]  # fmt: skip
-    content = bytearray(tiff(np.array(packed, "u1"), byteorder=order))
-    with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
-        for name, value in (("ImageWidth", width), ("BitsPerSample", bits)):
-            tag = file.pages[0].tags[name]
-            kind = order + ("I" if tag.dtype == 4 else "H")
-            struct.pack_into(kind, content, tag.valueoffset, value)
-    assert_reads(bytes(content), values)
+    content = tiff(np.array(packed, "u1"), byteorder=order)
+    assert_reads(with_tags(content, ImageWidth=width, BitsPerSample=bits), values)
 
 
 def test_pages_that_are_masks_or_smaller_copies():
