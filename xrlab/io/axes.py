@@ -18,12 +18,15 @@ RLU = re.compile(
     r"|in[\d.]+(a|å|ang|angstrom)\^?[-⁻][1¹])|2\*?(pi|π)/[abc]|[abc]\*"
 )
 
-# Other units of axes, to say what to do with them.
-PER_LENGTH = re.compile(
-    r"(1?/|inv(erse)?_?|per_?)(a|å|angstroms?|ångströms?|nm|nanomet\w+)"
-    r"|(a|å|angstroms?|ångströms?|nm|nanomet\w+)(\^|\*\*)?[({]*[-⁻][1¹][)}]*"
-)
-PIXELS = re.compile(r"px|pixels?|bins?|index|indices|channels?|counts?|points?")
+# Other units of axes, and what to do with them.
+_LENGTH = r"(a|å|angstroms?|ångströms?|nm|nanomet\w+)"
+HINTS = {
+    rf"(1?/|inv(erse)?_?|per_?){_LENGTH}|{_LENGTH}(\^|\*\*)?[({{]*[-⁻][1¹][)}}]*":
+        "divide Q by the length of a* (2 pi / a if Q holds 2 pi, else 1 / a)",
+    r"px|pixels?|bins?|index|indices|channels?|counts?|points?":
+        "count the pixels from one Bragg position to the next",
+    r".*": "if they are r.l.u. give these values, if they are not, convert them",
+}  # fmt: skip
 
 # How the axes of an image or a volume are called where nothing else says which they are.
 NAMES = ("{}", "{}_axis", "Q{}")
@@ -104,12 +107,7 @@ def question(axes: Axes) -> str:
     for label, values in axes:
         said.append(f"{label!r} from {values[0]:.4g} to {values[-1]:.4g}")
         unit = re.sub(r"\s", "", split_unit(label)[1]).lower()
-        if PER_LENGTH.fullmatch(unit):
-            hints.add("divide Q by the length of a* (2 pi / a if Q holds 2 pi, else 1 / a)")
-        elif PIXELS.fullmatch(unit):
-            hints.add("count the pixels from one Bragg position to the next")
-        else:
-            hints.add("if they are r.l.u. give these values, if they are not, convert them")
+        hints.add(next(hint for units, hint in HINTS.items() if re.fullmatch(units, unit)))
     return (
         f"its axes are {' and '.join(said)}, not known as h and k in reciprocal lattice units. "
         f"Which h and k have the first and last row and column? Give h=(first, last) and "

@@ -390,17 +390,17 @@ def _axis(group: Any, name: str, dimension: int, shape: Sequence[int]) -> Axis |
 
 def _plane(node: Any, axes: Sequence[Axis | None], letter: str, value: float) -> Index:
     """Index of the plane of a volume that is nearest to a value on one of its axes."""
-    known = {}
-    for n, axis in enumerate(axes):
-        if axis:
-            name = split_unit(axis[0])[0]
-            known[miller(name) or name.lower()] = n, axis[1], axis[0]
+    known = {
+        miller(name) or name.lower(): (n, *axis)
+        for n, axis in enumerate(axes)
+        if axis and (name := split_unit(axis[0])[0])
+    }
     if letter not in known:
         raise ValueError(
             f"{node.name} has no axis {letter!r} with known values; it has "
             f"{', '.join(known) or 'none'}: choose a plane by number, as in [:, :, 3]"
         )
-    dimension, values, label = known[letter]
+    dimension, label, values = known[letter]
     if letter in "hkl" and is_rlu(label) is False:
         raise ValueError(f"{label!r} is not in r.l.u.: choose a plane by number, as in [:, :, 3]")
     step = np.abs(np.diff(values)).max() if len(values) > 1 else 1.0

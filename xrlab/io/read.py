@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 from xrlab.crystal.arrays import Image
 from xrlab.io.child import FABIO, read_apart
@@ -51,8 +51,6 @@ PACKED: dict[bytes, tuple[str, Callable[..., BinaryIO]]] = {
 # Libraries complain about damaged files; the error says what is wrong.
 for library in ("tifffile", "PIL"):
     logging.getLogger(library).addHandler(logging.NullHandler())
-
-T = TypeVar("T")
 
 # Files that come up and are not read: what they are, and what to do.
 OTHERS = {
@@ -209,7 +207,7 @@ def _read(content: bytes | Path, dataset: str | int | None) -> Stored:
     return (_known(start, FORMATS) or read_text)(content, dataset)
 
 
-def _known(first: bytes, table: Mapping[bytes, T]) -> T | None:
+def _known(first: bytes, table: Mapping[bytes, Any]) -> Any:
     """Give what a table says of a file by its first bytes."""
     return next((value for begin, value in table.items() if first.startswith(begin)), None)
 

@@ -83,17 +83,15 @@ class Section:
         weight[~measured] = 0
         for axis, name in enumerate("hk"):
             values = np.asarray(getattr(self, name), np.float64)
-            steps = np.diff(values) if values.ndim == 1 else np.zeros(1)
-            if values.shape != (image.shape[axis],) or not (
-                np.isfinite(values).all() and ((steps > 0).all() or (steps < 0).all())
-            ):
+            fits = values.shape == (image.shape[axis],)
+            if fits and values[0] > values[-1]:
+                values, image, weight = values[::-1], np.flip(image, axis), np.flip(weight, axis)
+            if not (fits and all(0 < step < np.inf for step in np.diff(values))):
                 raise ValueError(
                     f"{name} needs one value for each of the {image.shape[axis]} "
                     f"{('rows', 'columns')[axis]}, rising or falling throughout; it has shape "
                     f"{values.shape}"
                 )
-            if steps[0] < 0:
-                values, image, weight = values[::-1], np.flip(image, axis), np.flip(weight, axis)
             object.__setattr__(self, name, values)
         object.__setattr__(self, "image", image)
         object.__setattr__(self, "weight", weight)
