@@ -85,6 +85,18 @@ def unmasked(values: Any) -> NDArray[Any]:
     return np.asarray(values)
 
 
+def real_image(image: ArrayLike) -> Floats:
+    """Check that an array is 2-D and of real numbers; return it as float64, NaN where masked."""
+    array = unmasked(image)
+    if array.dtype.kind not in "uif":
+        raise ValueError(f"an image holds real numbers; this one holds {array.dtype}")
+    if array.ndim != 2 or min(array.shape) < 2:
+        raise ValueError(
+            f"an image is a 2-D array of at least 2 x 2 pixels; this one has shape {array.shape}"
+        )
+    return array.astype(np.float64)
+
+
 def as_image(image: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
     """Check that an array can be a measured or simulated image and return it as float64.
 
@@ -108,19 +120,12 @@ def as_image(image: ArrayLike, shape: tuple[int, int] | None = None) -> Floats:
     ...
     ValueError: an intensity cannot be negative; the lowest is -4, at (1, 1). ...
     """
-    array = unmasked(image)
-    if array.dtype.kind not in "uif":
-        raise ValueError(f"an image holds real numbers; this one holds {array.dtype}")
-    if array.ndim != 2 or min(array.shape) < 2:
-        raise ValueError(
-            f"an image is a 2-D array of at least 2 x 2 pixels; this one has shape {array.shape}"
-        )
+    array = real_image(image)
     if shape is not None and array.shape != tuple(shape):
         raise ValueError(
             f"this image has shape {array.shape}, and {tuple(shape)} is needed: "
             f"cut or resample it, or give the grid that it was taken on"
         )
-    array = array.astype(np.float64)
     measured = array[~np.isnan(array)]
     if measured.size == 0:
         raise ValueError("every pixel of this image is NaN: nothing was measured")

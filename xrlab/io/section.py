@@ -19,11 +19,12 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from xrlab.crystal.arrays import Image
-from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, unmasked
+from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, real_image
 from xrlab.io.axes import is_rlu, miller, question, split_unit
 from xrlab.io.choice import MAX_PIXELS
 from xrlab.io.read import read_stored
 from xrlab.io.stored import Axes
+from xrlab.measurement.resample import overlaps, weighted_mean
 
 Range = tuple[float, float]
 
@@ -66,13 +67,7 @@ class Section:
     labels: tuple[str, str] = ("h", "k")
 
     def __post_init__(self) -> None:
-        image = unmasked(self.image)
-        if image.ndim != 2 or image.dtype.kind not in "uif" or min(image.shape) < 2:
-            raise ValueError(
-                f"a section is a 2-D array of real numbers, at least 2 x 2; this one has shape "
-                f"{image.shape} and holds {image.dtype}"
-            )
-        image = image.astype(np.float64)
+        image = real_image(self.image)
         measured = ~np.isnan(image)
         weight = np.ones(image.shape) if self.weight is None else np.array(self.weight, float)
         if weight.shape != image.shape or not (weight[measured] > 0).all():
@@ -102,8 +97,8 @@ class Section:
 
         The values are those of the middles of the pixels; a row number can be falling with h.
         """
-        image = unmasked(image)
-        rows, columns = np.atleast_2d(image).shape[:2]
+        image = real_image(image)
+        rows, columns = image.shape
         return cls(image, np.linspace(*h, rows), np.linspace(*k, columns))
 
     @classmethod
@@ -138,10 +133,10 @@ class Section:
         >>> Section.from_calibration(np.ones((90, 90)), (45, 45), 20, hexagonal).grid.h
         (-3.5, 3.45)
         """
-        image = unmasked(image).astype(np.float64)
+        image = real_image(image)
         scale = np.broadcast_to(np.asarray(pixels_per_rlu, float), 2)
         directions = np.eye(2) if matrix is None else np.asarray(matrix, float)
-        if image.ndim != 2 or not (np.isfinite(scale).all() and (scale > 0).all()):
+        if not (np.isfinite(scale).all() and (scale > 0).all()):
             raise ValueError(
                 f"a calibration needs a 2-D image and pixels per r.l.u. above 0; got an image of "
                 f"shape {image.shape} and {pixels_per_rlu}"
@@ -249,19 +244,15 @@ class Section:
         # Only the part under the window, which may be small.
         (rows, along_h), (columns, along_k) = shares
         image, weight = self.image[rows, columns], self.weight[rows, columns]
-        measured = ~np.isnan(image)
-        share = along_h @ measured @ along_k.T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = along_h @ np.where(measured, image, 0) @ along_k.T / share
-            spread = along_h**2 @ np.where(measured, 1 / weight, 0) @ (along_k**2).T
-            behind = share**2 / spread
+        with np.errstate(divide="ignore"):
+            mean, variance, share = weighted_mean(image, 1 / weight, along_h, along_k)
         mean[share < LEAST_MEASURED] = np.nan
         if np.isnan(mean).all():
             raise ValueError(
                 f"nothing was measured in the window, h from {h[0]:g} to {h[1]:g}, k from "
                 f"{k[0]:g} to {k[1]:g}: choose another"
             )
-        return Section(mean, wanted.h_values, wanted.k_values, behind, self.labels)
+        return Section(mean, wanted.h_values, wanted.k_values, 1 / variance, self.labels)
 
     def symmetric_window(
         self,
@@ -394,9 +385,7 @@ def _shares(have: Image, edges: Image, want: Image) -> tuple[slice, Image]:
     needed = slice(first, last)
     have, edges = have[needed], edges[first : last + 1]
     if len(have) and np.median(np.diff(edges)) < step:
-        low = np.maximum(borders[:-1, None], edges[:-1])
-        high = np.minimum(borders[1:, None], edges[1:])
-        shares = np.maximum(high - low, 0)
+        shares = overlaps(edges, borders)
     else:
         shares = np.stack([np.interp(want, have, unit) for unit in np.eye(len(have))], axis=1)
     return needed, shares / shares.sum(axis=1, keepdims=True)

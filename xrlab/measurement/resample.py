@@ -61,31 +61,52 @@ def area_average(
             f"an area average of {image.shape[0]} x {image.shape[1]} pixels takes whole numbers "
             f"of rows and columns from 1 to these; got {tuple(shape)}"
         )
-    spread = image if variance is None else np.asarray(variance, np.float64)
+    variance = image if variance is None else np.asarray(variance, np.float64)
     measured = ~np.isnan(image)
-    if spread.shape != image.shape or not (spread[measured] >= 0).all():
+    if variance.shape != image.shape or not (variance[measured] >= 0).all():
         raise ValueError(
             f"a variance is 0 or more in each of the {image.shape} pixels; this one has shape "
-            f"{spread.shape} and a lowest value of {np.nanmin(spread):g}"
+            f"{variance.shape} and a lowest value of {np.nanmin(variance):g}"
         )
     along, across = (
-        _overlaps(old, new) for old, new in zip(image.shape, tuple(shape), strict=True)
+        overlaps(np.arange(old + 1), np.linspace(0, old, new + 1))
+        for old, new in zip(image.shape, tuple(shape), strict=True)
     )
-    area = along @ measured.astype(np.float64) @ across.T
-    area[area < 1e-9] = np.nan
-    mean = along @ np.where(measured, image, 0) @ across.T / area
-    error = np.sqrt(along**2 @ np.where(measured, spread, 0) @ (across**2).T) / area
-    return mean, error
+    mean, variance, _ = weighted_mean(image, variance, along, across)
+    return mean, np.sqrt(variance)
 
 
-def _overlaps(old: int, new: int) -> Image:
-    """Length of each of the old pixels inside each of the new ones, shape (new, old), in old ones.
+def weighted_mean(
+    image: Image, variance: Image, along: Image, across: Image
+) -> tuple[Image, Image, Image]:
+    """Average the measured pixels by their shares in new rows and columns.
 
-    >>> _overlaps(3, 2)
+    Parameters
+    ----------
+    image, variance : arrays, shape (rows, columns)
+        NaN in the image where unmeasured.
+    along, across : arrays, shape (new rows, rows) and (new columns, columns)
+
+    Returns
+    -------
+    mean, variance, share : arrays, shape (new rows, new columns)
+        The share is the sum of the weights that were measured; NaN where nothing was.
+    """
+    measured = ~np.isnan(image)
+    share = along @ measured.astype(np.float64) @ across.T
+    share[share < 1e-9] = np.nan
+    mean = along @ np.where(measured, image, 0) @ across.T / share
+    spread = along**2 @ np.where(measured, variance, 0) @ (across**2).T
+    return mean, spread / share**2, share
+
+
+def overlaps(old: ArrayLike, new: ArrayLike) -> Image:
+    """Length of each of the old pixels inside each of the new ones, given by their edges.
+
+    >>> overlaps([0, 1, 2, 3], [0, 1.5, 3])
     array([[1. , 0.5, 0. ],
            [0. , 0.5, 1. ]])
     """
-    edges = np.linspace(0, old, new + 1)
-    pixels = np.arange(old)
-    inside = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    old, new = np.asarray(old, np.float64), np.asarray(new, np.float64)
+    inside = np.minimum(new[1:, None], old[1:]) - np.maximum(new[:-1, None], old[:-1])
     return np.maximum(inside, 0.0)
