@@ -11,7 +11,7 @@ from xrlab.inference.metrics import mean_squared_error, r2_score
 from xrlab.networks.backend import import_keras
 from xrlab.networks.cnn import ARCHITECTURES
 from xrlab.networks.shipped import (
-    BATCH,
+    PIECE,
     WEIGHTS,
     load_network,
     model_card,
@@ -106,9 +106,9 @@ def test_the_scale_of_an_image_does_not_matter(image):
 def test_batches_do_not_change_the_answer(image):
     """More images than one batch holds give the same answers one by one."""
     model = small_cnn(3)
-    images = np.stack([np.roll(image, n, axis=0) for n in range(BATCH + 3)])
+    images = np.stack([np.roll(image, n, axis=0) for n in range(PIECE + 3)])
     together = run_model(model, images)
-    assert together.shape == (BATCH + 3, 3)
+    assert together.shape == (PIECE + 3, 3)
     np.testing.assert_allclose(together[[0, -1]], run_model(model, images[[0, -1]]), atol=1e-5)
 
 

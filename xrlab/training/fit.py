@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from xrlab.datasets.dataset import DataSet, Simulated, join
 from xrlab.networks.backend import import_keras
-from xrlab.networks.shipped import BATCH
+from xrlab.networks.shipped import PIECE
 from xrlab.training.batches import make_batches
 from xrlab.training.checkpoints import Checkpoint, History
 
@@ -125,7 +125,7 @@ def fit(
             try:
                 model.fit(
                     batches,
-                    validation_data=make_batches(validation, BATCH),
+                    validation_data=make_batches(validation, PIECE),
                     initial_epoch=len(history.loss) - begin,
                     epochs=epochs,
                     callbacks=[_recorder(state, batches, begin, bar), *callbacks],
