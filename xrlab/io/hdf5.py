@@ -294,12 +294,11 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
     """Attributes, and numbers beside the data, that say what the stored numbers mean."""
     header = {key: node.attrs[key] for key in node.attrs}
     near = list(dict.fromkeys((own, node.parent)))
-    for key in BESIDE:
-        for given in _beside(near, (key, *(f"{name}_{key}" for name in _names(node, own)))):
+    for key in (*BESIDE, *LIMITS):
+        places = groups if key in LIMITS and node.dtype.kind in "ui" else near
+        for given in _beside(places, (key, *(f"{name}_{key}" for name in _names(node, own)))):
             if given.size <= MAX_OBJECTS:  # and not for every pixel
                 header[key] = given[()]
-    for limit in _beside(groups if node.dtype.kind in "ui" else near, LIMITS):
-        header[limit.name.rsplit("/")[-1]] = limit[()]
     if np.size(header.get("offset", 0)) == 3:  # a vector, of NXtransformations
         del header["offset"]
     one = {"scaling_factor", "scale_factor", "offset", "add_offset", "pedestal"}
@@ -307,8 +306,8 @@ def _header(node: Any, own: Any, groups: Sequence[Any]) -> dict[str, Any]:
         if len(set(np.ravel(header[key]).tolist())) > 1:
             raise ValueError(f"{key} of {node.name} differs from frame to frame: apply it first")
     if "offset" in header:  # NeXus: (number + offset) * scaling_factor
-        both = (header.pop("offset"), header.get("scaling_factor", 1.0))
-        header["add_offset"] = math.prod(float(np.ravel(number)[0]) for number in both)
+        factor = np.ravel(header.get("scaling_factor", 1.0))[0]
+        header["add_offset"] = np.ravel(header.pop("offset"))[0] * factor
     filled = node.id.get_create_plist().fill_value_defined()
     if filled == h5py.h5d.FILL_VALUE_USER_DEFINED and node.fillvalue != 0:
         header["_fillvalue"] = node.fillvalue

@@ -171,9 +171,7 @@ def read_stored(
     try:
         with warnings.catch_warnings(action="ignore"):
             stored = _read(content, dataset)
-            if stored.doubts and not insist:
-                raise ValueError(f"{stored.doubts}. To read it nevertheless: insist=True, --insist")
-            image = stored.image(unmeasured)
+            image = stored.image(unmeasured, insist)
         if _stamp(content) != before:
             raise ValueError
     except Exception as error:  # readers fail in many ways on a damaged file

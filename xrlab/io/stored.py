@@ -88,29 +88,27 @@ class Stored:
     axes: Axes | None = None
     doubt: str | None = None
 
-    @property
-    def doubts(self) -> str | None:
-        """Why the pixels may be wrong, also by what the header says."""
-        for scale in map((self.header or {}).get, SCALES):
-            if isinstance(scale, str) and NO_INTENSITY.match(scale.strip()):
-                return f"its numbers are {scale[:40]!r}, and no intensities: save these instead"
-        return self.doubt
-
-    def image(self, unmeasured: Unmeasured = "auto") -> Image:
+    def image(self, unmeasured: Unmeasured = "auto", insist: bool = False) -> Image:
         """Convert to intensities as float64, NaN where unmeasured; see `xrlab.read_image`.
 
         Raises
         ------
         ValueError
-            If it is not one 2-D image of real numbers.
+            If it is not one 2-D image of real numbers, or may be wrong and nobody insists.
         """
+        header, doubt = self.header or {}, self.doubt
+        for scale in map(header.get, SCALES):
+            if isinstance(scale, str) and NO_INTENSITY.match(scale.strip()):
+                doubt = f"its numbers are {scale[:40]!r}, and no intensities: save these instead"
+        if doubt and not insist:
+            raise ValueError(f"{doubt}. To read it nevertheless: insist=True, --insist")
         pixels, kind = self.pixels, self.pixels.dtype.kind
         if pixels.ndim != 2 or kind not in "uif" or min(pixels.shape) < 2:
             raise ValueError(
                 f"it holds {pixels.ndim}-D data of type {pixels.dtype} and shape {pixels.shape}; "
                 f"one 2-D image of real numbers is needed, of at least 2 x 2 pixels"
             )
-        said = meanings(self.header or {})
+        said = meanings(header)
         scale, offset = scaling(said)
         image = np.array(pixels, np.float64, order="C")
         lost = ~np.isfinite(image)
