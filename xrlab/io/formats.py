@@ -231,7 +231,8 @@ def read_tiff(content: bytes, dataset: str | int | None = None) -> Stored:
             number = masks[frames.index(frame)]
             mask = _tiff_page(content, pages[number], number) == 0
         header = _tiff_header(pages[frame], imagej)
-    header["saturated_value"] = _marccd_saturation(content)
+    if content[1028:1031] == b"MMX":  # MarCCD has a header of 3072 bytes of its own
+        header["saturated_value"] = int.from_bytes(content[1128:1132], "little")
     return Stored(pixels, header, mask)
 
 
@@ -295,9 +296,9 @@ def _tiff_header(page: Any, imagej: Mapping[str, Any]) -> dict[str, Any]:
     if "c0" in imagej and "c1" in imagej:
         header |= {"add_offset": imagej["c0"], "scale_factor": imagej["c1"]}
     header["units"] = str(imagej.get("vunit", ""))
-    text = {n: str(page.tags[n].value) for n in (GDAL_METADATA, GDAL_NODATA) if n in page.tags}
-    header["gdal_nodata"] = text.get(GDAL_NODATA, "")
-    for role, value in re.findall(r'role="(scale|offset)">([^<]+)<', text.get(GDAL_METADATA, "")):
+    metadata, nodata = (str(page.tags.valueof(n, "")) for n in (GDAL_METADATA, GDAL_NODATA))
+    header["gdal_nodata"] = nodata
+    for role, value in re.findall(r'role="(scale|offset)">([^<]+)<', metadata):
         header["scale_factor" if role == "scale" else "add_offset"] = value
     return header
 
@@ -330,16 +331,6 @@ def _silent_stderr() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-
-
-def _marccd_saturation(content: bytes) -> float | None:
-    """Saturation value of a MarCCD file, which has a header of 3072 bytes within its TIFF."""
-    header = content[1024:4096]
-    if len(header) < 3072 or header[4:7] != b"MMX":
-        return None
-    from fabio.marccdimage import HEADER_FORMAT, HEADER_NAMES, interpret_header
-
-    return interpret_header(header, HEADER_FORMAT, HEADER_NAMES)["saturated_value"] or None
 
 
 def _rest(content: bytes, end: int) -> int:
