@@ -5,6 +5,7 @@ import pytest
 
 from xrlab import ReciprocalGrid
 from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.interpretation.findings import bragg_positions
 from xrlab.measurement.alignment import detail, half_turn, repetition, stray_peaks
 
 H, K = np.meshgrid(STANDARD_GRID.h_values, STANDARD_GRID.k_values, indexing="ij")
@@ -82,6 +83,15 @@ def test_peaks_away_from_whole_h_and_k(grid, at, stray):
     value = stray_peaks(image, grid)
     assert (value > 5) == stray
     assert stray or value < 1
+
+
+@pytest.mark.parametrize(("superstructure", "ok"), [(250.0, True), (1000.0, False)])
+def test_a_superstructure_is_no_displacement(superstructure, ok):
+    """Its maxima, as sharp as the Bragg peaks, pass while they are lower than these."""
+    image = (measured() + measured(bragg=superstructure, at=0.5)).astype(float)
+    finding = bragg_positions(image, STANDARD_GRID)
+    assert finding.value > 0
+    assert finding.ok == ok
 
 
 def test_cut_bragg_peaks_say_nothing():

@@ -99,6 +99,11 @@ def test_only_a_warning_that_names_the_fault_counts():
     assert result.coverage90 == pytest.approx(7 / 12)  # only the deviation of 1 is within 1.64
 
 
+def test_large_errors_are_no_warning():
+    """That they are large is what they say themselves."""
+    assert judged([1, 1], [["precision"], ["precision", "alignment"]], DOUBT).warned == 0.5
+
+
 def test_an_image_without_an_encoding_is_wrong_unless_warned_of():
     """Whatever the answer is."""
     result = judged([np.nan, np.nan], [["named"], []])

@@ -15,7 +15,7 @@ from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.kernels import swap_cycles
 from xrlab.crystal.lattice import realised_correlations, simulate
 from xrlab.inference.delta_pdf import delta_pdf, delta_pdf_error
-from xrlab.interpretation.findings import LIMITS
+from xrlab.interpretation.findings import LIMITS, STRAY
 from xrlab.io.fetch import DataUnavailableError, fetch
 from xrlab.io.read import read_image
 from xrlab.measurement.alignment import half_turn, repetition, stray_peaks
@@ -147,7 +147,7 @@ def test_alignment(page, pictures):
         assert np.allclose(theirs, here, rtol=1e-6, atol=1e-6, equal_nan=True)
         numbers.append(here)
     _, turned, repeated, peaks = np.transpose(numbers)
-    limits = LIMITS["alignment"], LIMITS["repetition"], LIMITS["Bragg positions"]
+    limits = LIMITS["alignment"], LIMITS["repetition"], STRAY
     for values, limit in zip((turned, repeated, peaks), limits, strict=True):
         assert np.nanmin(values) < limit
     assert np.nanmax(turned) > limits[0]

@@ -59,6 +59,7 @@ def shared() -> dict[str, Any]:
         | {
             "unmeasured": findings.UNMEASURED,
             "intensity scale": findings.WHOLE,
+            "Bragg positions": findings.STRAY,
             "precision": findings.IGNORANCE,
         },
         "alignment": alignment_rules(),

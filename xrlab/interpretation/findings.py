@@ -47,6 +47,10 @@ TESTED = 0.1
 
 WHOLE = 0.5  # share of pixels that are whole numbers on another scale
 
+# Height of the sharpest maximum elsewhere over that of the Bragg peaks: a superstructure's maxima
+# are lower, and where they are higher, the Bragg peaks are not where the axes say.
+STRAY = 1.0
+
 UNMEASURED = 0.5
 
 # Standard error where nothing is explained: the spread of correlations among crystals.
@@ -296,12 +300,12 @@ def bragg_positions(image: Image, grid: ReciprocalGrid) -> Finding:
     return Finding(
         "Bragg positions",
         value,
-        LIMITS["Bragg positions"],
+        STRAY,
         "≤",
         f"A sharp maximum that repeats from cell to cell lies away from whole h and k and is "
         f"{value:.1f} times as high as those there: the window begins elsewhere, or Bragg peaks "
         f"were removed and a superstructure was not."
-        if value > LIMITS["Bragg positions"]
+        if value > STRAY
         else "No sharp maximum away from whole h and k is higher than those there.",
     )
 

@@ -30,6 +30,9 @@ from xrlab.trials.verdicts import concluded, fitted, read_all
 # Stated errors by which a wrong value is off.
 SURE = 3.0
 
+# Key of the note that errors are large. It repeats what the errors say: nothing is wrong with them.
+SAYS_SO = "precision"
+
 
 @dataclass(frozen=True)
 class Verdicts:
@@ -49,7 +52,7 @@ class Verdicts:
         are wrong whatever is answered.
     warned : float
         Share of the right answers that some check warns of; NaN for kinds of mistake, which every
-        warning is right about.
+        warning is right about. That stated errors are large (`SAYS_SO`) is no warning.
     refused : float
         Share called "not explained".
     keys : dict
@@ -104,7 +107,8 @@ def verdicts(
     failed = [{f.key for f in findings if not f.ok} for _, findings in conclusions]
     named = np.array([bool(keys & kind.keys) for keys in failed])
     status = [status_of(findings) for _, findings in conclusions]
-    warned = np.array([bool(keys) for keys in failed]) | (np.array(status) == "in part")
+    warned = np.array([bool(keys - {SAYS_SO}) for keys in failed])
+    warned |= np.array(status) == "in part"
     sound = ~wrong & (kind.keys == DOUBT)
     inside = apart < stats.t.ppf(0.95, freedom) * np.sqrt(1 - 2 / freedom)
     spread = vectors - vectors.mean(axis=0)
