@@ -21,10 +21,11 @@ Kind = Literal["measured", "simulated"]
 
 # Networks for clean images with lots of 25 sites: the corrected Delta-PDF and the small CNN. The
 # latter was trained on the study's targets, most of which no lattice can have; the lattices made
-# for these lie near the border of the three-site conditions. So with span 4 it counts near the
-# border only (slack below `BORDER`), and the less, the farther the two answers are apart (root mean
-# square, in units of `APART`). The numbers for span 4 were chosen on 1500 images of each kind of
-# target, seed 101, with 1500 of the study's targets, seed 102, in view.
+# for these lie near the border of the three-site conditions. So it counts near the border only
+# (slack below `BORDER`), and the less, the farther the two answers are apart (root mean square, in
+# units of `APART`). The numbers were chosen for span 4 on 1500 images of each kind of target, seed
+# 101, with 1500 of the study's targets, seed 102, in view; for span 3 with 1000 images of each
+# kind, seeds 101 and 103.
 NETWORKS = {3: ("cfs3-best", "cfs3"), 4: ("cfs4-best", "cfs4")}
 CNN_WEIGHT = {3: 0.2, 4: 0.4}
 BORDER, APART = 0.2, 0.03
@@ -127,10 +128,9 @@ def read_simulated(
         corrected, cnn = (
             run_model(load_network(name), inputs).astype(np.float64) for name in NETWORKS[span]
         )
-        weight = np.full(len(inputs), CNN_WEIGHT[span])
-        if span == 4:
-            apart = ((cnn - corrected) ** 2).mean(axis=1) / APART**2
-            weight *= (three_site_slack(corrected, span) < BORDER) / (1 + apart)
+        apart = ((cnn - corrected) ** 2).mean(axis=1) / APART**2
+        near = three_site_slack(corrected, span) < BORDER
+        weight = CNN_WEIGHT[span] * near / (1 + apart)
         mean = corrected + weight[:, None] * (cnn - corrected)
     else:
         mean = np.array([delta_pdf(image, span, lot_size=lot_size).vector for image in inputs])
