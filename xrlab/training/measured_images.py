@@ -182,7 +182,7 @@ def random_measurement(
     if conditions.happens("background", 0.88, rng):
         level = random_background(grid, rng, conditions)
         if "background" not in conditions.effects and chance(0.23):
-            level *= _log(3, 12).draw(rng) * image.mean() / level.mean()
+            level *= _log(3, 25).draw(rng) * image.mean() / level.mean()
     between = grid.distance_to_bragg() >= BRAGG_RADIUS
     share = level[between].mean() / (level + image)[between].mean()
     image = image + level
@@ -236,7 +236,7 @@ def random_background(
     level = background(np.zeros(grid.shape), grid, rng, **parameters)
     if chance(0.4):
         level = level + _log(0.01, 2).draw(rng) * smooth_factor(rng, degree=2, spread=0.8)
-    if chance(0.2):
+    if chance(0.3):
         level = level + _log(0.02, 2).draw(rng) * thermal(grid, width=_log(0.03, 0.2).draw(rng))
     return level
 
