@@ -14,7 +14,7 @@ from xrlab.networks.measured import calibrated, sizes
 # Groups of images, from the least to the greatest stated error, that have factors of their own.
 GROUPS = 6
 
-# What 90 % intervals are made to cover in the end: a little more, since an image of another kind has
+# What 90 % intervals are made to cover in the end: a little more, since images of another kind have
 # more of the errors that are large.
 COVERED = 0.92
 
