@@ -54,16 +54,8 @@ PUBLISHED: dict[str, Any] = yaml.safe_load(
 
 ROWS = (
     *(
-        StudyRow(
-            row["card"],
-            row["network"],
-            row["span"],
-            row["images"],
-            row["r2"],
-            row["mse"],
-            "leak" in row,
-        )
-        for row in PUBLISHED["networks"]
+        StudyRow(n["card"], n["network"], n["span"], n["images"], n["r2"], n["mse"], "leak" in n)
+        for n in PUBLISHED["networks"]
     ),
     StudyRow("cfs3-best", "ΔPDF, corrected", 3),
     StudyRow("cfs4-best", "ΔPDF, corrected", 4),

@@ -271,19 +271,11 @@ def _region(
     return region[np.abs(bend) > SAME_POINT] if len(region) > 2 else region
 
 
-def inside(region: ArrayLike, points: ArrayLike, margin: float = SAME_POINT) -> Mask:
-    """Say which points lie in a convex polygon.
+def inside(region: ArrayLike, points: ArrayLike) -> Mask:
+    """Say which points, shape (points, 2), lie in a convex polygon or by rounding beside it.
 
-    Parameters
-    ----------
-    region : array, shape (corners, 2)
-        Counter-clockwise.
-    points : array, shape (points, 2)
-    margin : float
-        Points this far outside still count.
+    Its corners are given counter-clockwise, shape (corners, 2).
 
-    Examples
-    --------
     >>> inside([[0, 0], [1, 0], [0, 1]], [[0.2, 0.2], [0.8, 0.8]])
     array([ True, False])
     """
@@ -293,7 +285,7 @@ def inside(region: ArrayLike, points: ArrayLike, margin: float = SAME_POINT) -> 
     edges = np.roll(corners, -1, axis=0) - corners
     from_corner = places[:, None] - corners
     left = edges[:, 0] * from_corner[..., 1] - edges[:, 1] * from_corner[..., 0]
-    return (left >= -margin * np.linalg.norm(edges, axis=1)).all(axis=1)
+    return (left >= -SAME_POINT * np.linalg.norm(edges, axis=1)).all(axis=1)
 
 
 def as_vectors(vectors: ArrayLike, span: int) -> Floats:

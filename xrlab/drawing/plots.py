@@ -232,9 +232,15 @@ def panels(*titles: str) -> go.Figure:
     )
 
 
+def square(figure: go.Figure, **where: int) -> None:
+    """Give both axes of every panel, or of those at a row and column, one scale."""
+    figure.update_xaxes(constrain="domain", **where)
+    figure.update_yaxes(constrain="domain", **where)
+    figure.for_each_yaxis(lambda axis: axis.update(scaleanchor=axis.anchor), **where)
+
+
 def _label(figure: go.Figure, column: int, x_title: str, y_title: str) -> None:
-    x_axis = "x" if column == 1 else f"x{column}"
-    figure.update_xaxes(title=x_title, constrain="domain", row=1, col=column)
-    figure.update_yaxes(title=y_title, scaleanchor=x_axis, constrain="domain", row=1, col=column)
-    figure.update_xaxes(title_standoff=4, row=1, col=column)
-    figure.update_yaxes(title_standoff=2, row=1, col=column)
+    place = {"row": 1, "col": column}
+    square(figure, **place)
+    figure.update_xaxes(title=x_title, title_standoff=4, **place)
+    figure.update_yaxes(title=y_title, title_standoff=2, **place)

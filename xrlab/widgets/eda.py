@@ -98,13 +98,11 @@ def view_pair(
     PairView
     """
     array = np.asarray(vectors, float)
-    held = {}
+    held, taken = {}, array
     if third is not None:
         held = {third: (value - HALF_SLICE, value + HALF_SLICE)}
-    border = realisable.possible_region(span, across, up, held)
-    taken = array
-    if third is not None:
         taken = array[np.abs(array[:, third] - value) <= HALF_SLICE]
+    border = realisable.possible_region(span, across, up, held)
     points = taken[:, [across, up]]
     marginals, normal = np.zeros((2, BINS)), np.zeros((2, BINS))
     for n, values in enumerate(points.T):

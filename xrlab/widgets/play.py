@@ -27,9 +27,8 @@ from xrlab.crystal.samplers import GAIN
 from xrlab.crystal.setting import SPAN, STANDARD
 from xrlab.drawing.png import INTENSITY, SIGNED, SITES, palette
 
-# Levels of the guessing game and the instruments that their images come through.
-LEVELS = {"clean": None, "laboratory": "laboratory", "synchrotron": "synchrotron",
-          "bad day": "bad day"}  # fmt: skip
+# Levels of the guessing game: the instruments that their images come through.
+LEVELS = ("clean", "laboratory", "synchrotron", "bad day")
 
 _HERE = Path(__file__).parent
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
@@ -124,11 +123,9 @@ def deal(level: str, index: int, seed: int) -> tuple[Floats, Floats]:
 
     if level not in LEVELS:
         raise ValueError(f"the levels are {', '.join(LEVELS)}; got {level!r}")
-    rng = np.random.default_rng([seed, list(LEVELS).index(level), index])
+    rng = np.random.default_rng([seed, LEVELS.index(level), index])
     image, vector = maximum_entropy_crystal(rng)
-    if (name := LEVELS[level]) is not None:
-        image = np.asarray(preset(name).measure(image, seed=rng).image)
-    return image, vector
+    return preset(level).measure(image, seed=rng).image, vector
 
 
 class _Play(anywidget.AnyWidget):
@@ -296,7 +293,7 @@ class GuessingGame(_Play):
 
         image, truth = deal(level, self._dealt[level], self._seed)
         self._dealt[level] += 1
-        clean = LEVELS[level] is None  # and known to be so
+        clean = level == "clean"  # and known to be so
         background, factor = ((0, 0), np.ones(image.shape)) if clean else (None, None)
         reading = measured.read(image[None], background=background, form_factor=factor)
         return {

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from xrlab.crystal.arrays import Floats, Image
-from xrlab.drawing.plots import WIDEST, add_curve, add_diagonal
+from xrlab.drawing.plots import WIDEST, add_curve, add_diagonal, square
 from xrlab.drawing.png import INTENSITY, UNMEASURED, picture
 from xrlab.measurement.pipeline import FILTERS
 from xrlab.trials.correction_bias import HARMLESS, BiasTable
@@ -43,13 +43,12 @@ def gallery_figure(*rows: Mapping[str, Image]) -> go.Figure:
                 row=n,
                 col=column,
             )
-    shape = {"showticklabels": False, "showgrid": False, "zeroline": False, "constrain": "domain"}
+    shape = {"showticklabels": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**shape)
     figure.update_yaxes(autorange=True, **shape)  # row 0 at the bottom
     figure.update_xaxes(title={"text": "column (pixels)", "standoff": 0}, row=len(rows), col=1)
     figure.update_yaxes(title={"text": "row (pixels)", "standoff": 0}, col=1)
-    for n in range(1, len(rows) * width + 1):
-        figure.update_layout({f"yaxis{n if n > 1 else ''}_scaleanchor": f"x{n if n > 1 else ''}"})
+    square(figure)
     figure.update_annotations(font_size=11)
     return figure.update_layout(
         width=min(WIDEST, 190 * width + 20),

@@ -21,7 +21,7 @@ from xrlab.crystal import speckle
 from xrlab.crystal.arrays import Floats
 from xrlab.crystal.encoding import component_names, vector_length
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
-from xrlab.drawing.plots import WIDEST, add_curve, add_heat_map, add_image
+from xrlab.drawing.plots import WIDEST, add_curve, add_heat_map, add_image, square
 from xrlab.drawing.png import COLOURS, LINES
 
 BORDER = {"color": "#333", "width": 2}
@@ -74,9 +74,9 @@ def components_figure(sets: Mapping[str, BySpan]) -> go.Figure:
             colorbar={"len": 0.42, "y": 0.21, "thickness": 12, "tickvals": [0, 0.2, 0.4, 0.577]},
             **place,
         )
-        figure.update_xaxes(title="j", dtick=1, constrain="domain", **place)
-        matrix = {"autorange": "reversed", "scaleanchor": f"x{len(spans) + column}"}
-        figure.update_yaxes(title="i", dtick=1, constrain="domain", **matrix, **place)
+        figure.update_xaxes(title="j", dtick=1, **place)
+        figure.update_yaxes(title="i", dtick=1, autorange="reversed", **place)
+        square(figure, **place)
     figure.update_yaxes(title="density", row=1, col=1)
     return _layout(figure, len(spans), 620)
 
@@ -101,12 +101,12 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
             "tickvals": centres,
             "tickfont": {"size": 12 - span if len(spans) > 1 else 11},
         }
-        ticks |= {"showgrid": False, "constrain": "domain", **place}
+        ticks |= {"showgrid": False, **place}
         angle = 0 if span == 2 else -90
         figure.update_xaxes(title="component", ticktext=names, tickangle=angle, **ticks)
-        anchor = {"scaleanchor": "x" if first else f"x{column}", "constraintoward": "top"}
         title = "component" if first else None
-        figure.update_yaxes(title=title, ticktext=names[::-1], **anchor, **ticks)
+        figure.update_yaxes(title=title, ticktext=names[::-1], constraintoward="top", **ticks)
+    square(figure)
     if len(spans) == 1:  # large enough for 15 components
         return _layout(figure, 1, 760, legend=False).update_layout(width=800)
     return _layout(figure, len(spans), 360, legend=False).update_layout(
@@ -116,7 +116,6 @@ def pairs_figure(lower: BySpan, upper: BySpan, bins: int = 12, smooth: float = 0
 
 def border_figure(
     panels: Mapping[str, tuple[tuple[str, str], ArrayLike, ArrayLike, ArrayLike]],
-    labels: tuple[str, str] = ("target", "realised"),
 ) -> go.Figure:
     """Draw pairs of target values and of realised ones, and the border of what is possible.
 
@@ -125,23 +124,21 @@ def border_figure(
     panels : mapping
         From the title of a panel to the names of the components (x, y), the target and
         realised points (arrays of shape (samples, 2)), and the corners of the border.
-    labels : (str, str)
-        Names of the two kinds of points.
     """
     figure = make_subplots(1, len(panels), subplot_titles=list(panels))
     for column, (names, asked, out, border) in enumerate(panels.values(), start=1):
         place, first = {"row": 1, "col": column}, column == 1
-        for kind, points in ((1, asked), (0, out)):
+        for kind, name, points in ((1, "target", asked), (0, "realised", out)):
             x, y = np.asarray(points, float).T
-            _dots(figure, x, y, labels[1 - kind], kind, first, **place)
+            _dots(figure, x, y, name, kind, first, **place)
         figure.data[-1].marker.opacity = figure.data[-2].marker.opacity = 0.6
         ring = np.vstack([border, np.asarray(border)[:1]])
         style = {"name": "border of the possible", "line": BORDER | {"dash": "solid"}}
         add_curve(figure, ring[:, 0], ring[:, 1], 0, "lines", showlegend=first, **style, **place)
-        axis = {"range": [-1.05, 1.05], "constrain": "domain", "title_standoff": 4}
+        axis = {"range": [-1.05, 1.05], "title_standoff": 4}
         figure.update_xaxes(title=names[0], **axis, **place)
-        anchor = "x" if first else f"x{column}"
-        figure.update_yaxes(title=names[1], scaleanchor=anchor, **axis, **place)
+        figure.update_yaxes(title=names[1], **axis, **place)
+    square(figure)
     return _layout(figure, len(panels), 400)
 
 

@@ -12,7 +12,8 @@ from plotly.subplots import make_subplots
 from xrlab.course.figures.training import history_figure
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.crystal.grid import STANDARD_GRID
-from xrlab.drawing.plots import BELOW, WIDEST, add_curve, add_heat_map
+from xrlab.crystal.setting import SPAN
+from xrlab.drawing.plots import BELOW, WIDEST, add_curve, add_heat_map, square
 from xrlab.drawing.png import COLOURS
 from xrlab.training.checkpoints import History
 from xrlab.trials.degradation import Curve
@@ -46,19 +47,19 @@ def decoded_figure(decoded: Decoded, index: int = 0) -> go.Figure:
         axes = {"x": STANDARD_GRID.k_values, "y": STANDARD_GRID.h_values}
         hover = "h = %{y:.2f}, k = %{x:.2f} r.l.u.: %{z:.3g}"
         add_heat_map(figure, image, (0, top), hover, **axes, **place)
-        anchor = {"scaleanchor": "x" if column == 1 else f"x{column}", "constrain": "domain"}
-        figure.update_yaxes(showticklabels=column == 1, **anchor, **place)
-    figure.update_xaxes(title="k (r.l.u.)", title_standoff=4, constrain="domain")
+        figure.update_yaxes(showticklabels=column == 1, **place)
+    square(figure)
+    figure.update_xaxes(title="k (r.l.u.)", title_standoff=4)
     figure.update_yaxes(title="h (r.l.u.)", row=1, col=1)
     return figure.update_layout(
         width=min(155 * width, WIDEST), height=265, margin={"l": 50, "r": 10, "t": 60, "b": 45}
     )
 
 
-def decoded_scores_figure(decoded: Decoded, lowest: float = -1.0) -> go.Figure:
+def decoded_scores_figure(decoded: Decoded) -> go.Figure:
     """Draw R^2 of every simulated image, against the image and against the expected one.
 
-    Points below `lowest` are drawn there.
+    Points below -1 are drawn there.
     """
     titles = ["against the image", "against the expected image"]
     figure = make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.05)
@@ -72,7 +73,7 @@ def decoded_scores_figure(decoded: Decoded, lowest: float = -1.0) -> go.Figure:
             add_curve(
                 figure,
                 n + rng.uniform(-0.22, 0.22, len(scores)),
-                np.maximum(scores[:, n], lowest),
+                np.maximum(scores[:, n], -1),
                 n,
                 "markers",
                 marker={"size": 5, "opacity": 0.6},
@@ -86,7 +87,7 @@ def decoded_scores_figure(decoded: Decoded, lowest: float = -1.0) -> go.Figure:
         figure.update_xaxes(
             title="encoding that was simulated", tickvals=places, ticktext=ticks, **place
         )
-    figure.update_yaxes(range=[lowest - 0.05, 1.02])
+    figure.update_yaxes(range=[-1.05, 1.02])
     figure.update_yaxes(title="R² of the simulated image", col=1)
     title = "One point for each image; bars are medians"
     return figure.update_layout(
@@ -154,18 +155,18 @@ def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
 
 
 def readings_figure(
-    readings: Mapping[str, tuple[ArrayLike, ArrayLike | None]], title: str = "", span: int = 4
+    readings: Mapping[str, tuple[ArrayLike, ArrayLike | None]], title: str = ""
 ) -> go.Figure:
-    """Draw several readings of one encoding side by side, with their 90 % intervals.
+    """Draw several readings of one encoding of span 4 side by side, with their 90 % intervals.
 
     Parameters
     ----------
     readings : mapping from a name to (vector, standard errors or None)
     title : str
-    span : int
     """
     figure = go.Figure()
-    place = np.arange(span**2 - 1)
+    names = component_names(SPAN)
+    place = np.arange(len(names))
     for n, (name, (vector, error)) in enumerate(readings.items()):
         bars = None
         if error is not None:
@@ -175,7 +176,7 @@ def readings_figure(
         style = {"name": name, "error_y": bars, "hovertemplate": hover}
         add_curve(figure, x, np.asarray(vector), n, "markers", **style)
     figure.add_hline(0, line={"color": GREY, "width": 1})
-    ticks = {"tickvals": place, "ticktext": component_names(span), "tickangle": -45}
+    ticks = {"tickvals": place, "ticktext": names, "tickangle": -45}
     figure.update_xaxes(title="component", **ticks)
     figure.update_yaxes(title="c(i, j)")
     legend = BELOW | {"y": -0.35}

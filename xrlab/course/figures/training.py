@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from xrlab.crystal.encoding import Encoding, component_names
 from xrlab.drawing import svg
-from xrlab.drawing.plots import WIDEST, add_curve, add_diagonal, add_heat_map, describe
+from xrlab.drawing.plots import WIDEST, add_curve, add_diagonal, add_heat_map, describe, square
 from xrlab.drawing.png import COLOURS, SIGNED
 from xrlab.inference.metrics import r2_score
 from xrlab.training.checkpoints import History
@@ -162,9 +162,9 @@ def maps_figure(maps: Mapping[str, ArrayLike], title: str, shared: bool = False)
         top = max(tops) if shared else top
         place = {"row": 1, "col": column}
         add_heat_map(figure, array, (-top, top), "%{z:.3g}", SIGNED, **place)
-        anchor = {"scaleanchor": "x" if column == 1 else f"x{column}", "constrain": "domain"}
-        figure.update_yaxes(showticklabels=False, **anchor, **place)
-    figure.update_xaxes(showticklabels=False, constrain="domain", title="columns, along k")
+    square(figure)
+    figure.update_yaxes(showticklabels=False)
+    figure.update_xaxes(showticklabels=False, title="columns, along k")
     figure.update_yaxes(title="rows, along h", col=1)
     margin = {"l": 40, "r": 10, "t": 80, "b": 40}
     return figure.update_layout(
