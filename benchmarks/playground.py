@@ -8,13 +8,10 @@ that has other work to do the processor time of the browser says more than the c
 from __future__ import annotations
 
 import contextlib
-import functools
 import gzip
-import http.server
 import os
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +26,6 @@ from tests import browser  # noqa: E402
 
 VISITS, MOVES = 5, 100
 MARK = "name => performance.getEntriesByName(name)[0].startTime"
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A plain server without a log."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 def sent(folder: Path) -> int:
@@ -97,13 +87,8 @@ def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as place:
         folder = write_site.build(Path(place) / "page")
-        handler = functools.partial(Quiet, directory=str(folder))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with browser.chromium() as driver:
-            address = f"http://127.0.0.1:{server.server_port}/"
+        with browser.chromium() as driver, browser.files_served(folder) as address:
             visits = [visit(driver, address) for _ in range(VISITS)]
-        server.shutdown()
         size = sent(folder)
     pictures, answers = (np.array([each[n] for each in visits]) for n in (0, 1))
     moves = np.concatenate([each[2] for each in visits])

@@ -1,7 +1,11 @@
 """Shared by all tests: one sample of everything, and real data without a network."""
 
+import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -68,6 +72,20 @@ def image(clusters):
     return diffraction_image(clusters, seed=1)
 
 
+@pytest.fixture(scope="session")
+def by_node():
+    """A function: what a script of these tests, run by Node, computes from what it is given."""
+    if shutil.which("node") is None:
+        pytest.skip("the modules of the browser are run by Node, which is not installed")
+
+    def compute(script, given):
+        command, options = ["node", Path(__file__).with_name(script)], {"check": True, "text": True}
+        done = subprocess.run(command, input=json.dumps(given), stdout=subprocess.PIPE, **options)
+        return json.loads(done.stdout)
+
+    return compute
+
+
 @pytest.fixture
 def local_data():
     """The folder of measured images beside the checkout; the test is skipped without one."""
@@ -81,9 +99,7 @@ def no_network(monkeypatch, tmp_path):
     """An empty cache, no local folder, and a network that refuses; the path of the cache."""
     from xrlab.io import fetch
 
-    def refuse(*arguments, **options):
-        raise ConnectionError("no network")
-
+    refuse = Mock(side_effect=ConnectionError("no network"))
     monkeypatch.setenv("XRLAB_DATA", str(tmp_path / "cache"))
     monkeypatch.delenv(fetch.LOCAL_DATA, raising=False)
     monkeypatch.setattr(fetch.pooch.HTTPDownloader, "__call__", refuse)

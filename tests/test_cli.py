@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from io import StringIO
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -147,12 +148,10 @@ def test_a_file_is_decoded_once(calls, tmp_path, monkeypatch):
     image = np.random.default_rng(1).uniform(1, 2, (127, 127))
     file = tmp_path / "section.npy"
     np.save(file, image)
-    decoded = []
-    original = read._read
-    monkeypatch.setattr(read, "_read", lambda *given: decoded.append(given) or original(*given))
+    monkeypatch.setattr(read, "_read", decode := Mock(wraps=read._read))
     place = ["--h", "-2", "2", "--k", "-2", "2", "--json", str(tmp_path / "r.json")]
     assert cli.main(["interpret", str(file), *place]) == 0
-    assert len(decoded) == 1
+    decode.assert_called_once()
 
 
 def test_pipelines_are_read_applied_and_kept(box, calls, tmp_path, capsys):
@@ -256,11 +255,7 @@ def test_bad_usage_is_exit_code_2(arguments, capsys):
 )
 def test_exit_codes_of_what_goes_wrong(error, code, words, box, monkeypatch, capsys):
     """An interrupt, a fault, a full disk; no control characters reach the terminal."""
-
-    def fail(*_, **__):
-        raise error
-
-    monkeypatch.setattr(MODULE, "interpret", fail)
+    monkeypatch.setattr(MODULE, "interpret", Mock(side_effect=error))
     assert cli.main(["interpret", str(box)]) == code
     assert words in capsys.readouterr().err
 

@@ -337,24 +337,6 @@ def test_click_sets_the_point():
     assert (widget._h.value, widget._k.value) == (2.0, 0.0)
 
 
-def test_errors_are_shown_in_words(monkeypatch):
-    """A failure ends in the status line, escaped, and the explorer goes on."""
-    widget = Explorer(span=2)
-
-    def fail(state):
-        raise ValueError("nothing <b>here</b>")
-
-    monkeypatch.setattr("xrlab.widgets.explorer.compute", fail)
-    move(widget, 0, 0.1)
-    assert "Not possible" in widget.status.value
-    assert "&lt;b&gt;" in widget.status.value
-    with pytest.raises(ValueError, match="nothing"):
-        widget.refresh()
-    monkeypatch.undo()
-    move(widget, 0, 0.2)
-    assert "does what was asked" in widget.status.value
-
-
 def button(widget, name):
     """Find a button by what is written on it."""
     (found,) = (

@@ -13,6 +13,7 @@ import shutil
 import signal
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import psutil
@@ -129,7 +130,7 @@ def test_failed_writes_are_told_by_the_command(tmp_path, capsys, monkeypatch):
     command = ["dataset", str(tmp_path / "a.zarr"), "--images", "4", "--size", "20", "--span", "2"]
     command += ["--lot-size", "10", "--workers", "1", "--sampler", "gaussian"]
     with monkeypatch.context() as patch:
-        patch.setattr(store.zarr, "open_array", _raise(NO_SPACE))
+        patch.setattr(store.zarr, "open_array", Mock(side_effect=NO_SPACE))
         assert cli.main(command) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith("xrlab: error: ")
@@ -207,7 +208,8 @@ def test_the_lock_goes_with_the_work(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows locks in another way")
 def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
     """Some network disks refuse every lock: better none than no work."""
-    monkeypatch.setattr(lock.fcntl, "flock", _raise(OSError(errno.ENOLCK, "No locks available")))
+    failing = Mock(side_effect=OSError(errno.ENOLCK, "No locks available"))
+    monkeypatch.setattr(lock.fcntl, "flock", failing)
     with alone(tmp_path, "wait"), alone(tmp_path, "wait"):
         pass
     assert not list(tmp_path.iterdir())
@@ -493,10 +495,3 @@ def test_a_series_in_a_read_only_folder_is_told(series, read_only_folder, capsys
     assert (
         f"the results cannot be written to {read_only_folder / 'build'}" in capsys.readouterr().err
     )
-
-
-def _raise(error):
-    def fail(*arguments, **options):
-        raise error
-
-    return fail

@@ -129,20 +129,6 @@ def test_widget_follows_its_slider():
     assert {name: picture.value for name, picture in explorer._pictures.items()} == before
 
 
-def test_widget_shows_errors_in_words(monkeypatch):
-    """A failure ends in the status line, escaped."""
-    explorer = holdout_widgets.BadDayExplorer()
-
-    def fail(**chosen):
-        raise ValueError("nothing <b>here</b>")
-
-    monkeypatch.setattr(holdout_widgets, "compute", fail)
-    explorer.controls["day"].value = 7
-    assert "&lt;b&gt;" in explorer.status.value
-    with pytest.raises(ValueError, match="nothing"):
-        explorer.refresh()
-
-
 def test_figures_show_their_numbers(decoded, curve):
     """Images, scores, errors with their bars, and losses, as they were given."""
     shown = [trace.z for trace in holdout_plots.decoded_figure(decoded, 2).data]

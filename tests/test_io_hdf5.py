@@ -4,6 +4,7 @@ import bz2
 import gzip
 import os
 import sys
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
@@ -476,17 +477,11 @@ def test_one_file_takes_one_process(tmp_path, monkeypatch):
     hdf5plugin = pytest.importorskip("hdf5plugin")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("a", data=A, chunks=A.shape, **hdf5plugin.LZ4())
-    begun, run = [], subprocess.run
-
-    def counted(*arguments, **options):
-        begun.append(arguments)
-        return run(*arguments, **options)
-
-    monkeypatch.setattr(subprocess, "run", counted)
+    monkeypatch.setattr(subprocess, "run", run := Mock(wraps=subprocess.run))
     np.testing.assert_array_equal(read_image(tmp_path / "a.h5"), A)
-    assert len(begun) == 1
+    run.assert_called_once()
     assert cli.main(["interpret", str(tmp_path / "a.h5")]) == 2
-    assert len(begun) == 2
+    assert run.call_count == 2
 
 
 def test_a_compression_that_nobody_knows_is_named(monkeypatch):

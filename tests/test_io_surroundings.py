@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -76,13 +77,12 @@ def test_an_upload_is_decoded_once_for_several_h_and_k(monkeypatch):
     from xrlab.course import own_image
     from xrlab.io import read
 
-    decoded, read_one = [], read._read
-    monkeypatch.setattr(read, "_read", lambda *given: decoded.append(1) or read_one(*given))
+    monkeypatch.setattr(read, "_read", decode := Mock(wraps=read._read))
     file = io.BytesIO()
     np.save(file, A)
     for h in ((0, 2), (-1, 1), (0, 2)):
         assert own_image.read_upload(file.getvalue(), "a.npy", h=h, k=h).section.h[0] == h[0]
-    assert len(decoded) == 1
+    decode.assert_called_once()
 
 
 # Consoles

@@ -1,9 +1,6 @@
 """The widgets that compute in the browser: their numbers, their modules, what Python adds."""
 
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +8,7 @@ import pytest
 import run_notebooks
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from xrlab import Encoding, predict, simulate
+from xrlab import Encoding, predict
 from xrlab.course.explorer import REACH, image_pdf
 from xrlab.crystal.diffraction import diffraction_image
 from xrlab.crystal.kernels import swap_cycles
@@ -25,16 +22,8 @@ CHECKERBOARD = np.where(np.indices((SIZE, SIZE)).sum(axis=0) % 2, 1, -1)
 
 
 @pytest.fixture(scope="module")
-def lattice():
-    """A lattice with order along one axis."""
-    return simulate(Encoding.from_vector([0.5, 0.2, 0.1]), SIZE, "gaussian", seed=3)
-
-
-@pytest.fixture(scope="module")
-def browser_numbers(lattice):
+def browser_numbers(clusters, by_node):
     """Answers of the modules, computed by Node."""
-    if shutil.which("node") is None:
-        pytest.skip("the modules are run by Node, which is not installed")
     given = {
         "grid": play.shared()["grid"],
         "lot": LOT,
@@ -44,34 +33,30 @@ def browser_numbers(lattice):
         "gain": GAIN,
         "cycles": CYCLES,
         "target": [1, *TARGET],
-        "packed": play.pack(lattice.sites),
-        "image": diffraction_image(lattice).ravel().tolist(),
+        "packed": play.pack(clusters.sites),
+        "image": diffraction_image(clusters).ravel().tolist(),
         "seeds": list(range(CHAINS)),
     }
-    script = Path(__file__).parent / "play_numbers.mjs"
-    done = subprocess.run(
-        ["node", str(script)], input=json.dumps(given), capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
+    return by_node("play_numbers.mjs", given)
 
 
 # Numbers of the modules
 
 
-def test_sites_cross_over(browser_numbers, lattice):
+def test_sites_cross_over(browser_numbers, clusters):
     """Packed in Python, unpacked in the browser, with the correlations of the package."""
-    assert browser_numbers["sites"] == lattice.sites.ravel().tolist()
-    realised = realised_correlations(lattice.sites, SPAN).matrix.ravel()
+    assert browser_numbers["sites"] == clusters.sites.ravel().tolist()
+    realised = realised_correlations(clusters.sites, SPAN).matrix.ravel()
     assert browser_numbers["realised"] == pytest.approx(realised, abs=1e-12)
-    np.testing.assert_array_equal(play.unpack(play.pack(lattice.sites)), lattice.sites)
+    np.testing.assert_array_equal(play.unpack(play.pack(clusters.sites)), clusters.sites)
 
 
-def test_map(browser_numbers, lattice):
+def test_map(browser_numbers, clusters):
     """The map is that of the explorer; of all lots it holds the lattice's own correlations."""
-    ours = image_pdf(diffraction_image(lattice))
+    ours = image_pdf(diffraction_image(clusters))
     np.testing.assert_allclose(browser_numbers["map"], ours, atol=1e-5)
     whole = np.array(browser_numbers["whole"])[REACH:, REACH:]
-    exact = realised_correlations(lattice.sites, REACH + 1).matrix
+    exact = realised_correlations(clusters.sites, REACH + 1).matrix
     np.testing.assert_allclose(whole, exact, atol=1e-9)
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -62,10 +63,7 @@ def test_kernels_are_left_in_the_cache(prepare):
 def test_no_cache_is_no_failure(prepare, monkeypatch, capsys):
     """Set-up goes on where kernels cannot be stored, and says when they will be compiled."""
     monkeypatch.setattr(prepare, "installed", list)
-
-    def fails(*_, **__):
-        raise RuntimeError("no locator available")
-
-    monkeypatch.setattr(xrlab, "simulate", fails)
+    failing = Mock(side_effect=RuntimeError("no locator available"))
+    monkeypatch.setattr(xrlab, "simulate", failing)
     prepare.main()
     assert "compiled at first use: no locator available" in capsys.readouterr().out

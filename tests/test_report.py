@@ -9,6 +9,7 @@ from base64 import b64decode
 from datetime import datetime
 from html.parser import HTMLParser
 from io import BytesIO, StringIO
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -128,16 +129,13 @@ def test_csv_has_every_digit_of_the_result(result):
 
 def test_evidence_is_computed_once(monkeypatch):
     """One inversion and one set of cuts for the report, both tables and the figure."""
-    calls = []
-    for name in ("delta_pdf", "scatter"):
-        original = getattr(evidence, name)
-        monkeypatch.setattr(
-            evidence, name, lambda *a, _f=original, _n=name: calls.append(_n) or _f(*a)
-        )
+    calls = {name: Mock(wraps=getattr(evidence, name)) for name in ("delta_pdf", "scatter")}
+    for name, call in calls.items():
+        monkeypatch.setattr(evidence, name, call)
     result = interpretation()
     report.to_html(result), report.to_json(result), report.to_csv(result)
     evidence_figure.evidence_figure(result)
-    assert sorted(calls) == ["delta_pdf", "scatter"]
+    assert [call.call_count for call in calls.values()] == [1, 1]
 
 
 def test_samples_have_the_stated_mean_and_covariance(result):
@@ -161,10 +159,7 @@ def test_csv_is_empty_where_there_is_no_fit():
 def test_json_holds_result_and_provenance_and_is_strict(result):
     """NaN, which JSON does not have, is null; arrays and tuples are lists."""
     origin = {"seed": np.int64(3), "odd": (np.nan, np.array([1.5, np.inf]))}
-
-    def refuse(word):
-        raise AssertionError(word)
-
+    refuse = Mock(side_effect=AssertionError)
     document = json.loads(report.to_json(result, origin), parse_constant=refuse)
     assert document["encoding"] == result.encoding.vector.tolist()
     assert document["delta_pdf"] == result.evidence.delta_pdf
@@ -369,11 +364,7 @@ def test_provenance_repeats(tmp_path):
 def test_a_report_is_whole_or_not_there(tmp_path, monkeypatch, failure):
     """A full disk or a kill on the way leaves the old report and nothing else."""
     path = files.write(tmp_path / "r.html", "old")
-
-    def fail(_):
-        raise failure
-
-    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=failure))
     with pytest.raises(type(failure)):
         files.write(path, "new" * 1000)
     assert path.read_text() == "old"

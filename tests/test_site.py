@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,9 @@ import pytest
 import write_site
 
 from xrlab.crystal.diffraction import correlation_image, diffraction_image
-from xrlab.crystal.encoding import Encoding
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.crystal.kernels import swap_cycles
-from xrlab.crystal.lattice import realised_correlations, simulate
+from xrlab.crystal.lattice import realised_correlations
 from xrlab.inference.delta_pdf import delta_pdf, delta_pdf_error
 from xrlab.interpretation.findings import LIMITS, STRAY
 from xrlab.io.fetch import DataUnavailableError, fetch
@@ -28,12 +26,6 @@ COUPLING = np.array([[0, 0.3], [-0.2, 0.15]])
 CALIBRATION = json.loads((ROOT / "xrlab/weights/measured.json").read_text("utf-8"))["calibration"]
 
 pytestmark = pytest.mark.skipif(write_site.node() is not None, reason=str(write_site.node()))
-
-
-@pytest.fixture(scope="module")
-def lattice():
-    """A lattice with order along one axis."""
-    return simulate(Encoding.from_vector([0.5, 0.2, 0.1]), SIZE, "gaussian", seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +53,14 @@ def pictures():
 
 
 @pytest.fixture(scope="module")
-def page(lattice, scales, pictures):
+def page(clusters, scales, pictures, by_node):
     """Answers of the page's modules."""
     corners = np.random.default_rng(0).integers(SIZE, size=(LOTS, 2, 1))[..., 0]
     given = {
         "grid": {"h": STANDARD_GRID.h, "k": STANDARD_GRID.k, "shape": STANDARD_GRID.shape},
         "lot": LOT,
         "corners": corners.tolist(),
-        "sites": lattice.sites.ravel().tolist(),
+        "sites": clusters.sites.ravel().tolist(),
         "size": SIZE,
         "coupling": COUPLING.ravel().tolist(),
         "seeds": list(range(CHAINS)),
@@ -78,37 +70,30 @@ def page(lattice, scales, pictures):
         "scales": scales.reshape(len(scales), -1).tolist(),
         "calibration": CALIBRATION,
     }
-    done = subprocess.run(
-        ["node", str(ROOT / "tests" / "site_numbers.mjs")],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+    return by_node("site_numbers.mjs", given)
 
 
-def test_lattice(page, lattice):
+def test_lattice(page, clusters):
     """Realised correlations are the same; sites survive packing; sites all alike have no image."""
-    realised = realised_correlations(lattice.sites, 4).matrix.ravel()
+    realised = realised_correlations(clusters.sites, 4).matrix.ravel()
     assert np.allclose(page["realised"], realised, atol=1e-12)
-    assert page["back"] == lattice.sites.ravel().tolist()
+    assert page["back"] == clusters.sites.ravel().tolist()
     assert page["alike"] is None
 
 
-def test_images(page, lattice):
+def test_images(page, clusters):
     """Of the package's own lots, and of all lots: the sum of all correlations of the lattice."""
-    assert np.allclose(page["image"], diffraction_image(lattice).ravel(), atol=1e-5)
-    mean = lattice.sites.mean()
-    c = np.fft.ifft2(np.abs(np.fft.fft2(lattice.sites - mean)) ** 2).real
+    assert np.allclose(page["image"], diffraction_image(clusters).ravel(), atol=1e-5)
+    mean = clusters.sites.mean()
+    c = np.fft.ifft2(np.abs(np.fft.fft2(clusters.sites - mean)) ** 2).real
     near = np.arange(1 - LOT, LOT) % SIZE
     whole = correlation_image(c[np.ix_(near, near)] / c[0, 0], lot_size=LOT)
     assert np.allclose(page["whole"], whole.ravel(), atol=1e-9)
 
 
-def test_delta_pdf(page, lattice):
+def test_delta_pdf(page, clusters):
     """With and without gaps, and its error."""
-    image = diffraction_image(lattice).astype(float)
+    image = diffraction_image(clusters).astype(float)
     encoding = delta_pdf(image, 4, lot_size=LOT)
     assert np.allclose(page["vector"], encoding.vector, atol=1e-6)
     assert np.allclose(page["error"], delta_pdf_error(image, encoding, lot_size=LOT), atol=1e-6)

@@ -3,11 +3,8 @@
 Answers are compared with those of the package for the same bytes.
 """
 
-import functools
-import http.server
 import json
 import re
-import threading
 
 import browser
 import h5py
@@ -33,17 +30,6 @@ CLOSE = 1e-4
 WIDTHS = (390, 768, 1280, 1920)
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves the page as any web server does."""
-
-    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
-        ".js": "text/javascript"
-    }
-
-    def log_message(self, *_):
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The page, built and served."""
@@ -51,11 +37,8 @@ def address(tmp_path_factory):
         folder = write_site.build(tmp_path_factory.mktemp("site") / "page")
     except RuntimeError as error:
         pytest.skip(str(error))
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with browser.files_served(folder) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from threading import Event
+from unittest.mock import Mock
 
 import browser
 import numpy as np
@@ -147,11 +148,8 @@ def test_stop_before_the_first_epoch_keeps_nothing():
 
 def test_what_goes_wrong_is_said(monkeypatch):
     """In the thread as a sentence; called directly, as an error."""
-
-    def fail(*arguments):
-        raise ValueError("the error is infinite at a learning rate of <b>")
-
-    monkeypatch.setattr(training_module, "compute", fail)
+    failing = Mock(side_effect=ValueError("the error is infinite at a learning rate of <b>"))
+    monkeypatch.setattr(training_module, "compute", failing)
     explorer = TrainingExplorer()
     explorer.start()
     explorer._thread.join()
