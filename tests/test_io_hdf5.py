@@ -320,15 +320,22 @@ def test_axes_that_the_file_orders_otherwise():
         data.attrs["axes"] = ["k", "h"]
         data.attrs["k_indices"], data.attrs["h_indices"] = 1, 0
 
-    def numbers(data):
-        del data.attrs["axes"]
-        data["h"].attrs["axis"], data["k"].attrs["axis"] = 1, 2
-
-    def scales(data):
+    def renamed(data):
+        """Names that say nothing, and labels."""
         del data.attrs["axes"]
         for n, name in enumerate("hk"):
-            data[name].make_scale(name)
-            data["v"].dims[n].attach_scale(data[name])
+            data.move(name, f"x{n}")
+            data[f"x{n}"].attrs["long_name"] = name
+            yield n, data[f"x{n}"]
+
+    def numbers(data):
+        for n, axis in renamed(data):
+            axis.attrs["axis"] = n + 1
+
+    def scales(data):
+        for n, axis in renamed(data):
+            axis.make_scale(f"x{n}")
+            data["v"].dims[n].attach_scale(axis)
 
     for then in (indices, numbers, scales):
         assert_section(nexus(then))
@@ -376,6 +383,8 @@ def test_a_plane_is_chosen_by_its_place(place):
     assert_section(CHESS, VOLUME[:, :, 6], dataset=place)
     section = assert_section(CHESS, VOLUME[:, 20], k=L, dataset="k=2.0")
     assert section.labels == ("Qh", "Ql")
+    scans = nexus(values=VOLUME[None], axes=(".", "Qh", "Qk", "Ql"), Qh=H, Qk=K, Ql=L)
+    assert_section(scans, VOLUME[:, :, 6], dataset=place)
 
 
 def test_planes_that_are_not_there_are_said():

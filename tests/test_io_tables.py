@@ -8,6 +8,7 @@ from xrlab.io.read import read_image_bytes
 from xrlab.io.section import read_section
 
 B = np.random.default_rng(0).poisson(40, (12, 9)) + 3 * np.arange(12)[:, None] + 7.5 * np.arange(9)
+ROWS = [0, 1, 3, 4, 7, 8, 9, 11, 15, 16, 20, 21]  # of a table that was filtered
 HOLED = B.copy()
 HOLED[2, 3] = HOLED[7, 8] = np.nan
 
@@ -36,6 +37,8 @@ def comma(value):
         "corner": pandas(columns=np.linspace(0, 2, 9), rows=np.linspace(0, 2, 12), name="h\\k"),
         "words": pandas(columns=[f"k{n}" for n in range(9)], rows=[f"h{n}" for n in range(12)]),
         "rows": pandas().split("\n", 1)[1],
+        "some rows": pandas(rows=ROWS),
+        "some rows, names": pandas(columns=[f"k{n}" for n in range(9)], rows=ROWS),
     },
 )
 def test_names_and_numbers_of_rows_and_columns_are_left_out(text):
@@ -62,6 +65,10 @@ def test_names_and_numbers_of_rows_and_columns_are_left_out(text):
         "minus sign": (
             table(B - 100, ";", write=lambda v: f"{v:.6g}".replace("-", "\u2212")),
             B - 100,
+        ),
+        "decimals like thousands": (
+            table(B / 7 + 2, ";", write=lambda v: f"{v:.3f}".replace(".", ",")),
+            np.round(B / 7 + 2, 3),
         ),
         "thousands": (
             table(B * 1000, ";", write=lambda v: f"{v:,.1f}".replace(",", "\u202f")),

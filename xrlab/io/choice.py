@@ -106,16 +106,14 @@ def check_frame(shape: Sequence[int], index: Index = (), what: str = "it") -> In
         If a frame must be chosen first, does not exist, or is too large.
     """
     shape = tuple(int(n) for n in shape)
-    if not index and len(shape) > 2:
-        index = tuple(0 if n == 1 else slice(None) for n in shape)
-        if sum(n != 1 for n in shape) < 2:  # 1 x 1 x n: a row
-            index = (0,) * (len(shape) - 2)
+    index = (*index, *(slice(None),) * (len(shape) - len(index)))
     if len(index) > len(shape) or any(
         not isinstance(i, slice) and i >= n for i, n in zip(index, shape, strict=False)
     ):
         raise ValueError(f"{what} has shape {shape}: there is no frame {_written(index)} in it")
-    padded = index + (slice(None),) * (len(shape) - len(index))
-    left = [n for i, n in zip(padded, shape, strict=True) if isinstance(i, slice)]
+    if sum(isinstance(i, slice) for i in index) > 2:
+        index = tuple(0 if n == 1 else i for i, n in zip(index, shape, strict=True))
+    left = [n for i, n in zip(index, shape, strict=True) if isinstance(i, slice)]
     if len(left) > 2:
         choice = "[" + ", ".join("0" for _ in left[2:]) + "]"
         raise ValueError(

@@ -244,7 +244,7 @@ def _tiff_page(content: bytes, page: Any, number: int) -> NDArray[Any]:
         raise ValueError("its kind of pixels is unknown")
     if page.compression.name in LOSSY:
         raise ValueError(f"its compression, {page.compression.name}, changes intensities")
-    shape = tuple(n for n in page.shape if n != 1) if len(page.shape) > 2 else page.shape
+    shape = page.shape
     planes = len(shape) == 3 and page.planarconfig == 2 and shape[0] in (3, 4)
     colour = planes or (len(shape) == 3 and shape[-1] in (3, 4))
     check_frame((shape[1:] if planes else shape[:2]) if colour else shape)

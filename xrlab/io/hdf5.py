@@ -64,10 +64,8 @@ def read_arrays(
     axes = _axes(node, group, order)
     if plane:
         place = _plane(node, axes, plane["axis"].lower(), float(plane["value"]))[order]
-    place = choice.check_frame(node.shape[order], place, node.name)
-    index = (*place, *(slice(None),) * (node.ndim - len(place)))[order]
+    index = choice.check_frame(node.shape[order], place, node.name)[order]
     kept = [n for n, i in enumerate(index) if isinstance(i, slice)]
-    kept = [n for n in kept if len(kept) <= 2 or node.shape[n] != 1]
     shape = [node.shape[n] for n in kept]
     plan(*_cost(node, index))
     pixels = np.asarray(node[index]).view(_meant(node)).reshape(shape)

@@ -33,8 +33,10 @@ _MISSING = re.compile(
     r"|n\.?d\.?|#[a-z/\d]+[!?]?",
     re.IGNORECASE,
 )
-# A comment, which an error of a spreadsheet is not.
-_COMMENT = re.compile(r"(?<!\d\.)#(?!(?:[A-Z][A-Z/\d]*|n/a)[!?]?\s*(?:[;,|\t\"]|$)).*|^\s*%.*")
+# A comment, which an error of a spreadsheet is not, or the line by which it names its separator.
+_COMMENT = re.compile(
+    r"(?<!\d\.)#(?!(?:[A-Z][A-Z/\d]*|n/a)[!?]?\s*(?:[;,|\t\"]|$)).*|^\s*%.*|^(?i:sep=.)$"
+)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)?(e[-+]?\d+)?", re.IGNORECASE)
 # An exponent of Fortran: with D, or of three digits without a letter.
 _EXPONENT = re.compile(r"(?<=[\d.])(?:[dD](?=[-+]?\d)|(?=[-+]\d{3}$))")
@@ -87,9 +89,7 @@ def _table(text: str) -> Stored:
     whole = text.translate(SIGNS).splitlines()
     words = [comment[0] for line in whole if (comment := _COMMENT.search(line))]
     lines = [line for n in whole if (line := _COMMENT.sub("", n).strip(" \r")).strip()]
-    chosen = re.fullmatch(r"(?i)sep=(.)", lines[0]) if lines else None
-    lines = lines[1:] if chosen else lines
-    mark = chosen[1] if chosen else _delimiter(lines)
+    mark = _delimiter(lines)
     if mark:  # columns without a name or a number, as spreadsheets add
         while lines and all(line.endswith(mark) for line in lines):
             lines = [line[:-1].rstrip(" ") for line in lines]
@@ -213,10 +213,11 @@ def _number(field: str, sign: str) -> float:
 def _without_numbering(values: NDArray[np.float64], titles: list[str] | None) -> Stored:
     """Take off titles and numbers of the rows and columns, or make an image of a list of points."""
     if titles is None:
-        second = values[min(1, len(values) - 1)]
-        if _steps(values[0, 1:]) and _steps(values[1:, 0]) and not _steps(second[1:]):
+        head, second = values[0], values[min(1, len(values) - 1)]
+        index = _steps(values[1:, 0]) or np.isnan(head[0])  # numbers of the rows, of some perhaps
+        if index and _steps(head[1:]) and not _steps(second[1:]):
             return Stored(values[1:, 1:])
-        if _steps(values[0]) and not _steps(second):
+        if _steps(head) and not _steps(second):
             values = values[1:]
     numbered = values.shape[1] > 1 and _steps(values[:, 0]) and not _steps(values[:, 1])
     if titles and len(titles) in (values.shape[1], values.shape[1] - 1):
