@@ -15,7 +15,7 @@ from datetime import date
 
 import joblib
 import psutil
-from distributed import Client, LocalCluster
+from distributed import Client
 from measure import duration, seconds
 
 from xrlab.crystal.setting import Setting
@@ -37,13 +37,8 @@ def make(images: int, n_jobs: int = -1) -> float:
 
 def on_dask(images: int, workers: int) -> tuple[float, float]:
     """Return time and processor time of a data set on so many processes, which are warm."""
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50
-        ) as cluster,
-        Client(cluster) as client,
-        joblib.parallel_config(backend="dask"),
-    ):
+    cluster = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    with Client(**cluster, silence_logs=50) as client, joblib.parallel_config(backend="dask"):
         make(CHUNK * workers)  # loads and compiles
         before = sum(client.run(time.process_time).values())
         took = make(images)

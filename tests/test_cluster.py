@@ -3,24 +3,22 @@
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
 
 import joblib
-import numpy as np
 import psutil
 import pytest
 
-from xrlab import ReciprocalGrid, generate
-from xrlab.crystal.setting import Setting
+from tests.faults import needs_sigkill
+from tests.test_store import QUICK, assert_same
+from xrlab import generate
 from xrlab.datasets.store import generate_to
 from xrlab.training.sweep import CHECKPOINT, DONE, folder_of, sweep
 
 distributed = pytest.importorskip("distributed", reason="no Dask: pip install 'xrlab[cluster]'")
 
-QUICK = Setting(size=12, lot_size=8, lots=2, grid=ReciprocalGrid(shape=(16, 16)))
 RUNS = [{"start": n} for n in range(6)]
 
 
@@ -50,12 +48,8 @@ WANTED = [{"sum": sum(range(n, n + 40))} for n in range(6)]
 @pytest.fixture(scope="module")
 def processes():
     """A cluster of two worker processes."""
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(**cluster, silence_logs=50) as client:
         yield client
 
 
@@ -72,8 +66,7 @@ def test_data_set_is_the_same_on_a_cluster(dask, tmp_path):
     made = generate_to(tmp_path / "a.zarr", 2, 40, 3, QUICK, chunk=8, progress=False)[:]
     with joblib.parallel_config(backend="sequential"):
         alone = generate(2, 40, 3, QUICK, progress=False)
-    for name in ("images", "encodings", "targets"):
-        np.testing.assert_array_equal(getattr(made, name), getattr(alone, name))
+    assert_same(made, alone)
 
 
 def test_sweep_is_the_same_on_a_cluster(dask, tmp_path):
@@ -86,7 +79,7 @@ def test_sweep_is_the_same_on_a_cluster(dask, tmp_path):
     assert len(workers) == 2
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
+@needs_sigkill
 def test_worker_killed_in_the_middle_of_a_sweep(dask, tmp_path):
     """What it had in hand goes on from its checkpoint, in another worker."""
     killed = []
@@ -160,11 +153,9 @@ def test_bad_settings_are_refused_before_any_training(tmp_path, settings, messag
 def test_networks_of_a_sweep_are_those_of_single_trainings(tmp_path):
     """A real network, through the threads of a cluster and alone: the same card."""
     settings = [{"span": 2, "sizes": (16, 8, 4), "epochs": 1, "seed": n} for n in (1, 2)]
+    cluster = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
     with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster),
+        distributed.Client(**cluster, processes=False),
         joblib.parallel_config(backend="dask"),
     ):
         together = sweep(tmp_path / "dask", settings, progress=False)

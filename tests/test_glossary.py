@@ -1,9 +1,7 @@
 """The glossary against the package, the notebooks and the pages written from it."""
 
-import json
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 from pkgutil import resolve_name
 
 import numpy as np
@@ -12,6 +10,7 @@ import run_notebooks
 import write_glossary
 
 import xrlab
+from tests.series import NOTEBOOKS, ROOT, cells, every_notebook, words
 from xrlab import Encoding
 from xrlab.course import glossary
 from xrlab.crystal import speckle
@@ -19,7 +18,6 @@ from xrlab.crystal.encoding import vector_length
 from xrlab.crystal.samplers import GAIN, SAMPLERS
 from xrlab.trials import trial
 
-ROOT = Path(__file__).parent.parent
 TERMS = glossary.terms()
 WANTED = """c(i, j); encoding; CFS-n; vector; span; half-plane encoding; target encoding;
     realised encoding; ensemble encoding; lattice; site; concentration; h, k; r.l.u.;
@@ -30,16 +28,6 @@ WANTED = """c(i, j); encoding; CFS-n; vector; span; half-plane encoding; target 
     maximum entropy; jackknife; cross-validation; M; L; N; w(i, j); E(h, k); B(h, k)"""
 
 every_term = pytest.mark.parametrize("term", TERMS, ids=lambda term: term.id)
-
-
-def notebook_text(number):
-    """Words of a notebook in one line, or None where there is none yet."""
-    paths = list((ROOT / "notebooks").glob(f"{number:02d}_*.ipynb"))
-    if not paths:
-        return None
-    cells = json.loads(paths[0].read_text(encoding="utf-8"))["cells"]
-    text = " ".join("".join(cell["source"]) for cell in cells)
-    return " ".join(text.replace("*", "").split()).casefold()
 
 
 @pytest.mark.parametrize("name", [name.strip() for name in WANTED.replace("\n", " ").split(";")])
@@ -61,11 +49,11 @@ def test_where_is_a_name_of_the_package(term):
 
 @every_term
 def test_first_notebook_uses_the_term(term):
-    """The notebook named has the word, and one that is missing is not claimed."""
+    """The notebook named is there, and has the word."""
     if term.notebook is None:
         return
-    text = notebook_text(term.notebook)
-    assert text is not None, f"there is no notebook {term.notebook}"
+    text = " ".join(cell.source for cell in cells(NOTEBOOKS[term.notebook]))
+    text = " ".join(text.replace("*", "").split()).casefold()
     symbols = [term.symbol] if len(term.symbol) > 1 else []
     formula = [term.formula.split(" = ")[-1].split(", ")[0]] if term.formula else []
     names = [name.casefold() for name in (term.term, *term.also, *symbols, *formula)]
@@ -108,9 +96,9 @@ def test_formulas_agree_with_the_code():
 def test_delta_pdf_formula():
     """The formula c = <I cos> / (<I> w) over whole cells gives what delta_pdf gives."""
     image = xrlab.expected_image(Encoding.from_vector([0.4, 0.3, 0.2])).astype(float)
-    cells, q = image[:-1, :-1], np.arange(63) * 2 / 63
+    whole, q = image[:-1, :-1], np.arange(63) * 2 / 63
     wave = np.cos(2 * np.pi * (q[:, None] * 1 + q[None, :] * 1))
-    c11 = (cells * wave).mean() / cells.mean() / (1 - 1 / 25) ** 2
+    c11 = (whole * wave).mean() / whole.mean() / (1 - 1 / 25) ** 2
     assert xrlab.delta_pdf(image, 2, lot_size=25).matrix[1, 1] == pytest.approx(c11, abs=1e-6)
 
 
@@ -127,7 +115,7 @@ def test_links_lead_to_anchors():
     assert len(anchors) == len(set(anchors)) == len(TERMS)
     sheet = (ROOT / "docs" / "cheat_sheet.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(#([\w-]+)\)", page) + re.findall(r"glossary\.md#([\w-]+)", sheet)
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
+    for path in NOTEBOOKS:
         links += re.findall(r"docs/glossary\.md#([\w-]+)", path.read_text(encoding="utf-8"))
     assert set(links) <= set(anchors)
     assert {term.id for term in TERMS if term.symbol} <= set(links)
@@ -202,22 +190,14 @@ def test_a_damaged_source_is_refused(source, message):
 
 # Links from the notebooks
 
-LINKED = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
-
-def markdown(path):
-    """Text of all Markdown cells of a notebook."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-
-
-@pytest.mark.parametrize("path", LINKED, ids=lambda path: path.stem)
+@every_notebook
 def test_every_symbol_links_once(path):
     """Each symbol that a notebook's running text uses has its link, and not two."""
-    text = markdown(path)
+    text = words(path)
     links = re.findall(r"\[([^\]]+)\]\(\.\./docs/glossary\.md#([\w-]+)\)", text)
     by_symbol = {term.symbol: term.id for term in TERMS if term.symbol}
-    spelled = [" ".join(words.split()) for words, _ in links]
+    spelled = [" ".join(said.split()) for said, _ in links]
     assert len(spelled) == len(set(spelled))
     for pattern in (r"\$\$.*?\$\$", r"<details>.*?</details>", r"\[[^\]]*\]\([^)]*\)", "`[^`]*`"):
         text = re.sub(pattern, " ", text, flags=re.DOTALL)

@@ -30,18 +30,8 @@ GRIDS = [
     ReciprocalGrid(h=(-1.2, 1.3), k=(3, 5), shape=(41, 30)),
     ReciprocalGrid(shape=(128, 128)),
 ]
-EFFECTS = [
-    envelope,
-    background,
-    bragg_peaks,
-    blur,
-    counting,
-    saturation,
-    bad_pixels,
-    beam_stop,
-    gaps,
-]
-
+# A bad day has all of them.
+EFFECTS = list(dict.fromkeys(effect for _, effect, _ in PRESETS["bad day"].effects))
 SPOILING = [name for name in PRESETS if name != "clean"]
 
 pixels = arrays(

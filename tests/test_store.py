@@ -183,11 +183,9 @@ def test_worker_of_a_cluster_killed(whole, tmp_path):
         left.append(n_written(path))
 
     path, left = tmp_path / "cluster.zarr", []
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-        ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(**cluster, silence_logs=50) as client,
         joblib.parallel_config(backend="dask"),
     ):
         address, victim = min(client.run(os.getpid).items())

@@ -47,6 +47,11 @@ def workshop(notebook: str) -> str:
     return binder(f"git-pull?{urlencode(pull)}", RELEASE)
 
 
+def on_github(text: str) -> str:
+    """Lead the links of a notebook to the documentation to GitHub, where it is not beside it."""
+    return text.replace("](../docs/", f"](https://github.com/{REPOSITORY}/blob/{BRANCH}/docs/")
+
+
 def badges() -> str:
     """Return the two badges as a line of Markdown."""
     return (

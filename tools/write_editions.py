@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-from binder_links import BRANCH, REPOSITORY
+from binder_links import on_github
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -123,10 +123,8 @@ def edition(notebook: nbformat.NotebookNode, solved: bool) -> nbformat.NotebookN
         folded.source = SOLUTION.sub("", folded.source).strip()
     notebook.cells = [cell for cell in cells if cell.source or cell.cell_type == "code"]
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":  # the documentation is not beside an edition
-            cell.source = cell.source.replace(
-                "](../docs/", f"](https://github.com/{REPOSITORY}/blob/{BRANCH}/docs/"
-            )
+        if cell.cell_type == "markdown":
+            cell.source = on_github(cell.source)
     return notebook
 
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import nbformat
-from binder_links import BRANCH, REPOSITORY
+from binder_links import on_github
 from nbconvert import SlidesExporter
 from nbformat.v4 import new_markdown_cell
 from plotly.offline import get_plotlyjs
@@ -210,9 +210,7 @@ def write_slides(executed: Path, out: Path) -> None:
     slides = deck(notebook)
     for cell in slides.cells:
         if cell.cell_type == "markdown":
-            cell.source = cell.source.replace(
-                "](../docs/", f"](https://github.com/{REPOSITORY}/blob/{BRANCH}/docs/"
-            )
+            cell.source = on_github(cell.source)
     out.mkdir(parents=True, exist_ok=True)
     nbformat.write(slides, out / executed.name)
     exporter = SlidesExporter(

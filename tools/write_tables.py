@@ -27,38 +27,30 @@ TRIALS = {  # of the card "measured"
 
 def notebooks() -> str:
     """Return the map of the notebooks: title and question of each."""
-    lines = ["| notebook | question |", "|---|---|"]
+    rows = []
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         title, _, question = nbformat.read(path, as_version=4).cells[0].source.split("\n")[:3]
-        lines.append(f"| [{title[2:]}](notebooks/{path.name}) | {question.strip('*')} |")
-    return "\n".join(lines)
+        rows.append((f"[{title[2:]}](notebooks/{path.name})", question.strip("*")))
+    return markdown_table(("notebook", "question"), rows)
 
 
 def summary() -> str:
     """Return the table of the README: networks beside ΔPDF, R² with three decimals."""
     measured = read_card("measured")
-    lines = [
-        "| images | network | ΔPDF | published (2023) |",
-        "|---|---|---|---|",
-    ]
+    rows = []
     for row in ROWS[:3]:
         card = read_card(row.card)
-        lines.append(
-            f"| {card['samples']['test']} simulated, span {row.span} | {card['test']['r2']:.3f} | "
-            f"{card['test_delta_pdf']['r2']:.3f} | {row.published:.3f} |"
-        )
-    crystal = measured["joint"]["crystal, laboratory"]["r2"]
-    lines.append(
-        f"| {measured['tested_on']['images']} measurements of crystals without grain, laboratory | "
-        f"{crystal:.3f} | – | – |"
-    )
+        what = f"{card['samples']['test']} simulated, span {row.span}"
+        rows.append((what, card["test"]["r2"], card["test_delta_pdf"]["r2"], row.published))
+    images = measured["tested_on"]["images"]
+    what = f"{images} measurements of crystals without grain, laboratory"
+    rows.append((what, measured["joint"]["crystal, laboratory"]["r2"], None, None))
     for name, words in TRIALS.items():
         test = measured["test"][name]
-        lines.append(
-            f"| {measured['tested_on']['images']} simulated measurements, {words} | "
-            f"{test['r2']:.3f} | {test['delta_pdf_r2']:.3f} | – |"
-        )
-    return "\n".join(lines)
+        what = f"{images} simulated measurements, {words}"
+        rows.append((what, test["r2"], test["delta_pdf_r2"], None))
+    written = ((what, *("–" if x is None else f"{x:.3f}" for x in r2)) for what, *r2 in rows)
+    return markdown_table(("images", "network", "ΔPDF", "published (2023)"), written)
 
 
 def trials() -> str:
@@ -108,14 +100,14 @@ def limits() -> str:
 
 def commands() -> str:
     """Return the commands that made the networks, from their cards."""
-    lines = ["| card | weights shipped | command |", "|---|---|---|"]
+    rows = []
     names = dict.fromkeys([*(row.card for row in ROWS), "measured", "measured-grain"])
     for name, card in ((name, read_card(name)) for name in names):
         if card:
             stages = [stage for stage in card.get("stages", []) if isinstance(stage, dict)]
             steps = "; then ".join(f"`{stage['command']}`" for stage in stages or [card])
-            lines.append(f"| `{name}` | {'yes' if name in shipped_models() else 'no'} | {steps} |")
-    return "\n".join(lines)
+            rows.append((f"`{name}`", "yes" if name in shipped_models() else "no", steps))
+    return markdown_table(("card", "weights shipped", "command"), rows)
 
 
 TABLES = {
