@@ -140,16 +140,15 @@ def meanings(header: Mapping[str, Any]) -> dict[str, list[float]]:
     texts = [text for text in header.values() if isinstance(text, str) and re.search("[#\n]", text)]
     for word, value in chain(header.items(), *(pairs(text).items() for text in texts)):
         word = word.strip().lower()
-        if isinstance(value, (str, bytes)):
-            text = value.decode("latin-1") if isinstance(value, bytes) else value
-            numbers = [float(n) for n in _NUMBER.findall(text)[:2]]
+        if isinstance(value, str):
+            numbers = [float(n) for n in _NUMBER.findall(value)[:2]]
         else:
             values = np.ravel(np.asarray(value))[:2]
             numbers = [float(n) for n in values] if values.dtype.kind in "buif" else []
         if word == "valid_range" and len(numbers) == 2:
             said["lowest"], said["highest"] = numbers[:1], numbers[1:]
         elif numbers and word in _ROLES and not (word == "dummy" and numbers[0] == 0):
-            several = _ROLES[word] == "flags" and not isinstance(value, (str, bytes))
+            several = _ROLES[word] == "flags" and not isinstance(value, str)
             said.setdefault(_ROLES[word], []).extend(numbers if several else numbers[:1])
     return said
 
