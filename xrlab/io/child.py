@@ -9,7 +9,6 @@ the folder of the data, or in one that the environment names, is imported.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import io
 import json
@@ -128,8 +127,8 @@ def main(path: str, dataset: str | int | None, reader: str) -> None:
         _say(refused=str(error) if known else f"{type(error).__name__}: {error}")
     else:
         axes = arrays.pop("axes", ())
-        words: dict[str, Any] = {"labels": [label for label, _ in axes]}
-        words |= {key: arrays.pop(key) for key in ("header", "doubt") if key in arrays}
+        words = {key: arrays.pop(key, None) for key in ("header", "doubt")}
+        words["labels"] = [label for label, _ in axes]
         arrays |= {f"axis{n}": values for n, (_, values) in enumerate(axes)}
         arrays = {name: array for name, array in arrays.items() if array is not None}
         np.savez(answer, words=json.dumps(words), **arrays)
@@ -202,6 +201,8 @@ def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) ->
         return image.getframe(frame) if image.nframes > 1 else image
 
     image = decoded(content)
+    messages = [record.getMessage()[:200] for record in errors.buffer]
+    doubts = [message[:1].lower() + message[1:] for message in messages]
     loops = image.header.pop("loop_", [])  # of CIF: titles and rows
     header: dict[str, Any] = {}
     for key, value in (pair for _, rows in loops for row in rows[:1] for pair in row.items()):
@@ -218,8 +219,6 @@ def _by_fabio(source: Any, dataset: str | int | None, reader: str, size: int) ->
         decoded(content + b"\xff" * 2**16).data, pixels
     ):
         raise ValueError("the file is cut off: some of its pixels are missing")
-    messages = [record.getMessage()[:200] for record in errors.buffer]
-    doubts = [message[:1].lower() + message[1:] for message in messages]
     if name == "RaxisImage":
         before, record = size - 2 * pixels.size, header["Record Length"]
         if before < 1400 or (record > 0 and before % record):
