@@ -56,20 +56,25 @@ def test_the_real_mantid_section_is_read(local_data):
     np.testing.assert_array_equal(section.image[measured], signal[measured])
 
 
-def test_attributes_of_fixed_length_in_the_oldest_way_of_nexus():
-    """The signal says that it is one, and its axes which they are, all in fixed-length ASCII."""
+@pytest.mark.parametrize(
+    ("write_attribute", "one"),
+    [(fixed, "1"), (lambda node, name, value: node.attrs.update({name: value}), 1)],
+    ids=["fixed length", "h5py"],
+)
+def test_the_oldest_way_of_nexus(write_attribute, one):
+    """The signal says that it is one, and its axes which they are."""
 
     def write(file):
         data = file.create_group("entry/data")
         data["other"], data["v"], data["x"], data["y"] = A * 2, A, H, K
-        fixed(data, "NX_class", "NXdata")
+        write_attribute(data, "NX_class", "NXdata")
         for name, said in (
-            ("v", {"signal": "1", "axes": "x:y"}),
+            ("v", {"signal": one, "axes": "x:y"}),
             ("x", {"long_name": "h"}),
             ("y", {"long_name": "k", "units": "rlu"}),
         ):
             for attribute, value in said.items():
-                fixed(data[name], attribute, value)
+                write_attribute(data[name], attribute, value)
 
     assert_section(hdf5(write))
 
@@ -162,16 +167,18 @@ def test_soft_links_inside_the_file_are_followed():
 
 @pytest.mark.parametrize(
     "name",
-    ["mask", "v_mask", "pixel_mask", "../instrument/eiger/pixel_mask",
-     "../instrument/detector/detectorSpecific/pixel_mask"],
+    ["data/mask", "data/v_mask", "data/pixel_mask", "mask", "instrument/detector/pixel_mask",
+     "instrument/eiger/pixel_mask", "instrument/detector/detectorSpecific/pixel_mask",
+     "instrument/detector/module/mask", "ID15/pilatus/pixel_mask",
+     "ID15/pilatus/detectorSpecific/pixel_mask"],
 )  # fmt: skip
 def test_masks_lie_in_many_places(name):
-    """Beside the signal, in any detector, in its specific part; several bits."""
+    """Beside the signal, of the entry, in any detector and its parts, of any instrument."""
 
     def then(data):
-        group, _, last = name.rpartition("/")
-        place = data.parent.require_group(group[3:]) if group else data
-        place[last] = HOLE.astype("u4") * 16
+        data.parent[name] = HOLE.astype("u4") * 16
+        if name.startswith("ID15"):
+            data.parent["ID15"].attrs["NX_class"] = "NXinstrument"
 
     assert_reads(nexus(then), GAPS)
 
@@ -377,7 +384,7 @@ def yell(**more):
 CHESS = nexus(values=VOLUME, axes=("Qh", "Qk", "Ql"), Qh=H, Qk=K, Ql=L)
 
 
-@pytest.mark.parametrize("place", ["l=0.5", "entry/data[l=0.5]", "/entry/data/v[ L = 0.45 ]"])
+@pytest.mark.parametrize("place", ["l=5e-1", "entry/data[l=0.5]", "/entry/data/v[ L = 0.45 ]"])
 def test_a_plane_is_chosen_by_its_place(place):
     """The nearest layer, with the axes that are left."""
     assert_section(CHESS, VOLUME[:, :, 6], dataset=place)

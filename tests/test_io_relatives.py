@@ -68,26 +68,6 @@ def test_a_factor_that_differs_from_frame_to_frame_is_not_taken_for_one():
     )
 
 
-@pytest.mark.parametrize(
-    ("place", "kind"),
-    [
-        ("mask", None),
-        ("instrument/detector/module/mask", None),
-        ("ESRF-ID15/pilatus/pixel_mask", "NXinstrument"),
-        ("ESRF-ID15/pilatus/detectorSpecific/pixel_mask", "NXinstrument"),
-    ],
-)
-def test_masks_lie_in_all_parts_of_an_entry(place, kind):
-    """Of the entry, of a module, of an instrument that is known by its class."""
-
-    def then(data):
-        data.parent[place] = HOLE.astype("u4")
-        if kind:
-            data.parent[place.split("/")[0]].attrs["NX_class"] = kind
-
-    assert_reads(nexus(then), GAPS)
-
-
 def test_the_mask_of_another_plot_is_not_used():
     """It lies in a group of data of its own."""
 
@@ -172,12 +152,6 @@ def test_a_group_of_linked_frames_names_their_files():
     )
 
 
-def test_planes_by_numbers_with_exponents():
-    """As programs print them."""
-    content = nexus(values=VOLUME, axes=("h", "k", "l"), l=L)
-    assert_section(content, VOLUME[:, :, 6], dataset="l=5e-1")
-
-
 def test_a_plane_of_an_axis_that_is_not_in_rlu_is_not_chosen_by_its_index():
     """In inverse angstrom the same number is another plane."""
     content = nexus(attributes("l", units="1/angstrom"), VOLUME, ("h", "k", "l"), l=L)
@@ -205,12 +179,6 @@ def test_pages_that_are_masks_or_smaller_copies():
         writer.write(A[::2, ::2].astype("u2"), metadata=None, subfiletype=1)
         writer.write(~HOLE, metadata=None, subfiletype=4, photometric=4)
     assert_reads(file.getvalue(), GAPS)
-
-
-def test_a_curve_of_imagej_without_coefficients_is_refused():
-    """Its function alone says that values are not intensities."""
-    content = tiff(A.astype("u2"), description="ImageJ=1.53t\ncf=21\nvunit=OD\n")
-    assert_refused(content, r"by a curve \(function 21\)")
 
 
 def test_grey_in_three_planes():

@@ -55,13 +55,6 @@ def test_stacks_of_masked_arrays_keep_their_masks():
         np.testing.assert_allclose(xrlab.predict(stack, span=2)[0], expected, atol=1e-6)
 
 
-def test_masked_arrays_saved_as_two_arrays():
-    """Data and mask, as numpy names them."""
-    file = io.BytesIO()
-    np.savez_compressed(file, data=MASKED.data, mask=MASKED.mask)
-    np.testing.assert_array_equal(read_image_bytes(file.getvalue()), GAPS)
-
-
 def test_masks_of_form_factors_and_of_images_to_degrade():
     """A pixel without a known form factor has its mean; what is behind a mask is not used."""
     from xrlab.inference.knowledge import known_factor

@@ -39,8 +39,9 @@ def test_imagej_calibration_is_applied(order):
     said = "ImageJ=1.53t\nc0=-100.0\nc1=0.5\ncf={}\nvunit=counts\n"
     image = (A * 2 + 200).astype("u2")
     assert_reads(tiff(image, description=said.format(0), byteorder=order))
-    curved = tiff(image, description=said.format(4))
-    assert_refused(curved, r"calibrated it by a curve \(function 4\): save it")
+    for curve in (said.format(4), "ImageJ=1.53t\ncf=4\nvunit=OD\n"):
+        curved = tiff(image, description=curve)
+        assert_refused(curved, r"calibrated it by a curve \(function 4\): save it")
 
 
 def test_gdal_says_flag_scale_and_offset():
