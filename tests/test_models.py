@@ -12,7 +12,6 @@ from xrlab.networks.backend import import_keras
 from xrlab.networks.cnn import ARCHITECTURES
 from xrlab.networks.shipped import (
     PIECE,
-    WEIGHTS,
     load_network,
     model_card,
     run_model,
@@ -149,11 +148,6 @@ def test_card_belongs_to_its_weights(span):
     assert f"--span {span}" in card["command"]
     assert f"--seed {card['seed']}" in card["command"]
     assert len(card["standard_error"]) == span**2 - 1
-
-
-def test_weights_are_small():
-    """At most 4 MB each."""
-    assert max(path.stat().st_size for path in WEIGHTS.iterdir()) <= 4e6
 
 
 @pytest.mark.parametrize("name", ["cfs9", "", "../../etc/passwd", "cfs4.keras"])
