@@ -248,17 +248,20 @@ def principal_components(train: ArrayLike, others: ArrayLike, n: int) -> tuple[R
     two arrays, shape (samples, n)
         Of the training images and of the others.
     """
-    first, second = (np.asarray(each, np.float64) for each in (train, others))
+    images = map(np.asarray, (train, others))
+    first, second = (np.array(each, np.result_type(each, np.float32)) for each in images)
     if first.shape[1:] != second.shape[1:]:
         raise ValueError(f"images have one shape; got {first.shape[1:]} and {second.shape[1:]}")
     if not 1 <= n <= len(first):
         raise ValueError(f"{len(first)} images have 1 to {len(first)} components; got {n}")
-    mean = first.mean(axis=0)
-    centred, moved = (np.reshape(each - mean, (len(each), -1)) for each in (first, second))
+    mean = first.mean(axis=0, dtype=np.float64).astype(first.dtype)
+    first -= mean  # both are copies
+    second -= mean
+    centred, moved = (each.reshape(len(each), -1) for each in (first, second))
     # Eigenvectors of the small matrix of all inner products: there are fewer images than pixels.
-    values, vectors = np.linalg.eigh(centred @ centred.T)
+    values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
     leading = slice(None, -n - 1, -1)
-    directions = centred.T @ vectors[:, leading] / np.sqrt(values[leading])
+    directions = centred.T @ (vectors[:, leading] / np.sqrt(values[leading])).astype(first.dtype)
     return centred @ directions, moved @ directions
 
 
