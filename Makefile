@@ -7,7 +7,7 @@
 # make editions   the notebooks for a class: without and with solutions; as slides after make run
 # make book   the executed notebooks as a site in build/book, after make run
 # make fuzz   damaged image files for five minutes, towards lines not yet reached
-# make nightly   all that the nightly workflow does: run, pytest, nbval, small, fuzz, book, site
+# make nightly   what the nightly workflow does: run, editions, pytest, nbval, small, fuzz, book, site
 
 SHELL := /bin/bash
 VENV := .venv
@@ -94,6 +94,7 @@ site: install
 
 nightly:
 	$(MAKE) run
+	$(MAKE) editions
 	$(MAKE) pytest
 	$(MAKE) nbval
 	$(MAKE) small

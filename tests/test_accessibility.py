@@ -28,6 +28,11 @@ display(play.LatticePainter(), play.MonteCarloLive(), play.GuessingGame())"""
 FIGURE = """\
 import plotly.graph_objects as go
 go.Figure(go.Scatter(y=[1, 2]), {"title": "a curve"})"""
+REPORT = """\
+from ipywidgets import HTML
+from xrlab.course.own_image import embedded
+from xrlab.interpretation.report import STYLE
+HTML(embedded(f"<style>{STYLE}</style>A report."))"""
 EXPLORER = "from xrlab.widgets.explorer import Explorer\nExplorer()"
 
 
@@ -135,6 +140,27 @@ def test_figures_follow_a_dark_page(driver):
     assert title > 600
     assert paper is None
     assert panel < 200
+    page.close()
+
+
+def test_report_follows_the_theme_of_jupyterlab(driver):
+    """Not that of the system; on its own, in a page without a theme, it follows the system."""
+    page = browser.open_page(driver)
+    browser.open_in_voila(page, REPORT)
+    paper = """theme => new Promise(done => {
+      document.body.dataset.jpThemeLight = theme;
+      const frame = document.querySelector("iframe[title=report]");
+      frame.addEventListener("load", () => setTimeout(() =>
+        done(getComputedStyle(frame.contentDocument.body).backgroundColor)));
+      frame.srcdoc += " ";
+    })"""
+    dark, light = "rgb(20, 24, 30)", "rgb(255, 255, 255)"
+    page.locator("iframe[title=report]").wait_for()
+    for system in ("light", "dark"):
+        page.emulate_media(color_scheme=system)
+        assert page.evaluate(paper, "false") == dark
+        assert page.evaluate(paper, "true") == light
+        assert page.evaluate(paper, "") == (dark if system == "dark" else light)
     page.close()
 
 

@@ -111,7 +111,7 @@ def test_every_step_is_a_target_of_the_makefile():
     targets = set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
     variables = set(re.findall(r"^(\w+) \?=", MAKEFILE, re.MULTILINE))
     used = "\n".join(command for job in JOBS for command in commands(job) if "make " in command)
-    steps = ["run", "pytest", "nbval", "small", "fuzz", "book", "site"]
+    steps = ["run", "editions", "pytest", "nbval", "small", "fuzz", "book", "site"]
     jobs = [commands(job) for job in ("notebooks", "small", "fuzz", "book")]
     assert [target for each in jobs for target in made(" ".join(each))] == steps
     assert made(re.search(r"^nightly:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1]) == steps

@@ -212,9 +212,14 @@ def links(documents: dict[str, str]) -> str:
 
 
 def embedded(page: str) -> str:
-    """Embed a page, in full height, in a frame where no script can run."""
-    grow = "this.style.height = this.contentDocument.documentElement.scrollHeight + 40 + 'px'"
+    """Embed a page, in full height and JupyterLab's theme, in a frame where no script can run."""
+    shown = (
+        "const root = this.contentDocument.documentElement; "
+        "this.style.height = root.scrollHeight + 40 + 'px'; "
+        "root.style.colorScheme = "
+        "{true: 'light', false: 'dark'}[document.body.dataset.jpThemeLight] ?? ''"
+    )
     return (
         f'<iframe title="report" sandbox="allow-same-origin" srcdoc="{escape(page)}" '
-        f'onload="{grow}" style="width: 100%; height: 1500px; border: 1px solid #bbc"></iframe>'
+        f'onload="{shown}" style="width: 100%; height: 1500px; border: 1px solid #bbc"></iframe>'
     )
