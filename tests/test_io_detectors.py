@@ -20,11 +20,14 @@ from xrlab.io.read import read_image_bytes
         "{\r\nDIM=2;\r\nHEADER_BYTES= 00512 ;\r\nSIZE1 = 24.0;\r\nSIZE2 = 32;\r\n}\r\n",
         "{ \n  header_bytes=512;\n  size1=24;\n  size2=32;\n  type=unsigned_short;\n}\n",
         "\n{\nHEADER_BYTES=512;\nSIZE1=24;\nSIZE2=32;\nData_type=unsigned short int;\n}\n",
+        SMV.format('"24"', '"32"', ""),
+        SMV.format(24, 32, "COMMENT=a } b;\nSIZE1=99;\n"),
+        "{\nHEADER_BYTES=512;\nCOMMENT=a } b;\nSIZE1=24;\nSIZE2=32;\n}",
     ],
-    ids=["one line", "order", "line ends", "lower case", "d*TREK"],
+    ids=["one line", "order", "line ends", "lower case", "d*TREK", "quotes", "twice", "brace"],
 )
 def test_smv_with_odd_headers(text):
-    """White space, order, case and line ends as different programs write them."""
+    """White space, order, case, quotes, line ends, and keys that come twice."""
     assert_reads(smv(text))
 
 
@@ -41,6 +44,8 @@ def test_the_pedestal_is_taken_away():
     values = np.where(HOLE, 0, A + 40)
     expected = np.where(HOLE | (A >= 260), np.nan, A)
     assert_reads(smv(text, values), expected)
+    text = SMV.format(24, 32, "OVERLOAD_CUTOFF=200;\n")
+    assert_reads(smv(text), np.where(A >= 200, np.nan, A))
 
 
 def test_the_highest_bit_may_be_a_factor():

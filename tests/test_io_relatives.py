@@ -211,20 +211,6 @@ def test_what_no_value_can_be_right_for_is_refused(content, message):
     assert_refused(content, message)
 
 
-@cases(
-    ("text", "expected"),
-    {
-        "quotes": (SMV.format('"24"', '"32"', ""), A),
-        "twice": (SMV.format(24, 32, "COMMENT=a } b;\nSIZE1=99;\n"), A),
-        "brace": ("{\nHEADER_BYTES=512;\nCOMMENT=a } b;\nSIZE1=24;\nSIZE2=32;\n}", A),
-        "overload": (SMV.format(24, 32, "OVERLOAD_CUTOFF=200;\n"), np.where(A >= 200, np.nan, A)),
-    },
-)
-def test_more_odd_headers_of_smv(text, expected):
-    """Quotes, a brace in a comment, a key that comes twice, other words for saturation."""
-    assert_reads(smv(text), expected)
-
-
 def test_smv_of_two_frames_asks():
     """SIZE3 is a third dimension."""
     content = smv(SMV.format(24, 32, "SIZE3=2;\n"), STACK)
