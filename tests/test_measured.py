@@ -395,7 +395,7 @@ def test_training_runs_and_the_model_is_saved_small(tmp_path):
 # The kept-out simulator and instrument, and the rival
 
 
-def testheat_bath_of_a_chain_has_its_closed_form():
+def test_heat_bath_of_a_chain_has_its_closed_form():
     """Couplings along b alone make Ising chains: c(0, 1) = tanh J, c(0, 2) its square."""
     rng = np.random.default_rng(3)
     sites = rng.choice(np.array([-1, 1], np.int8), (128, 128))

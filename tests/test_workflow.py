@@ -37,7 +37,7 @@ def made(text: str) -> list[str]:
 @every_workflow
 def test_workflow_fits_the_schema(path):
     """GitHub's own schema of workflows, which check-jsonschema brings along, has no objection."""
-    done = check_schema(path)
+    done = check_schema(path, "github-workflows")
     assert done.returncode == 0, done.stdout
 
 
@@ -45,16 +45,14 @@ def test_schema_finds_faults(tmp_path):
     """The check above can fail: a job without a runner, and an unknown right, are refused."""
     bad = tmp_path / "bad.yml"
     bad.write_text("on: push\njobs:\n  one:\n    permissions: {issues: maybe}\n    steps: []\n")
-    assert check_schema(bad).returncode == 1
+    assert check_schema(bad, "github-workflows").returncode == 1
 
 
-def check_schema(path: Path) -> subprocess.CompletedProcess:
-    """Hold a workflow against the schema."""
+def check_schema(path: Path, schema: str) -> subprocess.CompletedProcess:
+    """Hold a file against a schema that check-jsonschema brings along."""
     pytest.importorskip("check_jsonschema", reason="check-jsonschema is not installed")
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
-    return subprocess.run(
-        [*command, "vendor.github-workflows", path], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    return subprocess.run([*command, path], capture_output=True, text=True, check=False)
 
 
 # Pins, limits and rights
