@@ -252,9 +252,10 @@ def pages(tmp_path_factory):
         new_code_cell("summary()", outputs=[new_output("display_data", {"text/html": SUMMARY})]),
         question,
     ]
-    run_notebooks.write_page(new_notebook(cells=cells), folder / "01_pages")
-    runs = [run_notebooks.Run("01_pages", "1. Pages", 1.0, 100.0)]
-    run_notebooks.write_index(runs, folder, "fast")
+    figure = run_notebooks.write_page(new_notebook(cells=cells), folder / "01_pages")
+    shown = run_notebooks.thumbnail(figure, "a figure")
+    run = run_notebooks.Run("01_pages", "1. Pages", 1.0, 100.0, thumbnail=shown)
+    run_notebooks.write_index([run], folder, "fast")
     (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     return folder
 

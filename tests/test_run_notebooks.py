@@ -3,26 +3,23 @@
 import io
 import json
 import re
-from base64 import b64encode
 from contextlib import redirect_stdout
+from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-import numpy as np
 import plotly.graph_objects as go
 import pytest
 import run_notebooks
 from bs4 import BeautifulSoup
 from formulas import with_mathml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from PIL import Image
-from plotly.subplots import make_subplots
 
 from tests.series import cells, every_notebook, write_notebook
 from xrlab.drawing.plots import describe
 
-# NumPy arrays, which plotly stores packed, and a figure before them that no thumbnail can show.
+# NumPy arrays, which plotly stores packed, and another figure before them.
 FIGURE = """\
 import numpy as np
 import plotly.graph_objects as go
@@ -118,43 +115,23 @@ def test_summary_lists_every_notebook(series: Outcome) -> None:
 
 @pytest.mark.notebook
 def test_thumbnail_is_drawn(series: Outcome) -> None:
-    """The first plotly figure of a notebook becomes a picture on the index page."""
-    with Image.open(series.out / "03_good.png") as thumbnail:
-        assert thumbnail.format == "PNG"
-        assert len(thumbnail.getcolors()) > 4
-    assert '<img src="03_good.png"' in series.index
-    assert "00_broken.png" not in series.index
+    """A plotly figure of the notebook is on the index page, small and without buttons."""
+    (small,) = BeautifulSoup(series.index, "html.parser").select("td [role=img]")
+    assert small["aria-label"] == "a figure from Good & <fine>"
+    assert "two panels" in str(small)
+    assert '"staticPlot": true' in str(small)
 
 
-def test_thumbnail_has_logarithmic_axes() -> None:
-    """1, 10 and 100 are evenly spaced."""
-    curve = go.Figure(go.Scatter(x=[1, 10, 100], y=[1, 2, 3], mode="markers"))
-    curve.update_xaxes(type="log")
-    drawn = Image.open(io.BytesIO(run_notebooks.thumbnail(curve)))
-    centre = drawn.crop((drawn.width // 2 - 3, 57, drawn.width // 2 + 3, 63))
-    assert len(centre.getcolors()) > 1
-
-
-@pytest.mark.parametrize(("autorange", "top"), [("reversed", 0), (True, 255)])
-def test_thumbnail_of_a_picture(autorange: object, top: int) -> None:
-    """Row 0 of a stored picture is at the top of a reversed axis, at the bottom of another."""
-    file = io.BytesIO()
-    Image.fromarray(np.array([[0, 0], [255, 255]], np.uint8)).save(file, "PNG")
-    source = "data:image/png;base64," + b64encode(file.getvalue()).decode()
-    figure = go.Figure(go.Image(source=source)).update_yaxes(autorange=autorange)
-    drawn = Image.open(io.BytesIO(run_notebooks.thumbnail(figure)))
-    assert drawn.getpixel((60, 5)) == (top, top, top)
-
-
-def test_thumbnail_of_many_panels_shows_the_last() -> None:
-    """Of six heat maps in a row, four are drawn, the last of them in the last place."""
-    figure = make_subplots(1, 6)
-    for n in range(6):
-        figure.add_heatmap(z=[[n]], zmin=0, zmax=5, colorscale="Greys", row=1, col=n + 1)
-    drawn = Image.open(io.BytesIO(run_notebooks.thumbnail(figure)))
-    shades = [drawn.getpixel((45 + 90 * n, 40))[0] for n in range(4)]
-    assert shades == sorted(shades, reverse=True)
-    assert shades[3] == 0
+def test_thumbnail_is_that_of_the_tagged_cell() -> None:
+    """Or else the first figure."""
+    cells = []
+    for name, tags in (("one", []), ("two", ["thumbnail"]), ("three", [])):
+        figure = {"data": [], "layout": {"title": {"text": name}}}
+        shown = new_output("display_data", {run_notebooks.PLOTLY: figure})
+        cells.append(new_code_cell("figure", outputs=[shown], metadata={"tags": tags}))
+    notebook = new_notebook(cells=deepcopy(cells))
+    assert run_notebooks.as_html(notebook).layout.title.text == "two"
+    assert run_notebooks.as_html(new_notebook(cells=cells[::2])).layout.title.text == "one"
 
 
 @pytest.mark.notebook

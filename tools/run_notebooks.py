@@ -17,15 +17,12 @@ import re
 import sys
 import threading
 import time
-from base64 import b64decode
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from io import BytesIO
+from dataclasses import dataclass
 from pathlib import Path
 
 import mistune
 import nbformat
-import numpy as np
 import papermill
 import plotly.io
 import psutil
@@ -33,21 +30,17 @@ from formulas import with_mathml
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
-from PIL import Image, ImageDraw, ImageOps
 from plotly.offline import get_plotlyjs
 
 from xrlab.course.glossary import cheat_sheet_markdown, glossary_markdown
 from xrlab.datasets.lock import InUseError, alone
 from xrlab.drawing.plots import WIDEST, html_figure
-from xrlab.drawing.png import COLOURS, INTENSITY, picture
 from xrlab.io.files import write
 
 ROOT = Path(__file__).parent.parent
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-THUMBNAIL = (360, 120)
-MOST_PANELS = 4  # of a thumbnail: more are too small to see
-DRAWN = ("heatmap", "image", "scatter")  # traces that a thumbnail can show
+THUMBNAIL = 340  # pixels wide
 
 # No page asks another computer for anything; cells folded in the notebook are folded on its page.
 FOLDING = """{%- extends 'lab/index.html.j2' -%}
@@ -92,7 +85,6 @@ PAGE = """<!doctype html>
  th, td {{ text-align: left; padding: .6rem .8rem; border-bottom: 1px solid #ccd;
           vertical-align: top }}
  code {{ overflow-wrap: anywhere }}
- img {{ display: block; max-width: min(360px, 100%); height: auto }}
  @media (max-width: 600px) {{ thead {{ display: none }} tr, td {{ display: block }}
   td {{ border: 0; padding: .2rem 0 }} tr {{ border-bottom: 1px solid #ccd; padding: .6rem 0 }} }}
  .failed {{ color: #9b1c00; font-weight: bold; white-space: pre-wrap }}
@@ -102,7 +94,8 @@ PAGE = """<!doctype html>
 {body}
 </main></body></html>
 """
-INDEX = """<h1>xrlab: the executed notebooks</h1>
+INDEX = """<script src="plotly.min.js"></script>
+<h1>xrlab: the executed notebooks</h1>
 <p>{summary}</p>
 <table><thead><tr><th>notebook</th><th>what it shows</th><th>run time</th>
 <th>peak memory</th></tr></thead><tbody>
@@ -123,6 +116,7 @@ class Run:
     peak_mb: float
     processor_seconds: float = 0.0
     error: str = ""
+    thumbnail: str = ""  # as HTML
 
 
 class Watch(threading.Thread):
@@ -173,7 +167,7 @@ def run_notebook(
 ) -> Run:
     """Execute one notebook into the folder `out`, as .ipynb and as a page."""
     target = out / source.name
-    for suffix in (".ipynb", ".html", ".png"):  # of an earlier run
+    for suffix in (".ipynb", ".html"):  # of an earlier run
         target.with_suffix(suffix).unlink(missing_ok=True)
     print(f"{source.stem} ...", flush=True)
     start = time.perf_counter()
@@ -203,15 +197,16 @@ def run_notebook(
             error = f"{failed_cell(notebook, target)}: took longer than {cell_timeout} s"
         except Exception as failure:
             error = f"the notebook: {type(failure).__name__}: {failure}"
-    seconds = time.perf_counter() - start
+    seconds, shown = time.perf_counter() - start, ""
     try:
         if target.exists():
             executed = nbformat.read(target, as_version=4)
             error = error or "; ".join(faults(executed))
-            write_page(executed, out / source.stem)
+            if figure := write_page(executed, out / source.stem):
+                shown = thumbnail(figure, f"a figure from {title}")
     except Exception as failure:
         error = error or f"its page: {type(failure).__name__}: {failure}"
-    run = Run(source.stem, title, seconds, watch.peak_mb, watch.processor_seconds, error)
+    run = Run(source.stem, title, seconds, watch.peak_mb, watch.processor_seconds, error, shown)
     verdict = f"FAILED in {error}" if error else "passed"
     print(f"{run.name}: {verdict} ({run.seconds:.0f} s, {run.peak_mb:.0f} MB)", flush=True)
     return run
@@ -290,24 +285,19 @@ def faults(notebook: nbformat.NotebookNode) -> list[str]:
     return found
 
 
-def as_html(notebook: nbformat.NotebookNode) -> dict[tuple[bool, int], plotly.graph_objects.Figure]:
+def as_html(notebook: nbformat.NotebookNode) -> plotly.graph_objects.Figure | None:
     """Turn formulas, figures and widgets of an executed notebook into HTML, in place.
 
-    Returns
-    -------
-    dict
-        (not the one that is tagged as thumbnail, place of its cell): a figure that can be drawn.
+    Return the figure of the cell that is tagged as thumbnail, or the first one, if there is one.
     """
     figures = {}
     notebook.cells = without_defaults(notebook.cells)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             cell.source = with_mathml(cell.source)
-        elif drawn := [
-            f for f in show_outputs(cell, index) if any(t.type in DRAWN for t in f.data)
-        ]:
+        elif drawn := show_outputs(cell, index):
             figures["thumbnail" not in cell.metadata.get("tags", []), index] = drawn[-1]
-    return figures
+    return figures[min(figures)] if figures else None
 
 
 def show_outputs(cell: nbformat.NotebookNode, place: int) -> list[plotly.graph_objects.Figure]:
@@ -324,9 +314,9 @@ def show_outputs(cell: nbformat.NotebookNode, place: int) -> list[plotly.graph_o
     return figures
 
 
-def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
-    """Write an executed notebook as stem.html, and its thumbnail as stem.png."""
-    figures = as_html(notebook)
+def write_page(notebook: nbformat.NotebookNode, stem: Path) -> plotly.graph_objects.Figure | None:
+    """Write an executed notebook as stem.html; return the figure that stands for it, if any."""
+    figure = as_html(notebook)
     exporter = HTMLExporter(
         exclude_input_prompt=True,
         exclude_output_prompt=True,
@@ -342,8 +332,7 @@ def write_page(notebook: nbformat.NotebookNode, stem: Path) -> None:
     beside = r'href="(?:\.\./docs/(glossary|cheat_sheet|references)\.md|(\d\d_\w+)\.ipynb)'
     body = re.sub(beside, r'href="\1\2.html', body)
     stem.with_suffix(".html").write_text(body, encoding="utf-8")
-    if figures:
-        stem.with_suffix(".png").write_bytes(thumbnail(figures[min(figures)]))
+    return figure
 
 
 def without_defaults(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -379,103 +368,13 @@ def question(cell: nbformat.NotebookNode) -> str:
     )
 
 
-def thumbnail(figure: plotly.graph_objects.Figure) -> bytes:
-    """Draw panels of a plotly figure small, side by side: heat maps, pictures, curves.
-
-    Of many panels the first ones and the last are drawn. A single panel is wider.
-    """
-    panels: dict[str, list] = {}
-    for trace in figure.data:
-        if trace.type in DRAWN:
-            panels.setdefault(trace.xaxis or "x", []).append(trace)
-    chosen = list(panels.values())
-    if len(chosen) > MOST_PANELS:
-        chosen[MOST_PANELS - 1 : -1] = []
-    layout = figure.layout.to_plotly_json()
-    height = THUMBNAIL[1]
-    drawn = []
-    for traces in chosen:
-        trace = traces[0]
-        axes = [
-            layout.get(letter + "axis" + (trace[letter + "axis"] or letter)[1:], {})
-            for letter in "xy"
-        ]
-        if trace.type == "image":
-            stored = Image.open(BytesIO(b64decode(trace.source.partition(",")[2]))).convert("RGB")
-            upright = ImageOps.flip(stored) if axes[1].get("autorange") is True else stored
-            drawn.append(upright.resize((height, height)))
-        elif trace.type == "heatmap":
-            drawn.append(_heat_map(trace, height, upwards=axes[1].get("autorange") != "reversed"))
-        else:
-            width = height if len(chosen) > 1 else 2 * height
-            scatter = [each for each in traces if each.type == "scatter"]
-            drawn.append(
-                _curves(scatter, (width, height), [axis.get("type") == "log" for axis in axes])
-            )
-    strip = Image.new("RGB", (sum(each.width + 4 for each in drawn) - 4, height), "white")
-    left = 0
-    for panel in drawn:
-        strip.paste(panel, (left, 0))
-        left += panel.width + 4
-    strip.thumbnail(THUMBNAIL)
-    file = BytesIO()
-    strip.save(file, "PNG")
-    return file.getvalue()
-
-
-def _heat_map(trace: plotly.graph_objects.Heatmap, side: int, upwards: bool) -> Image.Image:
-    """Draw a heat map as a square."""
-    values = _numbers(trace.z)
-    limits = (trace.zmin, trace.zmax)
-    if None in limits:
-        limits = (np.nanmin(values), np.nanmax(values))
-    png = picture(values, trace.colorscale or INTENSITY, limits, side, upwards)
-    return Image.open(BytesIO(png)).convert("RGB").resize((side, side))
-
-
-def _curves(traces: list, size: tuple[int, int], logarithmic: list[bool]) -> Image.Image:
-    """Draw the points or lines of scatter traces; axes as (x, y) may be logarithmic."""
-    panel = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(panel)
-    curves = []
-    for trace in traces:
-        y = _numbers(trace.y)
-        x = np.arange(len(y)) if trace.x is None else _numbers(trace.x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            x, y = (
-                np.log10(values) if log else values
-                for values, log in zip((x, y), logarithmic, strict=True)
-            )
-        points = np.column_stack([x, -y])
-        curves.append(points[np.isfinite(points).all(axis=1)])
-    low, high = np.vstack(curves).min(axis=0), np.vstack(curves).max(axis=0)
-    for trace, points in zip(traces, curves, strict=True):
-        scaled = 5 + (np.array(size) - 11) * (points - low) / np.where(high > low, high - low, 1)
-        places = [tuple(place) for place in scaled.tolist()]
-        colour = trace.line.color or trace.marker.color
-        colour = colour if isinstance(colour, str) else COLOURS[0]
-        if "lines" in (trace.mode or "lines"):
-            draw.line(places, fill=colour, width=2)
-        else:
-            for x, y in places:
-                draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=colour)
-    draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline="#889")
-    return panel
-
-
-def _numbers(values: object) -> np.ndarray:
-    """Return an array of a figure as numbers; plotly packs NumPy's as base64 with type and shape.
-
-    Categories, such as names along an axis, become 0, 1, 2, ...
-    """
-    if isinstance(values, dict):
-        array = np.frombuffer(b64decode(values["bdata"]), values["dtype"])
-        shape = str(values.get("shape", array.size))
-        return array.reshape([int(n) for n in shape.split(",")]).astype(float)
-    try:
-        return np.asarray(values, float)
-    except (TypeError, ValueError):
-        return np.arange(len(values), dtype=float)
+def thumbnail(figure: plotly.graph_objects.Figure, alternative: str) -> str:
+    """Write a figure as HTML, without its buttons and small."""
+    width = figure.layout.width or WIDEST
+    sized = plotly.graph_objects.Figure(figure).update_layout(width=width)
+    drawn = sized.to_html(full_html=False, include_plotlyjs=False, config={"staticPlot": True})
+    small = f"zoom: {THUMBNAIL / width:.3f}"
+    return f'<div role="img" aria-label="{html.escape(alternative)}" style="{small}">{drawn}</div>'
 
 
 def as_page(markdown: str) -> str:
@@ -490,9 +389,7 @@ def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None
     """
     rows = []
     for run in runs:
-        shown = ""
-        if (out / f"{run.name}.png").exists():
-            shown = f'<img src="{run.name}.png" alt="a figure from {html.escape(run.title)}">'
+        shown = run.thumbnail
         if run.error:
             shown += f'<p class="failed">Failed in {html.escape(run.error)}</p>'
         rows.append(
@@ -517,7 +414,8 @@ def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None
     for name, (title, body) in pages.items():
         page = PAGE.format(title=title, body=body, nav="" if name == "index" else BACK)
         write(out / f"{name}.html", page)
-    write(out / "summary.json", json.dumps([asdict(run) for run in runs], indent=1) + "\n")
+    facts = [{k: v for k, v in vars(run).items() if k != "thumbnail"} for run in runs]
+    write(out / "summary.json", json.dumps(facts, indent=1) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
