@@ -257,7 +257,7 @@ def test_a_widget_leaves_its_still_and_a_progress_bar_nothing(tmp_path: Path) ->
         return page(tmp_path, new_code_cell("x", outputs=[out]))
 
     assert "A widget is here" in shown("IntSlider(value=0)")
-    at_rest = shown("ChanceExplorer()", '<div class="xrlab-still">M = 3</div>')
+    at_rest = shown("ChanceExplorer()", '<div class="xrlab-still mathjax_ignore">M = 3</div>')
     assert "M = 3" in at_rest
     assert "A widget is here" in at_rest
     assert "A widget is here" not in shown("Painter()", "<script>compute()</script>")  # a live one

@@ -54,6 +54,7 @@ def test_explorer_shows_its_five_pictures():
     """Drawn from the cells that the browser would draw: the lattice has two colours."""
     explorer = Explorer()
     bundle = explorer._repr_mimebundle_()
+    assert "mathjax_ignore" in bundle["text/html"]  # two amounts in dollars are no formula
     shown = pictures(bundle["text/html"])
     assert [each["description"] for each in explorer.pictures.panels] == list(shown)
     (lattice,) = (each for name, each in shown.items() if name.startswith("Lattice"))

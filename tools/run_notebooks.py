@@ -72,7 +72,7 @@ HEAD = """<script src="plotly.min.js"></script>
  @media (max-width: 900px) { .jp-Notebook pre { font-size: 11px; white-space: pre-wrap } }
 </style></head>"""
 BACK = '<nav><a href="index.html">← All notebooks</a></nav>'
-STILL = 'class="xrlab-still"'  # of widgets that need Python
+STILL = '<div class="xrlab-still'  # of widgets that need Python
 LIVE = """<p><i>A widget is here, as it looks at first: open the notebook to use it. The
 <a href="https://xrlab.github.io/xrlab/playground/">playground</a> needs no installation.</i></p>"""
 

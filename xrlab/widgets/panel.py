@@ -50,7 +50,7 @@ class Panel(ipw.VBox):
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         """Show the widget, or where no kernel serves it what it shows at first."""
-        shown = f'<div class="xrlab-still">{still(self)}</div>'
+        shown = f'<div class="xrlab-still mathjax_ignore">{still(self)}</div>'
         return {**super()._repr_mimebundle_(**options), "text/html": shown}
 
     @cached_property
