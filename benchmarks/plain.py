@@ -22,11 +22,6 @@ Seed = int | np.random.Generator
 # Spectra
 
 
-def cosine_sum(multipliers: Matrix, size: int) -> Matrix:
-    """Return lambda_00 + 2 sum lambda_ij cos 2 pi (h i + k j) on a grid of size x size points."""
-    return 2 * np.fft.fft2(multipliers, (size, size)).real - multipliers[0, 0]
-
-
 def spectrum(rho: Matrix, size: int, fixed_mean: bool = False, tolerance: float = 1e-10) -> Matrix:
     """Spectrum 1 / sum of cosines that has the correlations rho, by damped Newton steps.
 

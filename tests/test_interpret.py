@@ -57,19 +57,11 @@ def test_bad_images_are_refused(bad_image, kind):
             predict(image[None], kind=kind)
 
 
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (np.ones((64, 64)), r"image\[None\]"),
-        (np.ones((0, 64, 64)), "at least 1"),
-        (np.ones((1, 64, 64, 1)), "stack"),
-        ([], "stack"),
-    ],
-)
-def test_what_is_no_stack_is_refused(images, message):
+def test_what_is_no_stack_is_refused():
     """A single image, no image, a channel axis."""
-    with pytest.raises(ValueError, match=message):
-        predict(images)
+    for shape in ((64, 64), (0, 64, 64), (1, 64, 64, 1), (0,)):
+        with pytest.raises(ValueError, match=r"a stack .* n at least 1; .* give image\[None\]"):
+            predict(np.ones(shape))
 
 
 @pytest.mark.parametrize(
