@@ -79,6 +79,13 @@ def attributes(name, **values):
     return lambda data: (data[name] if name else data).attrs.update(values)
 
 
+def npy(values):
+    """An array of numpy's."""
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
 def npz(**arrays):
     """An archive of numpy's."""
     file = io.BytesIO()

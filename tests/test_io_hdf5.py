@@ -94,31 +94,25 @@ def test_names_in_attributes_of_every_kind_of_text(text):
 # Frames elsewhere
 
 
-def test_frames_of_a_virtual_data_set_name_their_file():
-    """A master file whose frames are mapped from others."""
+def linked(name, file):
+    """A function that puts a link to another file in the place of an array."""
+
+    def then(data):
+        data.pop(name, None)
+        data[name] = h5py.ExternalLink(file, "/a")
+
+    return then
+
+
+def test_what_lies_in_another_file_is_named():
+    """Frames that a master file maps, the signal, and its mask, without which it would be wrong."""
     layout = h5py.VirtualLayout(A.shape, "i8")
     layout[:] = h5py.VirtualSource("run_data_000001.h5", "/entry/data", A.shape)
     content = hdf5(lambda file: file.create_virtual_dataset("entry/data/data", layout))
     assert_refused(content, r"another file, run_data_000001\.h5")
-
-
-def test_a_signal_behind_a_link_names_its_file():
-    """The default plot of a file lies in another one."""
-
-    def then(data):
-        del data["v"]
-        data["v"] = h5py.ExternalLink("/somewhere/frames.h5", "/a")
-
-    assert_refused(nexus(then), r"data/v lies in another file, /somewhere/frames\.h5")
-
-
-def test_a_mask_behind_a_link_names_its_file():
-    """Without its mask the image would be wrong."""
-
-    def then(data):
-        data["pixel_mask"] = h5py.ExternalLink("mask.h5", "/a")
-
-    assert_refused(nexus(then), r"pixel_mask lies in another file, mask\.h5")
+    signal, mask = nexus(linked("v", "/some/frames.h5")), nexus(linked("pixel_mask", "mask.h5"))
+    assert_refused(signal, r"data/v lies in another file, /some/frames\.h5")
+    assert_refused(mask, r"pixel_mask lies in another file, mask\.h5")
 
 
 def test_calibration_is_no_image_unless_named():

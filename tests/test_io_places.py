@@ -25,6 +25,7 @@ from tests.image_files import (
     cases,
     hdf5,
     nexus,
+    npy,
     npz,
     table,
     tiff,
@@ -42,12 +43,6 @@ def matlab(group="", **arrays):
             file[place].attrs["MATLAB_class"] = np.bytes_(kind)
 
     return hdf5(write)
-
-
-def npy(values):
-    file = io.BytesIO()
-    np.save(file, values)
-    return file.getvalue()
 
 
 def png(values, flag):

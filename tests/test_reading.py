@@ -22,7 +22,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tests import image_files
-from tests.image_files import tiff, with_tags
+from tests.image_files import assert_reads, npy, tiff, with_tags
 from xrlab import read_image
 from xrlab.io.choice import MAX_PIXELS
 from xrlab.io.read import MAX_BYTES, read_image_bytes
@@ -127,26 +127,20 @@ def test_grey_in_three_colours_is_read_and_colour_is_refused(tmp_path):
 # Unmeasured pixels
 
 
-def test_flags_of_detectors_become_nan(tmp_path):
+def test_flags_of_detectors_become_nan():
     """Negative whole numbers, and the largest of 32 bits or the last but one."""
-    np.save(tmp_path / "a.npy", FLAGGED)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.npy"), [[5, np.nan, 7], [8, 9, np.nan]])
-    np.save(tmp_path / "a.npy", FLAGGED.view(np.uint32))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.npy"), [[5, np.nan, 7], [8, 9, np.nan]])
+    marked = np.where(FLAGGED < 0, np.nan, FLAGGED)
+    assert_reads(npy(FLAGGED), marked)
+    assert_reads(npy(FLAGGED.view(np.uint32)), marked)
     subtracted = np.append(FLAGGED, [[-3, 4, 2]], axis=0).astype(float)  # of its background
-    np.save(tmp_path / "a.npy", subtracted)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.npy"), subtracted)
+    assert_reads(npy(subtracted), subtracted)
 
 
-def test_what_is_unmeasured_can_be_said(tmp_path):
+def test_what_is_unmeasured_can_be_said():
     """None leaves the values, numbers are taken as given."""
-    np.save(tmp_path / "a.npy", FLAGGED)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.npy", unmeasured=None), FLAGGED)
-    marked = read_image(tmp_path / "a.npy", unmeasured=[5, -1])
-    np.testing.assert_array_equal(marked, [[np.nan, np.nan, 7], [8, 9, -2]])
-    np.testing.assert_array_equal(
-        read_image(tmp_path / "a.npy", unmeasured=7), np.where(FLAGGED == 7, np.nan, FLAGGED)
-    )
+    assert_reads(npy(FLAGGED), FLAGGED, unmeasured=None)
+    assert_reads(npy(FLAGGED), [[np.nan, np.nan, 7], [8, 9, -2]], unmeasured=[5, -1])
+    assert_reads(npy(FLAGGED), np.where(FLAGGED == 7, np.nan, FLAGGED), unmeasured=7)
 
 
 def test_saturated_pixels_become_nan():

@@ -214,13 +214,9 @@ def run_notebook(
 
 def first_heading(notebook: nbformat.NotebookNode) -> str:
     """Text of the first line that starts with "# "."""
-    lines = (
-        line
-        for cell in notebook.cells
-        if cell.cell_type == "markdown"
-        for line in cell.source.splitlines()
-    )
-    return next((line[2:] for line in lines if line.startswith("# ")), "")
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    heading = re.search("^# (.*)", text, re.MULTILINE)
+    return heading[1] if heading else ""
 
 
 def failed_cell(notebook: nbformat.NotebookNode, executed: Path) -> str:
@@ -232,9 +228,7 @@ def failed_cell(notebook: nbformat.NotebookNode, executed: Path) -> str:
         return "a cell"
     started = [cell for cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
     broken = [
-        cell
-        for cell in started
-        if any(output.output_type == "error" for output in cell.get("outputs", []))
+        cell for cell in started if any(o.output_type == "error" for o in cell.get("outputs", []))
     ]
     if not started:
         return "its start"
