@@ -265,6 +265,16 @@ FIGURES = {
 }
 
 
+def test_words_on_an_empty_cell_follow_a_dark_page():
+    """Annotations take the colour of the page's words; numbers on a heat map have one colour."""
+    figure = FIGURES["components"]()
+    maps = list(figure.select_traces({"type": "heatmap"}))
+    assert all(each.text[0][0] == "" and np.isnan(each.z[0][0]) for each in maps)
+    words = [each for each in figure.layout.annotations if each.text == "always 1"]
+    assert len(words) == len(maps)
+    assert all(each.font.color is None for each in words)
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_are_labelled(name):
     """Titles, axis titles wherever there are numbers, no trace without a name or colour bar."""

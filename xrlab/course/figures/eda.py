@@ -68,12 +68,15 @@ def components_figure(sets: Mapping[str, BySpan]) -> go.Figure:
             np.concatenate([[np.nan], spread]).reshape(span, span),
             (0, 1 / np.sqrt(3)),
             "c(%{y}, %{x}): standard deviation %{z:.3f}",
-            text=np.array(["always 1", *(f"{each:.2f}" for each in spread)]).reshape(span, span),
+            text=np.array(["", *(f"{each:.2f}" for each in spread)]).reshape(span, span),
             texttemplate="%{text}",
+            textfont={"color": "#000"},  # spreads are above 0.2, where the colours are pale
             showscale=first,
             colorbar={"len": 0.42, "y": 0.21, "thickness": 12, "tickvals": [0, 0.2, 0.4, 0.577]},
             **place,
         )
+        always = {"text": "always 1", "showarrow": False, "font": {"size": 11 - span // 3}}
+        figure.add_annotation(x=0, y=0, **always, **place)
         figure.update_xaxes(title="j", dtick=1, **place)
         figure.update_yaxes(title="i", dtick=1, autorange="reversed", **place)
         square(figure, **place)
