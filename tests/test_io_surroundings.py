@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import xrlab
+from tests.image_files import hdf5, npy
 from xrlab import Section, delta_pdf, read_image
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.io.read import read_image_bytes, read_stored
@@ -71,10 +72,8 @@ def test_an_upload_is_decoded_once_for_several_h_and_k(monkeypatch):
     from xrlab.io import read
 
     monkeypatch.setattr(read, "_read", decode := Mock(wraps=read._read))
-    file = io.BytesIO()
-    np.save(file, A)
     for h in ((0, 2), (-1, 1), (0, 2)):
-        assert own_image.read_upload(file.getvalue(), "a.npy", h=h, k=h).section.h[0] == h[0]
+        assert own_image.read_upload(npy(A), "a.npy", h=h, k=h).section.h[0] == h[0]
     decode.assert_called_once()
 
 
@@ -141,14 +140,10 @@ def test_files_are_read_without_a_folder_for_temporary_ones(monkeypatch):
 )
 def test_paths_of_all_kinds(name, tmp_path):
     """Spaces, accents, three hundred characters, signs that mean something elsewhere."""
-    h5py = pytest.importorskip("h5py")
     folder = tmp_path / name
     folder.mkdir(parents=True)
     np.save(folder / "ä b.npy", A)
-    with h5py.File(io.BytesIO(), "w") as file:
-        file["a"] = A
-        file.flush()
-        (folder / "ä b.h5").write_bytes(file.id.get_file_image())
+    (folder / "ä b.h5").write_bytes(hdf5(lambda file: file.update(a=A)))
     for suffix in ("npy", "h5"):
         np.testing.assert_array_equal(read_image(folder / f"ä b.{suffix}"), A)
     done = run("-c", f"import xrlab; print(xrlab.read_image({str(folder / 'ä b.h5')!r}).sum())",

@@ -7,14 +7,13 @@ import re
 import shlex
 from base64 import b64decode
 from html import unescape
-from io import BytesIO, StringIO
+from io import StringIO
 
-import h5py
 import numpy as np
 import pytest
-import tifffile
 from test_report import interpretation
 
+from tests.image_files import hdf5, npy, tiff
 from xrlab import cli, interpret
 from xrlab.course import own_image
 from xrlab.crystal.grid import STANDARD_GRID
@@ -28,18 +27,11 @@ from xrlab.widgets.own_image import FilePicker, OwnImage
 HOSTILE = "../../etc/<img src=x onerror=alert(1)>.tif"
 
 
-def tiff(image):
-    """Bytes of a TIFF file."""
-    file = BytesIO()
-    tifffile.imwrite(file, np.asarray(image, np.float32))
-    return file.getvalue()
-
-
 def large():
     """A section of 4 x 4 cells, h and k from -1 to 3, whose cells repeat; and its TIFF."""
     cell = simulated_measurement(1)[:63, :63]
     image = np.pad(np.tile(cell, (2, 2)), ((0, 1), (0, 1)), "wrap")
-    return image, tiff(image)
+    return image, tiff(image.astype("f4"))
 
 
 def links_of(text):
@@ -62,7 +54,7 @@ def answered():
 def test_a_standard_image_lies_on_the_standard_grid():
     """64 x 64 pixels without axes: h and k from 0 to 2, every pixel as it is."""
     image = simulated_measurement(2)
-    content = tiff(image)
+    content = tiff(image.astype("f4"))
     upload = own_image.read_upload(content, "a.tif")
     assert upload.whole
     assert upload.section.grid == STANDARD_GRID
@@ -82,17 +74,13 @@ def test_other_images_wait_until_their_place_is_told():
 
 def test_a_file_that_holds_several_is_told_which():
     """By name, or a frame by number; without, the error lists them."""
-    file = BytesIO()
-    images = {name: np.random.default_rng(n).random((64, 64)) for n, name in enumerate("pq")}
-    with h5py.File(file, "w") as stored:
-        for name, image in images.items():
-            stored[f"entry/{name}"] = image
-        stored["stack"] = np.stack([*images.values()])
-    content = file.getvalue()
+    p, q = np.random.default_rng(0).random((2, 64, 64))
+    arrays = {"entry/p": p, "entry/q": q, "stack": np.stack([p, q])}
+    content = hdf5(lambda file: file.update(arrays))
     with pytest.raises(ValueError, match="entry/p"):
         own_image.read_upload(content, "a.h5")
     upload = own_image.read_upload(content, "a.h5", "entry/q")
-    np.testing.assert_allclose(upload.section.image, images["q"])
+    np.testing.assert_allclose(upload.section.image, q)
     assert upload.options == ("--dataset", "entry/q")
 
 
@@ -252,8 +240,6 @@ def test_the_command_reads_the_same_window(tmp_path):
 def test_a_name_is_never_an_option_of_the_command():
     """A file called --report=x.html is still a file where the command is pasted."""
     image = simulated_measurement(1)
-    content = BytesIO()
-    np.save(content, image)
-    upload = own_image.read_upload(content.getvalue(), "--report=x.npy")
+    upload = own_image.read_upload(npy(image), "--report=x.npy")
     command = shlex.split(own_image.origin(upload, (0, 0), own_image.NO_CORRECTION)["command"])
     assert command[2] == "./--report=x.npy"

@@ -1,6 +1,5 @@
 """What comes from outside is data: nothing in it is run, and no name of a file is a path."""
 
-import io
 import os
 import pickle
 import re
@@ -9,11 +8,11 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import h5py
 import ipywidgets as ipw
 import numpy as np
 import pytest
 
+from tests.image_files import hdf5, npy, npz
 from xrlab.course import own_image
 from xrlab.interpretation import report
 from xrlab.io.read import read_image_bytes
@@ -85,15 +84,14 @@ def pickled(path: Path) -> Iterator[tuple[str, bytes]]:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         yield f"{protocol}.pkl", pickle.dumps(Payload(path), protocol)
     objects = np.array([[Payload(path)] * 64] * 64, dtype=object)
-    for name, save in (("a.npy", np.save), ("a.npz", np.savez)):
-        content = io.BytesIO()
-        save(content, objects)
-        yield name, content.getvalue()
-    content = io.BytesIO()
-    with h5py.File(content, "w") as file:
+    yield "a.npy", npy(objects)
+    yield "a.npz", npz(objects=objects)
+
+    def write(file):
         file["data"] = np.frombuffer(pickle.dumps(Payload(path)), np.uint8).reshape(1, -1)
         file["data"].attrs["python"] = np.void(pickle.dumps(Payload(path)))
-    yield "a.h5", content.getvalue()
+
+    yield "a.h5", hdf5(write)
 
 
 def test_pickles_are_refused_and_never_run(tmp_path):
@@ -153,9 +151,7 @@ def html_of(widget: ipw.Widget) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def image():
     """A file that can be read."""
-    content = io.BytesIO()
-    np.save(content, np.random.default_rng(0).poisson(50, (64, 64)))
-    return content.getvalue()
+    return npy(np.random.default_rng(0).poisson(50, (64, 64)))
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name[:30]))
