@@ -32,6 +32,22 @@ PREDICT = 'widgets.Predict("Which?", ["one", "two"], answer="two", because="it i
 LONG = "\n".join(["x = 1"] * 15 + ["print(x)"])
 
 
+# Lines that a row of so many letters needs, and a sentence longer than that, on a slide.
+LINES = """letters => {
+  const pre = [...document.querySelectorAll(".slides .jp-RenderedText pre")].at(-1);
+  const slide = pre.closest("section");
+  go([...slides].indexOf(slide) + 1);
+  show();
+  const lines = text => {
+    pre.textContent = "1";
+    const one = pre.clientHeight;
+    pre.textContent = text;
+    return Math.round(pre.clientHeight / one);
+  };
+  return [lines("0".repeat(letters)), lines("a word ".repeat(Math.ceil(letters / 5)).trim())];
+}"""
+
+
 @pytest.fixture
 def executed():
     """Notebook with every kind of cell, as `make run` leaves it."""
@@ -179,4 +195,6 @@ def test_keys_turn_the_slides(executed, tmp_path):
         page.get_by_role("button", name="back").click()
         page.wait_for_function("number() === slides.length - 1")
         page.keyboard.press("Home")
+        lines = page.evaluate(LINES, 100)
+        assert lines == [1, 2]  # a table of 100 letters keeps its rows, words are not cut
         assert page.complaints == []
