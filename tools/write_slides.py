@@ -43,7 +43,8 @@ DECK = (
  .slides > section > section.present { display: block }
  .slides .jp-RenderedHTMLCommon { font-size: 26px; line-height: 1.45; max-width: 72rem }
  .slides .jp-Cell .jp-InputArea-editor, .slides .highlight { background: #fff; font-size: 17px }
- .slides .jp-RenderedText pre { font-size: 16px !important; word-break: normal; overflow-wrap: anywhere }
+ .slides .jp-RenderedText pre { font-size: 16px !important; word-break: normal;
+   overflow-wrap: anywhere }
  .slides .xrlab-still { font-size: 16px; line-height: 1.3 }
  .slides .jp-Cell { padding: 0 }
  .slides h1 { font-size: 2.2em } .slides h2 { font-size: 1.6em }
