@@ -30,9 +30,8 @@ def find_cells(image: ArrayLike) -> Section:
     The size of the cell along each axis is the shift at which the image agrees best with itself;
     the origin is the point about which it is equal to itself turned half round, as |F|^2 is by
     Friedel's law in a plane l = 0. Rows run along h, columns along k, at right angles to each
-    other. Of 40 simulated sections of random crystals 32 were placed rightly and 4 refused; 4 were
-    placed with half or twice the cell, since their patterns nearly repeat after half a cell, or
-    hardly after one. So compare the axes with the Bragg peaks.
+    other. A pattern that nearly repeats after half a cell, or hardly after one, may be placed with
+    half or twice the cell: compare the axes with the Bragg peaks.
 
     Parameters
     ----------

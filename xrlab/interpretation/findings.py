@@ -47,8 +47,8 @@ TESTED = 0.1
 
 WHOLE = 0.5  # share of pixels that are whole numbers on another scale
 
-# Height of the sharpest maximum elsewhere over that of the Bragg peaks: a superstructure's maxima
-# are lower, and where they are higher, the Bragg peaks are not where the axes say.
+# Height of the sharpest maximum elsewhere over that of the Bragg peaks. Those of superstructures
+# are mostly lower; a higher one is a Bragg peak in the wrong place, or the peaks were removed.
 STRAY = 1.0
 
 UNMEASURED = 0.5
