@@ -152,11 +152,88 @@ function rounded(value) {
   return value - down === 0.5 ? down + (down % 2 ? 1 : 0) : Math.round(value);
 }
 
+// What E(-q) I(q) - E(q) I(-q) leaves of an image, in which the pattern S is gone, and the intensity
+// that its noise grows with: `without_pattern` of xrlab/measurement/inversion.py.
+export function withoutPattern(image, shape, rules, fitted = null) {
+  const other = Float64Array.from(image).reverse();
+  const left = new Float64Array(image.length).fill(NaN);
+  const intensity = left.slice();
+  const used = [...image.keys()].filter((n) => Number.isFinite(image[n]) && Number.isFinite(other[n]));
+  const chosen = fitted ? used.filter((n) => fitted[n] && fitted[image.length - 1 - n]) : used;
+  const mean = chosen.reduce((sum, n) => sum + Math.abs(image[n]), 0) / chosen.length;
+  if (chosen.length < rules.fewest || !mean) return { left, intensity };
+  const [here, there] = [image, other].map((from) => Float64Array.from(used, (n) => from[n] / mean));
+  const [rows, columns] = shape.map((n) => legendre(n, rules.background));
+  const [envelope, odd] = [[], []];
+  for (let a = 0; a <= rules.background; a++)
+    for (let b = 0; b <= rules.background - a; b++) {
+      const sign = (a + b) % 2 ? -1 : 1;
+      const values = Float64Array.from(used, (n) => rows[a][Math.floor(n / shape[1])] * columns[b][n % shape[1]]);
+      if (a + b > 0 && a + b <= rules.formFactor) envelope.push({ sign, values });
+      if (sign < 0) odd.push(values);
+    }
+  const terms = [...envelope.map(({ sign, values }) => values.map((value, n) => value * (here[n] - sign * there[n]))), ...odd];
+  const inside = new Set(chosen);
+  const weight = here.map((value, n) => (inside.has(used[n]) ? 1 / Math.sqrt(Math.max(value + there[n], 1e-3)) : 0));
+  const combined = (answer, from) => here.map((_, n) => from.reduce((sum, term, m) => sum + answer[m] * term[n], 0));
+  let [robust, answer, residual] = [weight, null, null];
+  for (let round = 0; round < 4; round++) {
+    const squared = robust.map((value) => value * value);
+    const dot = (a, b) => a.reduce((sum, value, n) => sum + squared[n] * value * b[n], 0);
+    const normal = terms.map(() => new Float64Array(terms.length));
+    for (let m = 0; m < terms.length; m++) for (let l = 0; l <= m; l++) normal[m][l] = normal[l][m] = dot(terms[m], terms[l]);
+    const ridge = (1e-8 * normal.reduce((sum, row, m) => sum + row[m], 0)) / normal.length;
+    normal.forEach((row, m) => (row[m] += ridge));
+    const opposite = there.map((value, n) => value - here[n]);
+    answer = solve(normal, terms.map((term) => dot(term, opposite)));
+    residual = combined(answer, terms).map((value, n) => value - opposite[n]);
+    const sizes = residual.map((value, n) => Math.abs(value * weight[n])).filter((_, n) => weight[n] > 0);
+    const usual = 1.4826 * quantile(sizes, 0.5) + 1e-300;
+    robust = weight.map((value, n) => value / Math.sqrt(1 + ((residual[n] * value) / usual / rules.far) ** 2));
+  }
+  const factor = combined(answer, envelope.map(({ values }) => values)).map((value) => 1 + value);
+  const turned = combined(answer, envelope.map(({ sign, values }) => values.map((value) => sign * value))).map((value) => 1 + value);
+  used.forEach((n, m) => {
+    const norm = factor[m] ** 2 + turned[m] ** 2 + 1e-9;
+    left[n] = residual[m] / Math.sqrt(norm);
+    intensity[n] = (factor[m] ** 2 * here[m] + turned[m] ** 2 * there[m]) / norm;
+  });
+  return { left, intensity };
+}
+
+// Legendre polynomials at n points from -1 to 1, an array for each degree.
+function legendre(n, degree) {
+  const x = axis([-1, 1], n);
+  const values = [x.map(() => 1), x];
+  for (let d = 2; d <= degree; d++)
+    values.push(x.map((here, m) => ((2 * d - 1) * here * values[d - 1][m] - (d - 1) * values[d - 2][m]) / d));
+  return values;
+}
+
+// How much maxima at some pixels differ from those at -q, form factor taken out, as a part of the
+// intensity; 0 where none was measured at both.
+function unlike(image, grid, rules, at) {
+  const [h, k] = axesOf(grid).map((q) => q.map((x) => x - Math.round(x)));
+  const columns = grid.shape[1];
+  const pixels = Float64Array.from(image, (value, n) =>
+    Math.hypot(h[Math.floor(n / columns)], k[n % columns]) < rules.radius ? NaN : value,
+  );
+  const reach = rules.reach / 2;
+  const near = filtered(Float64Array.from(image, (_, n) => (at.has(n) ? 1 : 0)), grid.shape, [reach, reach], (x) => Math.max(...x));
+  const { left, intensity } = withoutPattern(pixels, grid.shape, rules, near.map((value) => (value ? 0 : 1)));
+  const smooth = (x) => filtered(x.map((value) => value || 0), grid.shape, [1, 1], mean);
+  const highest = (x) => filtered(x, grid.shape, [1, 1], (values) => Math.max(...values));
+  const [differences, levels] = [highest(smooth(left).map(Math.abs)), highest(smooth(intensity))];
+  const ratios = [...at].filter((n) => levels[n] > 0).map((n) => (differences[n] / levels[n]) ** 2);
+  return ratios.length ? Math.sqrt(mean(ratios)) : 0;
+}
+
 // Height of the highest sharp maximum that repeats away from whole h and k over that of the Bragg
-// peaks; NaN if most Bragg positions are unmeasured.
+// peaks; NaN if most Bragg positions are unmeasured or most pixels hold nothing.
 function strayPeaks(image, grid, rules) {
   const seen = Array.from(image, Number.isFinite);
   const middle = quantile(image, 0.5);
+  if (middle <= 0) return NaN;
   const full = Float64Array.from(image, (value, n) => (seen[n] ? value : middle));
   const low = medians(full, grid.shape);
   const excess = filtered(full, grid.shape, [1, 1], mean).map((value, n) => (seen[n] ? value - low[n] : -Infinity));
@@ -171,23 +248,27 @@ function strayPeaks(image, grid, rules) {
       pixels: Array.from({ length: Math.floor(n / cell) + 2 }, (__, copy) => rounded(first + place + cell * (copy - 1))).filter((p) => p >= 0 && p < n),
     }));
   });
-  let [at, number, measured, elsewhere] = [-Infinity, 0, 0, -Infinity];
+  let [at, number, measured, elsewhere, place] = [-Infinity, 0, 0, -Infinity, null];
   for (const row of rows)
     for (const column of columns) {
       const copies = row.pixels
-        .flatMap((m) => column.pixels.map((n) => highest[m * grid.shape[1] + n]))
-        .filter(Number.isFinite)
-        .sort((a, b) => a - b);
-      const value = copies.length > 1 ? copies[(copies.length - 1) >> 1] : -Infinity;
+        .flatMap((m) => column.pixels.map((n) => m * grid.shape[1] + n))
+        .filter((n) => Number.isFinite(highest[n]))
+        .sort((a, b) => highest[a] - highest[b]);
+      const value = copies.length > 1 ? highest[copies[(copies.length - 1) >> 1]] : -Infinity;
       const far = Math.hypot(row.far, column.far);
-      if (far > rules.reach) elsewhere = Math.max(elsewhere, value);
+      if (far > rules.reach && value > elsewhere) {
+        elsewhere = value;
+        place = row.pixels.flatMap((m) => column.pixels.map((n) => m * grid.shape[1] + n));
+      }
       if (far > 1.5) continue;
       number++;
       measured += copies.length > 1;
       at = Math.max(at, value);
     }
   if (measured < 0.5 * number || elsewhere === -Infinity) return NaN;
-  return elsewhere < rules.bragg * middle ? 0 : elsewhere / (Math.max(at, 0) + middle);
+  if (elsewhere < rules.lowest * middle || unlike(image, grid, rules, new Set(place)) < rules.unlike) return 0;
+  return elsewhere / (Math.max(at, 0) + middle);
 }
 
 // {displacement, alignment, repetition, peaks} of an image, NaN where unmeasured.

@@ -1,7 +1,7 @@
 // Checks of an image and an answer that need no fit, by the rules of xrlab/interpretation/findings.py
 // and with the limits of the package.
 
-import { aligned } from "./alignment.js";
+import { aligned, withoutPattern } from "./alignment.js";
 import { alignmentRules, braggRadius, grid, limits, names, scaleRules, sectionRules } from "./shared.js";
 import { axis } from "widgets/diffraction.js";
 
@@ -30,23 +30,18 @@ export function exchangedBack(vector) {
   return vector.map((_, n) => vector[((n + 1) % side) * side + Math.floor((n + 1) / side) - 1]);
 }
 
-const SECOND = [1, -2, 1];
-const FOURTH = [1, -4, 6, -4, 1];
-
-// Power of the intensity that the noise grows with; NaN from too few pixels, or where structure
-// hides the noise.
+// Power of the intensity that the noise grows with, at most; NaN from too few pixels, or without noise.
 export function noiseExponent(image) {
   const [dh, dk] = [grid.h, grid.k].map((ends, n) => axis(ends, grid.shape[n]).map((q) => q - Math.round(q)));
-  const pixels = image.map((value, n) =>
+  const pixels = Float64Array.from(image, (value, n) =>
     Math.hypot(dh[Math.floor(n / COLUMNS)], dk[n % COLUMNS]) >= braggRadius ? value : NaN,
   );
-  const points = [...differences(pixels, SECOND, FOURTH), ...differences(pixels, FOURTH, SECOND)];
-  const highest = differences(pixels, FOURTH, FOURTH);
+  const points = secondDifferences(withoutPattern(pixels, grid.shape, alignmentRules));
   points.sort((a, b) => a[0] - b[0]);
-  if (points.length < 500 || highest.length < 100 || points[0][0] === points.at(-1)[0]) return NaN;
+  if (points.length < 500) return NaN;
   const squares = (from) => from.map(([, square]) => square);
-  if (median(squares(points)) > scaleRules.hidden * median(squares(highest))) return NaN;
   const mean = points.reduce((sum, [level]) => sum + level, 0) / points.length;
+  if (median(squares(points)) < (scaleRules.noNoise * mean) ** 2) return NaN;
   const groups = [];
   let start = 0;
   for (let n = 0; n < 12; n++) {
@@ -54,30 +49,25 @@ export function noiseExponent(image) {
     const group = points.slice(start, start + length);
     start += length;
     groups.push([
-      Math.log(group.reduce((sum, [level]) => sum + level, 0) / length),
+      Math.log(median(group.map(([level]) => level))),
       Math.log(median(squares(group)) + 1e-12 * mean ** 2),
     ]);
   }
   const [x, y] = [0, 1].map((part) => groups.reduce((sum, group) => sum + group[part], 0) / groups.length);
   const spread = groups.reduce((sum, [a]) => sum + (a - x) ** 2, 0);
-  return groups.reduce((sum, [a, b]) => sum + (a - x) * (b - y), 0) / spread;
+  if (!spread) return NaN;
+  const slope = groups.reduce((sum, [a, b]) => sum + (a - x) * (b - y), 0) / spread;
+  return slope + scaleRules.scatter / Math.sqrt((points.length * spread) / groups.length);
 }
 
-// Mean intensities and squares of weighted sums of neighbouring pixels, as noise variances.
-function differences(pixels, up, across) {
+// Mean intensities and squares of second differences along both axes, as noise variances.
+function secondDifferences({ left, intensity }) {
   const points = [];
-  const square = (weights) => weights.reduce((sum, weight) => sum + weight ** 2, 0);
-  const norm = square(up) * square(across);
-  for (let m = 0; m + up.length <= ROWS; m++)
-    for (let n = 0; n + across.length <= COLUMNS; n++) {
-      let [difference, level] = [0, 0];
-      for (let i = 0; i < up.length; i++)
-        for (let j = 0; j < across.length; j++) {
-          const value = pixels[(m + i) * COLUMNS + n + j];
-          difference += up[i] * across[j] * value;
-          level += value;
-        }
-      if (level > 0) points.push([level / up.length / across.length, difference ** 2 / norm]);
+  for (const step of [1, COLUMNS])
+    for (let n = step; n < left.length - step; n++) {
+      if (step === 1 && (n % COLUMNS === 0 || n % COLUMNS === COLUMNS - 1)) continue;
+      const level = (intensity[n - step] + intensity[n] + intensity[n + step]) / 3;
+      if (level > 0) points.push([level, (left[n - step] - 2 * left[n] + left[n + step]) ** 2 / 6]);
     }
   return points;
 }
@@ -125,7 +115,7 @@ export function conclude(image, { mean, covariance }, turned, alone) {
     ["alignment", place.alignment, "≤", place.alignment > limits.alignment ? `The pattern agrees with itself turned half round better, by ${place.alignment.toFixed(1)} standard errors, if its centre is moved by ${place.displacement.toFixed(1)} pixels: the axes are shifted, turned or of another length.` : "The pattern is alike at q and −q about the centre that the axes give."],
     ["repetition", place.repetition, "≤", place.repetition > limits.repetition ? `The detail of the image lacks ${place.repetition.toFixed(1)} standard errors of what would repeat after one cell: the axes are others, or most of the image is no pattern of this kind.` : "The detail of the image repeats from cell to cell."],
     ["Bragg positions", place.peaks, "≤", place.peaks > limits["Bragg positions"] ? `A sharp maximum that repeats from cell to cell lies away from whole h and k and is ${place.peaks.toFixed(1)} times as high as those there: the window begins elsewhere, or Bragg peaks were removed and a superstructure was not.` : "No sharp maximum away from whole h and k is higher than those there."],
-    ["counting noise", exponent, "≥", `Noise grows as the intensity to the power ${exponent.toFixed(1)}; that of counts has the power 1.${exponent < limits["counting noise"] ? " These intensities look like logarithms or square roots of counts." : ""}`],
+    ["counting noise", exponent, "≥", `Noise grows as the intensity to the power ${exponent.toFixed(1)} at most; that of counts has the power 1.${exponent < limits["counting noise"] ? " These intensities look like logarithms or square roots of counts." : ""}`],
     ["intensity scale", whole, "≤", whole > limits["intensity scale"] ? `${shares(whole)} of the pixels are whole numbers once the ${scale} is undone: give the counts themselves.` : "No logarithm or root of whole numbers."],
   ];
   const wider = Float64Array.from(covariance);

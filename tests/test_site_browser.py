@@ -103,9 +103,11 @@ def agrees(answer, result):
         finding = theirs[check["key"]]
         # Noise is grouped by intensity, and equal intensities come into groups in any order.
         slack = 0.05 if check["key"] == "counting noise" else 1e-3
+        if check["key"] == "Bragg positions":
+            slack = finding.limit  # of maxima that are nearly alike at q and -q either may say 0
         assert check["value"] == pytest.approx(finding.value, rel=1e-2, abs=slack), check["key"]
         assert check["limit"] == finding.limit
-        assert check["ok"] == finding.ok or abs(finding.value - finding.limit) < slack
+        assert check["ok"] == finding.ok or abs(finding.value - finding.limit) < min(slack, 0.05)
     assert sorted(theirs) == sorted(check["key"] for check in answer["findings"])
 
 

@@ -25,7 +25,7 @@ from xrlab.crystal.grid import BRAGG_RADIUS
 from xrlab.drawing.png import UNMEASURED
 from xrlab.interpretation import cells, findings, sections
 from xrlab.io import choice, section, stored
-from xrlab.measurement import alignment, intensity_scale
+from xrlab.measurement import alignment, intensity_scale, inversion
 from xrlab.networks.folding import CELL
 from xrlab.widgets import play
 
@@ -78,7 +78,8 @@ def shared() -> dict[str, Any]:
         "intensity_scale": {
             "least_pixels": intensity_scale.LEAST_PIXELS,
             "digits": intensity_scale.DIGITS,
-            "hidden": intensity_scale.HIDDEN,
+            "noNoise": intensity_scale.NO_NOISE,
+            "scatter": intensity_scale.SCATTER,
         },
         "least_measured": section.LEAST_MEASURED,
         "max_pixels": choice.MAX_PIXELS,
@@ -101,7 +102,12 @@ def alignment_rules() -> dict[str, float]:
         "reach": alignment.REACH,
         "least": alignment.LEAST,
         "repeats": alignment.REPEATS,
-        "bragg": alignment.BRAGG,
+        "lowest": alignment.LOWEST,
+        "unlike": alignment.UNLIKE,
+        "formFactor": inversion.FORM_FACTOR,
+        "background": inversion.BACKGROUND,
+        "far": inversion.FAR,
+        "fewest": inversion.LEAST,
         "brightest": alignment.BRIGHTEST,
     }
 

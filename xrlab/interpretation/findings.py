@@ -48,8 +48,8 @@ TESTED = 0.1
 WHOLE = 0.5  # share of pixels that are whole numbers on another scale
 
 # Height of the sharpest maximum elsewhere over that of the Bragg peaks. Those of superstructures
-# are mostly lower; a higher one is a Bragg peak in the wrong place, or the peaks were removed.
-STRAY = 1.0
+# are mostly lower; a much higher one is a Bragg peak in the wrong place, or the peaks were removed.
+STRAY = 3.0
 
 UNMEASURED = 0.5
 
@@ -254,7 +254,8 @@ def counting_noise(image: Image, grid: ReciprocalGrid) -> Finding:
         value,
         LIMITS["counting noise"],
         "≥",
-        f"Noise grows as the intensity to the power {value:.1f}; that of counts has the power 1."
+        f"Noise grows as the intensity to the power {value:.1f} at most; that of counts has the "
+        f"power 1."
         + (
             " These intensities look like logarithms or square roots of counts."
             if value < LIMITS["counting noise"]

@@ -7,6 +7,7 @@ from scipy import fft, ndimage
 
 from xrlab.crystal.arrays import Floats, Image, Mask
 from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
+from xrlab.measurement.inversion import without_pattern
 
 # Largest displacement that is looked for, in pixels, and the side of the window around a peak.
 REACH = 6
@@ -18,7 +19,11 @@ LEAST = 100
 REPEATS = 0.3
 
 # Sharp maxima that are lower, in units of the median intensity, may be diffuse.
-BRAGG = 25.0
+LOWEST = 5.0
+
+# So may those that are alike at q and -q once the form factor is taken out, since S is: Bragg peaks
+# differ by this part of the intensity or more.
+UNLIKE = 0.3
 
 # Part of the bright pixels that are cut off.
 BRIGHTEST = 0.985
@@ -129,11 +134,13 @@ def stray_peaks(image: Image, grid: ReciprocalGrid) -> float:
     """Height of the sharpest maximum that repeats from cell to cell over that of the Bragg peaks.
 
     Of the copies of a place in all cells the median counts, which hot pixels do not move. Maxima
-    below `BRAGG` times the median intensity may be diffuse and give 0. NaN if most Bragg positions
-    are unmeasured.
+    that may be diffuse, being low or alike at q and -q, give 0. NaN if most Bragg positions are
+    unmeasured or most pixels hold nothing.
     """
     seen = np.isfinite(image)
     middle = float(np.median(image[seen]))
+    if middle <= 0:
+        return np.nan
     filled = np.where(seen, image, middle)
     excess = ndimage.uniform_filter(filled, 3) - ndimage.median_filter(filled, 9)
     excess = ndimage.maximum_filter(np.where(seen, excess, -np.inf), 3)
@@ -157,10 +164,31 @@ def stray_peaks(image: Image, grid: ReciprocalGrid) -> float:
     lower = np.take_along_axis(ordered, np.maximum(number - 1, 0)[None] // 2, axis=0)[0]
     folded = np.where(number > 1, lower, np.nan)
     distance = np.hypot(far_h[:, None], far_k)
-    at, elsewhere = folded[distance <= 1.5], folded[distance > REACH]
+    at = folded[distance <= 1.5]
+    elsewhere = np.where(distance > REACH, folded, np.nan)
     if np.isfinite(at).mean() < 0.5 or not np.isfinite(elsewhere).any():
         return np.nan
-    stray = float(np.nanmax(elsewhere))
-    if stray < BRAGG * middle:
+    row, column = np.unravel_index(np.nanargmax(elsewhere), elsewhere.shape)
+    stray = float(elsewhere[row, column])
+    if stray < LOWEST * middle:
+        return 0.0
+    copies = np.zeros(grid.shape, bool)
+    copies[np.ix_(rows[inside[0][:, row], row], columns[inside[1][:, column], column])] = True
+    if _unlike(np.where(grid.distance_to_bragg() < BRAGG_RADIUS, np.nan, image), copies) < UNLIKE:
         return 0.0
     return stray / (max(float(np.nanmax(at)), 0.0) + middle)
+
+
+def _unlike(image: Image, at: Mask) -> float:
+    """How much maxima differ from those at -q, form factor taken out, as a part of the intensity.
+
+    Root mean square over the pixels `at` which they lie; the fit leaves their surroundings aside.
+    0 where none of them was measured at q and -q.
+    """
+    left, intensity = (
+        ndimage.uniform_filter(np.nan_to_num(x), 3)
+        for x in without_pattern(image, ~ndimage.maximum_filter(at, REACH + 1))
+    )
+    highest = [ndimage.maximum_filter(x, 3)[at] for x in (np.abs(left), intensity)]
+    ratio = highest[0][highest[1] > 0] / highest[1][highest[1] > 0]
+    return float(np.sqrt(np.mean(ratio**2))) if ratio.size else 0.0

@@ -8,6 +8,7 @@ import numpy as np
 
 from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
+from xrlab.measurement.inversion import without_pattern
 
 # What viewers export instead of counts, and how the counts come back.
 INVERSES: dict[str, Callable[[Floats], Floats]] = {
@@ -60,39 +61,44 @@ def counts_behind(image: Image) -> tuple[str, float]:
     return best
 
 
-# Where the structure of an image makes differences of lower order larger than those of higher order
-# by this factor, they say nothing of its noise.
-HIDDEN = 2.0
+# Standard error of the logarithm of the median of n squared differences, times sqrt(n): 2.3 for
+# independent normal ones, more since each occurs at q and -q and neighbours share pixels.
+SCATTER = 4.0
 
-SECOND, FOURTH = np.array([1, -2, 1]), np.array([1, -4, 6, -4, 1])
+# Noise that is smaller than this part of the intensity is the rounding of numbers.
+NO_NOISE = 1e-5
+
+SECOND = np.array([[1, -2, 1]])
 
 
 def noise_exponent(image: Image, grid: ReciprocalGrid) -> float:
-    """Power of the intensity that the noise grows with; NaN where structure hides the noise.
+    """Power of the intensity that the noise grows with, at most; NaN where there is none.
 
-    The variance of mixed differences, second along one axis and fourth along the other, to which
-    smooth scattering and streaks add little, is grouped by intensity. Counts have an exponent of 1,
-    their square roots 0, their logarithms less; where it is partly structure, 2 or more. NaN also
-    if too few pixels were measured.
+    The variance of second differences of what is left `without_pattern`, along either axis, is
+    grouped by intensity. Counts have an exponent of 1, their square roots 0, their logarithms less;
+    where the variance is partly structure, 2 or more. The standard error is added: it is large
+    where all intensities are alike. NaN also if too few pixels were measured.
     """
     pixels = np.where(grid.distance_to_bragg() >= BRAGG_RADIUS, image, np.nan)
-    parts = [_differences(pixels, np.outer(*pair)) for pair in ((SECOND, FOURTH), (FOURTH, SECOND))]
+    left, intensity = without_pattern(pixels)
+    parts = [_differences(left, intensity, weights) for weights in (SECOND, SECOND.T)]
     square, level = (np.concatenate(x) for x in zip(*parts, strict=True))
-    highest, _ = _differences(pixels, np.outer(FOURTH, FOURTH))
-    if square.size < 500 or highest.size < 100 or np.ptp(level) == 0:
-        return np.nan
-    if np.median(square) > HIDDEN * np.median(highest):
+    if square.size < 500 or np.median(square) < (NO_NOISE * level.mean()) ** 2:
         return np.nan
     groups = np.array_split(np.argsort(level), 12)
-    x = np.log([level[group].mean() for group in groups])
+    x = np.log([np.median(level[group]) for group in groups])
+    if np.ptp(x) == 0:
+        return np.nan
     y = np.log([np.median(square[group]) + 1e-12 * level.mean() ** 2 for group in groups])
-    return float(np.polyfit(x, y, 1)[0])
+    return float(np.polyfit(x, y, 1)[0] + SCATTER / np.sqrt(square.size) / x.std())
 
 
-def _differences(pixels: Image, weights: Floats) -> tuple[Floats, Floats]:
+def _differences(left: Image, intensity: Image, weights: Floats) -> tuple[Floats, Floats]:
     """Squares of weighted sums of neighbouring pixels, as noise variances, and mean intensities."""
-    windows = np.lib.stride_tricks.sliding_window_view(pixels, weights.shape)
+    windows, level = (
+        np.lib.stride_tricks.sliding_window_view(x, weights.shape) for x in (left, intensity)
+    )
     square = np.einsum("xyij,ij->xy", windows, weights) ** 2 / (weights**2).sum()
-    level = windows.mean(axis=(-2, -1))
+    level = level.mean(axis=(-2, -1))
     used = level > 0
     return square[used], level[used]
