@@ -83,6 +83,22 @@ def verdicts() -> str:
     return confident.table(confident.read_results(ROOT / "docs" / "confident.json"))
 
 
+def flow() -> str:
+    """Return the scores of a flow, from the file that `benchmarks/flow_rival.py` wrote."""
+    made = json.loads((ROOT / "docs" / "flow-rival.json").read_text("utf-8"))
+    heads = ["images", "network", "heads anew", "flow", "flow − network", "flow − heads anew"]
+    rows = [
+        (
+            name,
+            *(f"{x['log_score'][who]:.2f}" for who in ("network", "heads", "flow")),
+            *("{:+.3f} ± {:.3f}".format(*x["flow_minus"][who]) for who in ("network", "heads")),
+            *(f"{x['flow'][f'coverage{level}']:.1%}" for level in (50, 90, 99)),
+        )
+        for name, x in made["trials"].items()
+    ]
+    return markdown_table([*heads, "50 %", "90 %", "99 %"], rows)
+
+
 def limits() -> str:
     """Return the limits of the checks, and how often other images of known encoding exceed them."""
     chosen = json.loads(LIMITS_FILE.read_text("utf-8"))
@@ -117,6 +133,7 @@ TABLES = {
     "trials": trials,
     "joint": joint,
     "verdicts": verdicts,
+    "flow": flow,
     "limits": limits,
     "commands": commands,
 }
