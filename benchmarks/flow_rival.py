@@ -312,9 +312,17 @@ class Heads:
     """Student's t with a mean and a scale matrix trained anew, from what the flow is given.
 
     If it is as good as the flow, the form of the posterior costs nothing.
+
+    Parameters
+    ----------
+    training : Summary
+        Sets the scale of the inputs.
+    seed : int
+    mean : bool
+        Whether the mean is trained too, or remains that of the network.
     """
 
-    def __init__(self, training: Summary, seed: int) -> None:
+    def __init__(self, training: Summary, seed: int, *, mean: bool = True) -> None:
         keras = import_keras()
         keras.utils.set_random_seed(seed)
         conditions = training.conditions()
@@ -325,6 +333,8 @@ class Heads:
         for _ in range(2):
             x = keras.layers.Dropout(0.05)(keras.layers.Dense(256, activation="mish")(x))
         out = keras.layers.Dense(N + N * (N + 1) // 2, kernel_initializer="zeros")(x)
+        if not mean:
+            out = keras.ops.concatenate([keras.ops.zeros_like(out[:, :N]), out[:, N:]], axis=-1)
         self.model = keras.Model(given, out)
 
     def _given(self, summary: Summary) -> Reals:
@@ -477,16 +487,18 @@ def main() -> None:
     seconds = time.process_time() - start
     heads = Heads(training, given.seed)
     lowest["heads"] = heads.fit(training, stopping, given.epochs)
+    scale = Heads(training, given.seed, mean=False)
+    lowest["scale"] = scale.fit(training, stopping, given.epochs)
+    models = {"flow": flow, "heads": heads, "scale": scale}
     students = [scaled(lambda z, _, f=f: student(z, f), second) for f in FREEDOMS]
     rivals = {
         "recalibrated": max(students, key=lambda made: made.log_scores(second).mean()),
-        "heads": scaled(heads.density, second),
-        "flow": scaled(flow.density, second),
+        **{name: scaled(model.density, second) for name, model in models.items()},
         "flow_uncalibrated": Scaled(flow.density, np.array([0.0]), np.array([1.0])),
     }
     results = {}
     for name, read in test.items():
-        results[name] = compare(read, {"flow": flow, "heads": heads}, rivals)
+        results[name] = compare(read, models, rivals)
         print(name, json.dumps(results[name]), flush=True)
     if given.out:
         result = {

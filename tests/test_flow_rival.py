@@ -105,15 +105,17 @@ def test_missing_bayesflow_is_named(monkeypatch):
         Flow("normal", "affine", 0)
 
 
-def test_heads_are_a_student_of_the_mean_and_scale_that_they_give():
+@pytest.mark.parametrize("mean", [True, False])
+def test_heads_are_a_student_of_the_mean_and_scale_that_they_give(mean):
     """Their density is that of scipy, and their samples have its mean and covariance."""
     read = summary(3)
-    heads = Heads(read, seed=0)
+    heads = Heads(read, seed=0, mean=mean)
     z, _ = whitened(read)
     np.testing.assert_allclose(heads.density(z, read), student(z, heads.freedom), rtol=1e-5)
-    last = heads.model.layers[-1]
-    last.bias.assign(np.random.default_rng(4).normal(0, 0.2, last.bias.shape))
-    bias = np.asarray(last.bias, np.float64)
+    last = next(layer for layer in heads.model.layers if layer.weights and layer.units == 135)
+    bias = np.random.default_rng(4).normal(0, 0.2, 135)
+    last.bias.assign(bias)
+    bias[:15] *= mean
     factor = np.diag(np.exp(bias[15:30]))
     factor[np.tril_indices(15, -1)] = bias[30:]
     covariance = np.linalg.inv(factor.T @ factor)
