@@ -86,17 +86,18 @@ def verdicts() -> str:
 def flow() -> str:
     """Return the scores of a flow, from the file that `benchmarks/flow_rival.py` wrote."""
     made = json.loads((ROOT / "docs" / "flow-rival.json").read_text("utf-8"))
-    heads = ["images", "network", "heads anew", "flow", "flow − network", "flow − heads anew"]
+    heads = ["images", "network", "scale anew", "heads anew", "flow"]
+    heads += ["flow − network", "flow − heads anew", "50 %", "90 %", "99 %"]
     rows = [
         (
             name,
-            *(f"{x['log_score'][who]:.2f}" for who in ("network", "heads", "flow")),
+            *(f"{x['log_score'][who]:.2f}" for who in ("network", "scale", "heads", "flow")),
             *("{:+.3f} ± {:.3f}".format(*x["flow_minus"][who]) for who in ("network", "heads")),
             *(f"{x['flow'][f'coverage{level}']:.1%}" for level in (50, 90, 99)),
         )
         for name, x in made["trials"].items()
     ]
-    return markdown_table([*heads, "50 %", "90 %", "99 %"], rows)
+    return markdown_table(heads, rows)
 
 
 def limits() -> str:
