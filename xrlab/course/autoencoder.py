@@ -8,11 +8,12 @@ same size, `principal_components`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -91,8 +92,8 @@ class Autoencoder:
         shown = self._checked(images)
         keras = import_keras()
         keras.utils.set_random_seed(seed)
-        steps = epochs * -(-len(shown) // batch_size)
-        falling = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        per_epoch = -(-len(shown) // batch_size)
+        falling = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * per_epoch)
         self.whole.compile(keras.optimizers.Adam(falling), loss=_misfit(self.speckles))
         with (
             threadpool_limits(1, user_api="blas"),
@@ -104,10 +105,10 @@ class Autoencoder:
                 bar.update()
 
             history = self.whole.fit(
-                shown,
-                shown,
+                _shuffled(shown, batch_size, seed),
+                steps_per_epoch=per_epoch,
                 epochs=epochs,
-                batch_size=batch_size,
+                shuffle=False,
                 callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=show)],
                 verbose=0,
             )
@@ -248,21 +249,24 @@ def principal_components(train: ArrayLike, others: ArrayLike, n: int) -> tuple[R
     two arrays, shape (samples, n)
         Of the training images and of the others.
     """
-    images = map(np.asarray, (train, others))
-    first, second = (np.array(each, np.result_type(each, np.float32)) for each in images)
+    first, second = map(np.asarray, (train, others))
     if first.shape[1:] != second.shape[1:]:
         raise ValueError(f"images have one shape; got {first.shape[1:]} and {second.shape[1:]}")
     if not 1 <= n <= len(first):
         raise ValueError(f"{len(first)} images have 1 to {len(first)} components; got {n}")
-    mean = first.mean(axis=0, dtype=np.float64).astype(first.dtype)
-    first -= mean  # both are copies
-    second -= mean
-    centred, moved = (each.reshape(len(each), -1) for each in (first, second))
+    mean = first.mean(axis=0, dtype=np.float64)
+
+    def centred(images: Reals) -> Reals:
+        kind = np.result_type(images, np.float32)
+        return np.subtract(images, mean, dtype=kind, casting="same_kind").reshape(len(images), -1)
+
+    rows = centred(first)
     # Eigenvectors of the small matrix of all inner products: there are fewer images than pixels.
-    values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-    leading = slice(None, -n - 1, -1)
-    directions = centred.T @ (vectors[:, leading] / np.sqrt(values[leading])).astype(first.dtype)
-    return centred @ directions, moved @ directions
+    products = (rows @ rows.T).astype(np.float64)
+    last = (len(rows) - n, len(rows) - 1)
+    values, vectors = scipy.linalg.eigh(products, subset_by_index=last, overwrite_a=True)
+    directions = rows.T @ (vectors / np.sqrt(values))[:, ::-1].astype(rows.dtype)
+    return rows @ directions, centred(second) @ directions
 
 
 def read(known: ArrayLike, encodings: ArrayLike, unseen: ArrayLike, degree: int = 1) -> Floats:
@@ -328,6 +332,19 @@ def _powers(values: Floats, degree: int) -> Floats:
         m, n = np.triu_indices(values.shape[1])
         columns.append(values[:, m] * values[:, n])
     return np.hstack(columns)
+
+
+def _shuffled(images: Singles, size: int, seed: int) -> Iterator[tuple[Singles, Singles]]:
+    """Yield batches for ever, in a new order in every epoch; each batch is its own label.
+
+    Keras copies arrays that it is given whole, images and labels apart.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        order = rng.permutation(len(images))
+        for start in range(0, len(images), size):
+            batch = images[order[start : start + size]]
+            yield batch, batch
 
 
 def _relative(image: Any) -> Any:
