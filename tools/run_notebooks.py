@@ -393,8 +393,8 @@ def write_index(runs: list[Run], out: Path, profile: str, left: int = 0) -> None
         )
     failed = sum(bool(run.error) for run in runs)
     summary = (
-        f"{len(runs)} notebooks, profile “{profile}”, {sum(run.seconds for run in runs):.0f} s in "
-        f"all; {failed or 'none'} failed."
+        f"{len(runs)} notebook{'' if len(runs) == 1 else 's'}, profile “{profile}”, "
+        f"{sum(run.seconds for run in runs):.0f} s in all; {failed or 'none'} failed."
     )
     if left:
         summary += f" <b>Unfinished: {left} more to run.</b>"
