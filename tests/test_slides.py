@@ -48,6 +48,15 @@ LINES = """letters => {
 }"""
 
 
+# Part of a slide that overflows, and the size of its content, after it was given a tall text.
+FITTED = """lines => {
+  const slide = slides[number() - 1];
+  [...slide.querySelectorAll("pre")].at(-1).textContent = "line\\n".repeat(lines);
+  dispatchEvent(new Event("resize"));
+  return [slide.scrollHeight > slide.clientHeight, Number(slide.children[0].style.zoom)];
+}"""
+
+
 @pytest.fixture
 def executed():
     """Notebook with every kind of cell, as `make run` leaves it."""
@@ -197,4 +206,9 @@ def test_keys_turn_the_slides(executed, tmp_path):
         page.keyboard.press("Home")
         lines = page.evaluate(LINES, 100)
         assert lines == [1, 2]  # a table of 100 letters keeps its rows, words are not cut
+        assert page.evaluate(FITTED, 3) == [False, 1]
+        overflows, size = page.evaluate(FITTED, 45)
+        assert not overflows
+        assert 0.6 <= size < 1
+        assert page.evaluate(FITTED, 500) == [True, pytest.approx(0.6)]  # rather scrolled
         assert page.complaints == []

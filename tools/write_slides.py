@@ -74,6 +74,17 @@ function show() {
   document.getElementById("place").value = number() + " / " + slides.length;
   dispatchEvent(new Event("resize"));  // figures take their width anew
 }
+// What does not fit into the window becomes smaller, to 0.6 of its size; only more is scrolled.
+function fit() {
+  const slide = slides[number() - 1];
+  const speaking = document.body.classList.contains("speaking");
+  document.body.classList.remove("speaking");
+  for (let size = 1; size > 0.59; size -= 0.05) {
+    for (const part of slide.children) part.style.zoom = size;
+    if (slide.scrollHeight <= slide.clientHeight) break;
+  }
+  document.body.classList.toggle("speaking", speaking);
+}
 const go = (n) => { location.hash = Math.min(Math.max(n, 1), slides.length); };
 function notes() {
   const on = document.body.classList.toggle("speaking");
@@ -90,6 +101,7 @@ document.getElementById("back").onclick = () => go(number() - 1);
 document.getElementById("on").onclick = () => go(number() + 1);
 document.getElementById("speaker").onclick = notes;
 addEventListener("hashchange", show);
+addEventListener("resize", fit);
 show();
 </script>
 {%- endblock -%}"""

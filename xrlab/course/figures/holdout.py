@@ -37,7 +37,7 @@ def decoded_figure(decoded: Decoded, index: int = 0) -> go.Figure:
     for name, image, r2 in zip(
         decoded.names, decoded.simulated[index], decoded.r2[index], strict=True
     ):
-        panels[f"{name}<br>R² = {r2:.2f}"] = image
+        panels[f"{name}<br>R² = {r2:z.2f}"] = image
     panels["expected image"] = decoded.expected[index]
     width = len(panels)
     figure = make_subplots(1, width, subplot_titles=list(panels), horizontal_spacing=0.025)
@@ -146,8 +146,8 @@ def coverage_figure(scores: Mapping[str, Score]) -> go.Figure:
                 marker={"symbol": symbol, "size": (8, 12)[place]},
                 hovertemplate="%{text}: %{x:.1%}<extra></extra>",
             )
-    promise = {"annotation_text": "promised: 90 %", "annotation_position": "top"}  # above points
-    figure.add_vline(0.9, line={"color": GREY, "dash": "dot"}, **promise)
+    nominal = {"annotation_text": "nominal: 90 %", "annotation_position": "top"}  # above points
+    figure.add_vline(0.9, line={"color": GREY, "dash": "dot"}, **nominal)
     figure.update_xaxes(title="true values within the 90 % interval", tickformat=".0%")
     figure.update_yaxes(title="images", autorange="reversed")
     height = 150 + 50 * len(scores)
