@@ -39,7 +39,7 @@ DECK = (
     + """
  html, body { margin: 0; height: 100%; overflow: hidden }
  .slides > section > section { display: none; box-sizing: border-box; height: 100vh; overflow: auto;
-   padding: 2.5rem 5vw 4rem; font-size: 26px }
+   padding: 2.5rem 5vw 4rem; font-size: 26px; transform-origin: 0 0 }
  .slides > section > section.present { display: block }
  .slides .jp-RenderedHTMLCommon { font-size: 26px; line-height: 1.45; max-width: 72rem }
  .slides .jp-Cell .jp-InputArea-editor, .slides .highlight { background: #fff; font-size: 17px }
@@ -58,7 +58,8 @@ DECK = (
  nav.deck button { font: inherit; min-width: 2rem; min-height: 2rem }
  @media print {
    html, body { overflow: visible; height: auto } nav.deck { display: none }
-   .slides > section > section { display: block; height: auto; break-after: page }
+   .slides > section > section { display: block; width: auto !important; height: auto !important;
+    transform: none !important; break-after: page }
  }
 </style>{%- endblock -%}
 {%- block footer_js -%}
@@ -80,7 +81,7 @@ function fit() {
   const speaking = document.body.classList.contains("speaking");
   document.body.classList.remove("speaking");
   for (let size = 1; size > 0.59; size -= 0.05) {
-    for (const part of slide.children) part.style.zoom = size;
+    slide.style = `transform: scale(${size}); width: ${100 / size}vw; height: ${100 / size}vh`;
     if (slide.scrollHeight <= slide.clientHeight) break;
   }
   document.body.classList.toggle("speaking", speaking);
