@@ -208,9 +208,9 @@ def test_keys_turn_the_slides(executed, tmp_path):
         page.keyboard.press("Home")
         lines = page.evaluate(LINES, 100)
         assert lines == [1, 2]  # a table of 100 letters keeps its rows, words are not cut
-        assert page.evaluate(FITTED, 3) == [False, pytest.approx(1)]
+        assert page.evaluate(FITTED, 3) == [False, pytest.approx(1, abs=0.01)]
         overflows, size = page.evaluate(FITTED, 45)
         assert not overflows
         assert 0.59 < size < 1
-        assert page.evaluate(FITTED, 500) == [True, pytest.approx(0.6)]  # rather scrolled
+        assert page.evaluate(FITTED, 500) == [True, pytest.approx(0.6, abs=0.01)]
         assert page.complaints == []
