@@ -22,6 +22,9 @@ from xrlab.widgets.panel import Panel, captioned_pictures, choice, slider
 START = {"pattern": "clusters", "size": 50, "lot_size": 25, "lots": 8, "seed": 0}
 LOTS = tuple(2**n for n in range(9))
 
+# Side of a picture: four fit in a row beside the file list of JupyterLab at 1280 pixels.
+PIXELS = 180
+
 # Sites that no lot lights are drawn this much paler.
 PALE = 0.3
 
@@ -122,7 +125,7 @@ class ChanceExplorer(Panel):
                 "beside",
                 "expected image": "no chance left<br>colours as beside",
             },
-            width=200,
+            width=PIXELS,
         )
         super().__init__([*controls.values(), self.reset], pictures, self.status)
         self.refresh()
@@ -135,9 +138,9 @@ class ChanceExplorer(Panel):
         limits = (0.0, float(np.percentile(result.image, 99)))
         shown = result.lattice.sites * np.where(result.lit, 1.0, PALE)
         drawn = (
-            picture(shown, SITES, (-1, 1), pixels=200),
+            picture(shown, SITES, (-1, 1), pixels=PIXELS),
             *(
-                picture(image, INTENSITY, limits, pixels=200)
+                picture(image, INTENSITY, limits, pixels=PIXELS)
                 for image in (result.image, result.another, result.expected)
             ),
         )
