@@ -95,6 +95,21 @@ def measured_cnn(filters: tuple[int, int, int, int] = (24, 48, 80, 96)) -> keras
     known = ops.mean(pixels[..., 2:], (1, 2))
     context = ops.concatenate([pooled, background, known, ops.stop_gradient(seen)], axis=-1)
     hidden = layers.Dense(192, activation="relu", dtype="float32")(context)
+    answer = _answer(hidden, seen)
+    return keras.Model(
+        {"pixels": pixels, "background": background},
+        {
+            "cell": layers.Identity(name="cell", dtype="float32")(logits),
+            "answer": layers.Identity(name="answer", dtype="float32")(answer),
+        },
+        name="measured_cnn",
+    )
+
+
+def _answer(hidden: Any, seen: Any) -> Any:
+    """Build the last layers, from 192 activations and the correlations of S to the answer."""
+    keras = import_keras()
+    layers, ops = keras.layers, keras.ops
     # The resolution makes distant correlations look weaker: c (1 - i/L)(1 - j/L), 1/L at most 0.1,
     # or c exp(-g (i^2 + j^2)), g at most 0.04. The scale of all of them, which an unknown flat
     # background hides, is free by a factor of e.
@@ -117,15 +132,38 @@ def measured_cnn(filters: tuple[int, int, int, int] = (24, 48, 80, 96)) -> keras
         name="directions",
     )(hidden)
     directions = ops.concatenate([along, ops.reshape(others, (-1, n, RANK - 1))], axis=-1)
-    answer = ops.concatenate([mean, log_error, ops.reshape(directions, (-1, n * RANK))], axis=-1)
-    return keras.Model(
-        {"pixels": pixels, "background": background},
-        {
-            "cell": layers.Identity(name="cell", dtype="float32")(logits),
-            "answer": layers.Identity(name="answer", dtype="float32")(answer),
-        },
-        name="measured_cnn",
-    )
+    return ops.concatenate([mean, log_error, ops.reshape(directions, (-1, n * RANK))], axis=-1)
+
+
+def last_layers() -> keras.Model:
+    """Build the last layers alone, for both answers that `answering` joins.
+
+    Returns
+    -------
+    keras.Model
+        From ``"hidden"``, (samples, 2, 192), and ``"seen"``, (samples, 2, 15), of the image and of
+        that with h and k exchanged, to ``"mean"`` and ``"scale"`` as `answering` gives them.
+    """
+    keras = import_keras()
+    n = vector_length(SPAN)
+    one_hidden, one_seen = keras.Input((192,)), keras.Input((n,))
+    one = keras.Model([one_hidden, one_seen], _answer(one_hidden, one_seen), name="last_layers")
+    hidden, seen = keras.Input((2, 192), name="hidden"), keras.Input((2, n), name="seen")
+    answers = [one([hidden[:, side], seen[:, side]]) for side in (0, 1)]
+    mean, scale = _joined(*answers)
+    return keras.Model({"hidden": hidden, "seen": seen}, {"mean": mean, "scale": scale})
+
+
+def _joined(one: Any, other: Any) -> tuple[Any, Any]:
+    """Mean of the answers to an image and to that with h and k exchanged, and its scale matrix."""
+    ops, n = import_keras().ops, vector_length(SPAN)
+    order = np.concatenate([EXCHANGED, n + EXCHANGED])
+    directions = 2 * n + (EXCHANGED[:, None] * RANK + np.arange(RANK)).ravel()
+    turned = ops.take(other, np.concatenate([order, directions]), axis=-1)
+    apart = ops.expand_dims(one[:, :n] - turned[:, :n], -1) / 2
+    scale = (_scale_matrix(one, ops) + _scale_matrix(turned, ops)) / 2
+    mean = (one[:, :n] + turned[:, :n]) / 2
+    return mean, scale + ops.matmul(apart, ops.transpose(apart, (0, 2, 1)))
 
 
 def _folded(pixels: Any, background: Any) -> Any:
@@ -191,7 +229,7 @@ def answering(core: keras.Model) -> keras.Model:
         with mean 1.
     """
     keras = import_keras()
-    ops, n = keras.ops, vector_length(SPAN)
+    ops = keras.ops
     image = keras.Input(STANDARD_GRID.shape, name="image", dtype="float32")
     shares = keras.Input((2,), name="background", dtype="float32")
     factor = keras.Input(STANDARD_GRID.shape, name="form_factor", dtype="float32")
@@ -212,19 +250,15 @@ def answering(core: keras.Model) -> keras.Model:
     flag = ops.min(share_known, axis=-1, keepdims=True)
     share = share * flag + (1 - flag) * np.array([[0, 1]], np.float32)
     facts = ops.concatenate([flag, share], axis=-1)
-    order = np.concatenate([EXCHANGED, n + EXCHANGED])
-    directions = 2 * n + (EXCHANGED[:, None] * RANK + np.arange(RANK)).ravel()
     one = core({"pixels": pixels, "background": facts})
     other = core({"pixels": ops.transpose(pixels, (0, 2, 1, 3)), "background": facts})
-    turned = ops.take(other["answer"], np.concatenate([order, directions]), axis=-1)
-    apart = ops.expand_dims(one["answer"][:, :n] - turned[:, :n], -1) / 2
-    scale = (_scale_matrix(one["answer"], ops) + _scale_matrix(turned, ops)) / 2
+    mean, scale = _joined(one["answer"], other["answer"])
     cell = ops.exp((one["cell"] + ops.transpose(other["cell"], (0, 2, 1))) / 2)
     return keras.Model(
         {"image": image, "background": shares, "form_factor": factor},
         {
-            "mean": (one["answer"][:, :n] + turned[:, :n]) / 2,
-            "scale": scale + ops.matmul(apart, ops.transpose(apart, (0, 2, 1))),
+            "mean": mean,
+            "scale": scale,
             "cell": cell / ops.mean(cell, (1, 2), keepdims=True),
         },
         name="measured",
