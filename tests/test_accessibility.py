@@ -143,6 +143,33 @@ def test_figures_follow_a_dark_page(driver):
     page.close()
 
 
+# Of each figure: its width on the page, and that of the place it has.
+WIDTHS = """() => [...document.querySelectorAll(".jp-RenderedPlotly")].map(figure => [
+  figure.querySelector(".svg-container").getBoundingClientRect().width,
+  figure.closest(".jp-OutputArea-child").clientWidth - 64,
+])"""
+
+
+def test_wide_figures_fit_a_narrow_window(driver):
+    """Scaled as a whole; narrow ones keep their size, and the pointer hits what it points at."""
+    page = browser.open_page(driver, width=1024, height=768)
+    heat = "go.Figure(go.Heatmap(z=[[*range(100)]]), {'title': 'a', 'width': WIDTH, 'height': 300})"
+    code = "import plotly.graph_objects as go\n" + heat
+    sources = [code.replace("WIDTH", str(width)) for width in (840, 420)]
+    browser.run_in_lab(page, PREDICT, *sources)
+    page.locator(".jp-RenderedPlotly .main-svg").nth(3).wait_for()
+    (wide, place), (narrow, _) = page.evaluate(WIDTHS)
+    assert place < 700
+    assert wide == pytest.approx(place, abs=2)
+    assert narrow == pytest.approx(420, abs=2)
+    area = page.locator(".jp-RenderedPlotly .nsewdrag").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    page.mouse.move(box["x"] + 0.745 * box["width"], box["y"] + 20, steps=3)
+    page.locator(".hoverlayer", has_text="x: 74").first.wait_for()
+    page.close()
+
+
 def test_report_follows_the_theme_of_jupyterlab(driver):
     """Not that of the system; on its own, in a page without a theme, it follows the system."""
     page = browser.open_page(driver)

@@ -190,7 +190,7 @@ def write_source(builds: list[Executed], source: Path) -> list[str]:
         (source / "docs" / path.name).write_text(book_page(path), encoding="utf-8")
     shutil.copy(ROOT / "docs" / "book" / "conf.py", source)
     shutil.copy(ROOT / "docs" / "book" / "book.css", source / "_static")
-    shutil.copy(ROOT / "xrlab" / "widgets" / "dark_figures.css", source / "_static")
+    shutil.copy(ROOT / "xrlab" / "widgets" / "figures.css", source / "_static")
     shutil.copy(ROOT / "docs" / "interpretation.png", source / "docs")
     (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     (source / "runs.md").write_text(runs_page(builds), encoding="utf-8")

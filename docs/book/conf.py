@@ -30,7 +30,7 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
-html_css_files = ["book.css", "dark_figures.css"]
+html_css_files = ["book.css", "figures.css"]
 html_js_files = [("plotly.min.js", {"priority": 100})]
 html_show_sourcelink = False
 html_math_renderer = "mathml"  # no network, and screen readers read it

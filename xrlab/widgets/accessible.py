@@ -19,7 +19,7 @@ class ScreenReaderNames(anywidget.AnyWidget):
     A slider takes the name of its label, and its tooltip as description; a picture the first text
     in its column as name, the others as description; radio buttons the question above them; a
     plotly figure what `xrlab.drawing.plots.describe` said of it, or its title. Figures can be read
-    on a dark page, too.
+    on a dark page and in a narrow window, too.
 
     Examples
     --------
@@ -28,7 +28,7 @@ class ScreenReaderNames(anywidget.AnyWidget):
     """
 
     _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_name("dark_figures.css")
+    _css = Path(__file__).with_name("figures.css")
 
 
 def named(widget: ipw.Widget) -> ipw.VBox:
