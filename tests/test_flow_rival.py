@@ -102,7 +102,7 @@ def test_exchanged_summary_has_the_same_score():
 def test_missing_bayesflow_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "bayesflow", None)
     with pytest.raises(SystemExit, match="pip install bayesflow"):
-        Flow("normal", "affine", 0)
+        Flow("normal", 0)
 
 
 @pytest.mark.parametrize("mean", [True, False])
@@ -131,7 +131,7 @@ def test_density_of_the_flow_is_one_in_all():
     """Samples of Student's t, weighted with the flow's density over theirs: mean weight 1."""
     pytest.importorskip("bayesflow", reason="an optional rival: pip install bayesflow")
     read = summary(512, spread=0.8)
-    flow = Flow("student_t", "affine", seed=0)
+    flow = Flow("student_t", seed=0)
     flow.fit(read, read, epochs=2)
     u = stats.multivariate_t.rvs(np.zeros(15), np.eye(15) * 0.75, df=5, size=8000, random_state=6)
     same = joined([Summary(**{name: x[:1] for name, x in vars(read).items()})] * len(u))
