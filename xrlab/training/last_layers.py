@@ -95,7 +95,11 @@ def train_last(
     stopping: tuple[dict[str, Singles], Singles],
     seed: int,
 ) -> list[float]:
-    """Train the last layers of a network in place; return the losses on the stopping set."""
+    """Train the last layers of a network in place; return the losses on the stopping set.
+
+    They end half-way between their weights before and after: most of the gain in likelihood is
+    there, with fewer errors of more than three standard deviations than at the end.
+    """
     keras = import_keras()
     keras.utils.set_random_seed(seed)
     model = last_layers()
@@ -123,7 +127,8 @@ def train_last(
         verbose=2,
     )
     for layer, to_layer in pairs:
-        to_layer.set_weights(layer.get_weights())
+        both = zip(layer.get_weights(), to_layer.get_weights(), strict=True)
+        to_layer.set_weights([(new + old) / 2 for new, old in both])
     return [float(before), *map(float, log.history["val_loss"])]
 
 
