@@ -27,6 +27,7 @@ from xrlab.networks.measured import EXCHANGED, answer_all, calibrated, sizes, wi
 from xrlab.networks.measured_cnn import answering
 from xrlab.networks.shipped import model_card
 from xrlab.training.calibration import FREEDOMS, GROUPS
+from xrlab.training.last_layers import before_last, inputs
 from xrlab.training.measured_images import clean_images, measured_set
 from xrlab.training.train_measured import CALIBRATION, GRAINY, VALIDATION, batches, known_shares
 from xrlab.trials.crystals import SAID, TESTS, KnownTrial, calibration_crystals, crystal_trial
@@ -158,11 +159,9 @@ class Network:
     """The shipped network with the layer before its last ones."""
 
     def __init__(self) -> None:
-        keras = import_keras()
         core = load_model("measured")
-        dense = next(x for x in core.layers if isinstance(x, keras.layers.Dense))
         self.graph = answering(core)
-        self.before = keras.Model(core.inputs, dense.output)
+        self.before = before_last(core)
         self.calibration = model_card("measured")["calibration"]
 
     def summary(
@@ -180,19 +179,14 @@ class Network:
         said = ~np.isnan(shares[:, :1])
         background = np.concatenate([said, np.where(said, shares, [[0, 1]])], axis=1)
         pixels = with_mask(images, np.nan_to_num(factors))
-        hidden = [
-            self.before.predict(
-                {"pixels": x, "background": background.astype("f4")}, batch_size=128, verbose=0
-            )
-            for x in (pixels, pixels.swapaxes(1, 2))
-        ]
+        hidden = inputs(self.before, pixels, background.astype("f4"))["hidden"]
         known = ~np.isnan(factors[:, :1, 0])
         return Summary(
             vectors=vectors,
             mean=np.clip(mean, -1, 1),
             covariance=covariance,
             size=sizes(scale),
-            hidden=np.stack(hidden, axis=1),
+            hidden=hidden,
             facts=np.concatenate([background, known], axis=1),
         )
 

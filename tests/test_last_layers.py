@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xrlab.networks.backend import import_keras
+from xrlab.networks.backend import import_keras, load_model
+from xrlab.networks.folding import cosines
 from xrlab.networks.measured import answer_all, with_mask
 from xrlab.networks.measured_cnn import answering, last_layers, measured_cnn
 from xrlab.training.joint_loss import FREEDOM
@@ -44,6 +45,19 @@ def test_the_parts_give_the_answers_of_the_whole(core, crystals):
     mean, scale, _ = answer_all(answering(core), crystals.images)
     assert np.allclose(parts["mean"], mean, atol=1e-5)
     assert np.allclose(parts["scale"], scale, atol=1e-5)
+
+
+def test_a_network_from_a_file_is_taken_apart(crystals):
+    """The shipped one, as the comparison with a normalizing flow does."""
+    core = load_model("measured")
+    made = read(core, crystals)
+    whole = core.predict(
+        {"pixels": with_mask(crystals.images), "background": UNKNOWN.repeat(12, axis=0)}, verbose=0
+    )
+    cell = np.exp(whole["cell"].reshape(12, -1))
+    expected = cell @ cosines() / cell.sum(axis=1, keepdims=True)
+    assert np.allclose(made["seen"][:, 0], expected, atol=1e-5)
+    assert made["hidden"].shape == (12, 2, 192)
 
 
 def test_the_loss_is_the_likelihood_of_student():

@@ -307,7 +307,7 @@ def bragg_positions(image: Image, grid: ReciprocalGrid) -> Finding:
         f"{value:.1f} times as high as those there: the window begins elsewhere, or Bragg peaks "
         f"were removed and a superstructure was not."
         if value > STRAY
-        else "No sharp maximum away from whole h and k is higher than those there.",
+        else "No sharp maximum away from whole h and k is much higher than those there.",
     )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import softmax
 
 from xrlab.crystal.arrays import Reals, Singles
 from xrlab.crystal.encoding import vector_length
@@ -36,40 +37,36 @@ BLOCK, BATCH, PASSES = 4096, 256, 12
 
 
 def before_last(core: keras.Model) -> keras.Model:
-    """Return the part of a network up to its last layers: to ``"hidden"`` and ``"seen"``."""
+    """Return the part of a network before its last layers: to ``"hidden"`` and ``"cell"``."""
     keras = import_keras()
     hidden = next(x for x in core.layers if isinstance(x, keras.layers.Dense)).output
-    logits = keras.ops.reshape(core.get_layer("cell").output, (-1, len(cosines())))
-    seen = keras.ops.matmul(keras.ops.softmax(logits), cosines())
-    return keras.Model(core.inputs, {"hidden": hidden, "seen": seen})
+    return keras.Model(core.inputs, {"hidden": hidden, "cell": core.get_layer("cell").output})
 
 
 def inputs(before: keras.Model, pixels: Singles, background: Singles) -> dict[str, Singles]:
-    """Activations of images, shape (n, 64, 64, 3), and of the same with h and k exchanged."""
+    """Read images, shape (n, 64, 64, 3), and the same with h and k exchanged, for `last_layers`."""
     made = [
         before.predict({"pixels": x, "background": background}, batch_size=128, verbose=0)
         for x in (pixels, pixels.swapaxes(1, 2))
     ]
-    return {name: np.stack([part[name] for part in made], axis=1) for name in made[0]}
+    hidden, cell = (np.stack([part[name] for part in made], axis=1) for name in ("hidden", "cell"))
+    spectrum = softmax(cell.reshape(*cell.shape[:2], -1), axis=-1)
+    return {"hidden": hidden, "seen": spectrum @ cosines()}
 
 
 def training_inputs(
     before: keras.Model, n_images: int, lattices: tuple[Reals, Reals], seed: int
 ) -> tuple[dict[str, Singles], Singles]:
     """Make training images and read them; block b depends on (seed, b) alone."""
-
-    def parts() -> Iterator[tuple[dict[str, Singles], Singles]]:
-        for block in range(n_images // BLOCK):
-            made = batches(measured_set(BLOCK, 1000 * seed + block, lattices), 1000 * seed + block)
-            for x, y in (made[index] for index in range(len(made))):
-                yield inputs(before, x["pixels"], x["background"]), y["answer"]
-            print(f"{(block + 1) * BLOCK} images read", flush=True)
-
-    read, vectors = zip(*parts(), strict=True)
-    names = read[0]
-    return {name: np.concatenate([x[name] for x in read]) for name in names}, np.concatenate(
-        vectors
-    )
+    read, vectors = [], []
+    for block in range(n_images // BLOCK):
+        made = batches(measured_set(BLOCK, 1000 * seed + block, lattices), 1000 * seed + block)
+        for x, y in (made[index] for index in range(len(made))):
+            read.append(inputs(before, x["pixels"], x["background"]))
+            vectors.append(y["answer"])
+        print(f"{(block + 1) * BLOCK} images read", flush=True)
+    joined = {name: np.concatenate([x[name] for x in read]) for name in read[0]}
+    return joined, np.concatenate(vectors)
 
 
 def likelihood(true: Any, answer: Any) -> Any:
