@@ -54,6 +54,7 @@ def a_fit(image, **changes):
         envelope=50 * everywhere,
         background=10 * everywhere,
         model=np.nan_to_num(image, nan=60.0),
+        thermal=0.0,
         unseen=image,
         smooth=np.full(image.shape, 100.0),
         weights={2: 1.0},

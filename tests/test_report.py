@@ -52,6 +52,7 @@ def interpretation(kind="measured", **changes):
         envelope=envelope,
         background=background,
         model=model,
+        thermal=0.0,
         unseen=model,
         smooth=np.ones((64, 64)),
         weights={2: 0.7, 3: 0.3},

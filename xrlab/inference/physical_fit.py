@@ -5,7 +5,9 @@ form factor E and on a background B. S repeats from cell to cell and is alike at
 do neither, and that tells them apart. Here ln S is a cosine series over a half-plane (Bloomfield's
 exponential spectrum, Biometrika 60, 217, 1973: positive whatever the coefficients, with maxima that
 a cut-off cosine series of S itself cannot have), ln E and ln B are polynomials, and all
-coefficients are found together.
+coefficients are found together. Two terms have priors that keep them small unless the image asks
+for them: thermal diffuse scattering, a part of B, and a size effect, by which S is not quite
+periodic.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from xrlab.crystal.arrays import Floats, Image, Integers, Mask
 from xrlab.crystal.encoding import Encoding, vector_length
-from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid, as_image
+from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID, ReciprocalGrid, as_image
 from xrlab.inference.knowledge import known_background, known_factor
 from xrlab.inference.physical_model import (
     FOLDS,
@@ -66,7 +68,10 @@ class PhysicalFit:
     spectrum : float array, shape (32, 32)
         S of one reciprocal cell at h, k = (m + 1/2) / 32, mean 1.
     envelope, background, model : float arrays, the shape of the image
-        E, B and E S + B in the units of the image.
+        E, B and E S + B, with the size effect, in the units of the image.
+    thermal : float
+        Share of the fitted intensity between the Bragg positions that is thermal diffuse
+        scattering.
     unseen : float array, the shape of the image
         E S + B predicted for every pixel by a fit that did not see its block; NaN where unmeasured.
     smooth : float array, the shape of the image
@@ -89,6 +94,7 @@ class PhysicalFit:
     envelope: Image
     background: Image
     model: Image
+    thermal: float
     unseen: Image
     smooth: Image
     weights: dict[int, float]
@@ -103,6 +109,7 @@ class PhysicalFit:
             "encoding": self.encoding.vector.tolist(),
             "standard_error": self.standard_error.tolist(),
             "opposite": self.opposite.tolist(),
+            "thermal": self.thermal,
             "weights": {str(degree): share for degree, share in self.weights.items()},
             "r2": self.r2,
             "cv_r2": self.cv_r2,
@@ -246,9 +253,11 @@ def _fit(
     weights = _weights(errors, block[~limit])
     mean = weights @ np.array(answers)
     variance = weights @ (np.array(variances) + (np.array(answers) - mean) ** 2)
-    parts = [p.parts(best, grid) for p, best in zip(problems, solutions, strict=True)]
-    envelope, background, model = np.tensordot(weights, scale * np.array(parts), axes=1)
+    parts = np.array([p.parts(best) for p, best in zip(problems, solutions, strict=True)])
+    mixed = np.tensordot(weights, scale * parts, axes=1)
+    envelope, background, model, thermal = mixed.reshape(-1, *grid.shape)
     cells = [p.cell(best.theta) for p, best in zip(problems, solutions, strict=True)]
+    between = grid.distance_to_bragg() >= BRAGG_RADIUS
     unseen = np.full(grid.shape, np.nan)
     unseen[used] = scale * (values - weights @ np.array(residuals))
     without_series = np.full(grid.shape, np.nan)
@@ -269,6 +278,7 @@ def _fit(
         envelope=envelope,
         background=background,
         model=model,
+        thermal=float(thermal[between].sum() / model[between].sum()),
         unseen=unseen,
         smooth=without_series,
         weights={d: float(w) for d, w in zip(degrees, weights, strict=True)},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -25,6 +26,14 @@ ENVELOPE, BACKGROUND = 2.0, 0.3
 # ln B. Parts of a form factor smaller than the last number, its mean being 1, count as that.
 KNOWN, NODE = 0.1, 1e-3
 
+# Thermal diffuse scattering, q^2 / (d^2 + ROUND^2) with the distance d to the next Bragg position:
+# mean and standard deviation of the logarithm of its level, the median of the image being 1. Size
+# effect: neighbours that are displaced, and the prior standard deviation of their beta.
+ROUND = 0.1
+THERMAL = (-6.0, 3.0)
+NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+SHIFT = 0.005
+
 # Residuals have the weights of Student's t with so many degrees of freedom, which makes those of
 # hot pixels and of the tails of Bragg peaks small. The relative error tau of the model is never
 # taken below TAU: sharp maxima, which no series of this reach meets exactly, would look like
@@ -38,6 +47,7 @@ LOGARITHM = 0.5
 FOLDS = 8
 STEPS = 25
 LARGEST = 12.0
+LEAST = 1e-3  # of the model, the median of the image being 1
 TINY = 1e-30
 
 
@@ -74,8 +84,78 @@ class Solution:
         return np.linalg.inv(self.precision).astype(np.float64)
 
 
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What the coefficients multiply, at some pixels: matrices of shape (pixels, coefficients).
+
+    The model is E (S + Z) + B + T, where ln E = `envelope` theta, ln S = `series` theta but for a
+    constant, ln B = `ground` theta, Z = `displaced` theta is the size effect, and T = `thermal`
+    exp(theta). `log_factor`, shape (pixels,), is added to ln E and `log_level` to ln B.
+    """
+
+    envelope: Floats
+    series: Floats
+    ground: Floats
+    displaced: Floats
+    thermal: Floats
+    log_factor: Floats
+    log_level: float
+
+    def at(self, used: Mask) -> Terms:
+        """Return the same at the used pixels."""
+        names = [field.name for field in fields(self) if field.name != "log_level"]
+        return replace(self, **{name: getattr(self, name)[used.ravel()] for name in names})
+
+    @cached_property
+    def ends(self) -> Integers:
+        """Where the coefficients of each part but the last end."""
+        sizes = [x.shape[1] for x in (self.envelope, self.series, self.ground, self.displaced)]
+        return np.cumsum(sizes)
+
+    def parts(self, theta: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """E, E S, E Z, B and T, but for the constant of ln S."""
+        envelope, series, ground, displaced, thermal = np.split(theta, self.ends)
+        log = self.envelope @ envelope + self.log_factor
+        factor = _exp(log)
+        return (
+            factor,
+            _exp(log + self.series @ series),
+            factor * (self.displaced @ displaced),
+            _exp(self.ground @ ground + self.log_level),
+            self.thermal @ _exp(thermal),
+        )
+
+    def model(self, theta: Floats) -> Floats:
+        """E (S + Z) + B + T."""
+        return np.sum(self.parts(theta)[1:], axis=0)
+
+    def weighed(self, theta: Floats, weight: Callable[[Floats], Floats]) -> tuple[Floats, ...]:
+        """Model, the weights that a function gives it, and its derivatives times their roots.
+
+        Shapes (pixels,), (pixels,) and (pixels, coefficients).
+        """
+        factor, pattern, displaced, ground, thermal = self.parts(theta)
+        model = pattern + displaced + ground + thermal
+        weights = weight(model)
+        root = np.sqrt(weights)
+        factor, pattern, displaced, ground = (
+            (root * x)[:, None] for x in (factor, pattern, displaced, ground)
+        )
+        slopes = [
+            self.envelope * (pattern + displaced),
+            self.series * pattern,
+            self.ground * ground,
+            self.displaced * factor,
+            self.thermal * (root[:, None] * _exp(theta[self.ends[-1] :])),
+        ]
+        return model, weights, np.hstack(slopes)
+
+
 class Problem:
-    """The model at the used pixels of one image, for one degree of the envelope."""
+    """The model at the used pixels of one image, for one degree of the envelope.
+
+    Without `series` it is E + B: no pattern, size effect or thermal scattering.
+    """
 
     def __init__(
         self,
@@ -87,29 +167,38 @@ class Problem:
         known: Known | None = None,
     ) -> None:
         known = known or Known()
-        self.log_level = known.log_level
-        h, k = np.meshgrid(grid.h_values, grid.k_values, indexing="ij")
+        h, k = (q.ravel() for q in np.meshgrid(grid.h_values, grid.k_values, indexing="ij"))
         x = 2 * (h - grid.h[0]) / (grid.h[1] - grid.h[0]) - 1
         y = 2 * (k - grid.k[0]) / (grid.k[1] - grid.k[0]) - 1
         powers, ground = powers_of(degree), powers_of(1)
         i, j = _half_plane() if series else np.zeros((2, 0), np.intp)
-        self.everywhere = (
-            _polynomials(x.ravel(), y.ravel(), powers),
-            2 * np.cos(2 * np.pi * (np.outer(h.ravel(), i) + np.outer(k.ravel(), j))),
-            _polynomials(x.ravel(), y.ravel(), ground),
-        )
+        displaced, (mean, deviation) = _size_effect(h, k), THERMAL
+        thermal = np.exp(mean + (known.log_level or 0.0)) * _thermal(h, k, grid)
+        if not series:
+            displaced, thermal = displaced[:, :0], thermal[:, :0]
         factor = np.zeros(grid.shape) if known.log_factor is None else known.log_factor
-        self.log_factor, self.log_factor_here = factor, factor[used]
-        self.limit = limit
-        self.design = np.hstack(self.everywhere)[used.ravel()]
-        self.n_envelope, self.n_signal = len(powers), len(powers) + len(i)
-        self.signal, self.ground = np.hsplit(self.design, [self.n_signal])
+        self.everywhere = Terms(
+            _polynomials(x, y, powers),
+            2 * np.cos(2 * np.pi * (np.outer(h, i) + np.outer(k, j))),
+            _polynomials(x, y, ground),
+            displaced,
+            thermal,
+            factor.ravel(),
+            known.log_level or 0.0,
+        )
+        self.here = self.everywhere.at(used)
+        self.limit, self.level_known = limit, known.log_level is not None
+        self.n_envelope = len(powers)
+        self.series = slice(len(powers), len(powers) + len(i))
         free = ENVELOPE if known.log_factor is None else KNOWN
         of_envelope = free / np.sqrt(np.maximum(powers.sum(1), 1))
         of_ground = BACKGROUND / np.sqrt(np.maximum(ground.sum(1), 1))
-        spread = np.concatenate([of_envelope, SPREAD / (1 + (i**2 + j**2) / 6.25), of_ground])
-        spread[0], spread[self.n_signal] = 3.0, known.spread  # levels: nearly free
-        self.precision = 1 / spread**2
+        of_envelope[0], of_ground[0] = 3.0, known.spread  # levels: nearly free
+        of_series = SPREAD / (1 + (i**2 + j**2) / 6.25)
+        of_displaced = np.full(displaced.shape[1], SHIFT)
+        of_thermal = np.full(thermal.shape[1], deviation)
+        spread = [of_envelope, of_series, of_ground, of_displaced, of_thermal]
+        self.precision = 1 / np.concatenate(spread) ** 2
 
     def first(self, values: Floats) -> Floats:
         """Begin with the polynomial and series that fit the logarithms, on little background.
@@ -117,16 +206,17 @@ class Problem:
         That problem has one answer, and in logarithms no outlier is far away.
         """
         ground = 0.5 * max(float(np.quantile(values, 0.02)), 0.02)
-        log = np.log(np.maximum(values - ground, 0) + ground) - self.log_factor_here
-        theta = np.zeros(len(self.precision))
-        if self.log_level is None:
-            theta[self.n_signal] = np.log(ground)
+        log = np.log(np.maximum(values - ground, 0) + ground) - self.here.log_factor
+        design = np.hstack([self.here.envelope, self.here.series])
+        theta, n = np.zeros(len(self.precision)), design.shape[1]
+        if not self.level_known:
+            theta[n] = np.log(ground)
         weight = np.where(self.limit, 0.0, 1.0)
         for _ in range(4):
-            weighted = self.signal * weight[:, None]
-            normal = weighted.T @ self.signal + np.diag(0.3 * self.precision[: self.n_signal])
-            theta[: self.n_signal] = cho_solve(cho_factor(normal), weighted.T @ log)
-            residual = log - self.signal @ theta[: self.n_signal]
+            weighted = design * weight[:, None]
+            normal = weighted.T @ design + np.diag(0.3 * self.precision[:n])
+            theta[:n] = cho_solve(cho_factor(normal), weighted.T @ log)
+            residual = log - design @ theta[:n]
             width = max(1.4826 * float(np.median(np.abs(residual))), LOGARITHM)
             weight = 1 / (1 + (residual / width) ** 2 / FREEDOM)
             weight[self.limit & (residual > 0)] = 0
@@ -138,25 +228,19 @@ class Problem:
         added = np.zeros(self.n_envelope - lower)
         return np.concatenate([theta[:lower], added, theta[lower:]])
 
-    def signal_and_ground(self, theta: Floats) -> tuple[Floats, Floats]:
-        """E S and B at the used pixels."""
-        log_signal = self.signal @ theta[: self.n_signal] + self.log_factor_here
-        log_ground = self.ground @ theta[self.n_signal :] + (self.log_level or 0.0)
-        return np.exp(np.minimum(log_signal, LARGEST)), np.exp(np.minimum(log_ground, LARGEST))
-
     def solve(self, values: Floats, start: Floats) -> Solution:
         """Levenberg-Marquardt steps, the weights of the pixels made anew at each."""
         theta, damping = start, 1e-3
         for step in range(STEPS):
-            residual = values - sum(self.signal_and_ground(theta))
+            residual = values - self.here.model(theta)
             noise = _noise(residual[~self.limit], (values - residual)[~self.limit], step)
             weight, _, normal, gradient = self.equations(values, theta, noise)
             cost = weight @ residual**2 + self.precision @ theta**2
             for _ in range(12):
                 damped = normal + damping * np.diag(np.diag(normal))
                 trial = theta + cho_solve(cho_factor(damped), gradient)
-                signal, ground = self.signal_and_ground(trial)
-                new = weight @ (values - signal - ground) ** 2 + self.precision @ trial**2
+                left = values - self.here.model(trial)
+                new = weight @ left**2 + self.precision @ trial**2
                 if new <= cost:
                     break
                 damping *= 8
@@ -179,14 +263,12 @@ class Problem:
             Derivatives of the model, each row times the square root of its weight.
         normal, gradient : arrays, shapes (coefficients, coefficients) and (coefficients,)
         """
-        signal, ground = self.signal_and_ground(theta)
-        residual = values - signal - ground
-        weight = self._weights(residual, signal + ground, noise)
-        root = np.sqrt(weight)
-        slopes = self.design * (root * signal)[:, None]
-        slopes[:, self.n_signal :] = self.ground * (root * ground)[:, None]
+        model, weight, slopes = self.here.weighed(
+            theta, lambda model: self._weights(values - model, model, noise)
+        )
+        pull = np.sqrt(weight) * (values - model)
         normal = slopes.T @ slopes + np.diag(self.precision)
-        return weight, slopes, normal, slopes.T @ (root * residual) - self.precision * theta
+        return weight, slopes, normal, slopes.T @ pull - self.precision * theta
 
     def unseen(
         self, values: Floats, solution: Solution, block: Integers
@@ -196,7 +278,7 @@ class Problem:
         One step of Gauss and Newton from the best fit to all pixels, halved until it helps.
         """
         weight, slopes, normal, gradient = self.equations(values, solution.theta, solution.noise)
-        difference = values - sum(self.signal_and_ground(solution.theta))
+        difference = values - self.here.model(solution.theta)
         pull = np.sqrt(weight) * difference
         residual, fits = np.empty_like(values), []
         for fold in range(FOLDS):
@@ -208,7 +290,7 @@ class Problem:
             cost = kept @ difference**2 + self.precision @ solution.theta**2
             for _ in range(6):
                 theta = solution.theta + step
-                left = values - sum(self.signal_and_ground(theta))
+                left = values - self.here.model(theta)
                 if kept @ left**2 + self.precision @ theta**2 <= cost:
                     break
                 step = step / 2
@@ -219,13 +301,14 @@ class Problem:
     def _weights(self, residual: Floats, mean: Floats, noise: tuple[float, float]) -> Floats:
         """Weights of Student's t; 0 near Bragg positions where a pixel is above the model."""
         phi, tau = noise
+        mean = np.maximum(mean, LEAST)
         variance = phi * mean + (tau * mean) ** 2
         weight = (FREEDOM + 1) / (FREEDOM + residual**2 / variance) / variance
         return np.where(self.limit & (residual > 0), 0.0, weight)
 
     def cell(self, theta: Floats) -> Image:
         """S of one cell, mean 1, from the coefficients."""
-        log = 2 * _cell_cosines()[1] @ theta[self.n_envelope : self.n_signal]
+        log = 2 * _cell_cosines()[1] @ theta[self.series]
         spectrum = np.exp(log - log.max())
         return (spectrum / spectrum.mean()).reshape(CELL, CELL)
 
@@ -238,20 +321,36 @@ class Problem:
         waves, spectrum = _waves(span), self.cell(solution.theta).ravel() / CELL**2
         series = spectrum[:, None] * _cell_cosines()[1]
         slopes = 2 * (waves - spectrum @ waves).T @ series
-        part = slice(self.n_envelope, self.n_signal)
+        part = self.series
         return (slopes @ solution.covariance[part, part] * slopes).sum(axis=1)
 
-    def parts(self, solution: Solution, grid: ReciprocalGrid) -> tuple[Image, Image, Image]:
-        """E (for S of mean 1), B and E S + B everywhere on the grid."""
-        envelope, series, ground = self.everywhere
-        theta = solution.theta
-        log_mean = _log_mean(2 * _cell_cosines()[1] @ theta[self.n_envelope : self.n_signal])
-        log_e = envelope @ theta[: self.n_envelope] + log_mean + self.log_factor.ravel()
-        e = np.exp(np.minimum(log_e, LARGEST))
-        s = np.exp(series @ theta[self.n_envelope : self.n_signal] - log_mean)
-        log_b = ground @ theta[self.n_signal :] + (self.log_level or 0.0)
-        b = np.exp(np.minimum(log_b, LARGEST))
-        return e.reshape(grid.shape), b.reshape(grid.shape), (e * s + b).reshape(grid.shape)
+    def parts(self, solution: Solution) -> Floats:
+        """E (for S of mean 1), all of B, the model, and T in B: shape (4, pixels), everywhere."""
+        factor, pattern, displaced, ground, thermal = self.everywhere.parts(solution.theta)
+        log_mean = _log_mean(2 * _cell_cosines()[1] @ solution.theta[self.series])
+        ground = ground + thermal
+        model = pattern + displaced + ground
+        return np.stack([factor * np.exp(log_mean), ground, model, thermal])
+
+
+def _exp(log: Floats) -> Floats:
+    return np.exp(np.minimum(log, LARGEST))
+
+
+def _size_effect(h: Floats, k: Floats) -> Floats:
+    """Terms of S for displacements of `NEIGHBOURS`, shape (pixels, neighbours).
+
+    Those at r and -r add -2 beta 2 pi (q r) sin 2 pi (q r), which makes maxima asymmetric in
+    proportion to q (Warren, X-ray Diffraction, 1969, section 12.6).
+    """
+    phase = 2 * np.pi * np.stack([h, k], axis=1) @ np.transpose(NEIGHBOURS)
+    return -2 * phase * np.sin(phase)
+
+
+def _thermal(h: Floats, k: Floats, grid: ReciprocalGrid) -> Floats:
+    """Thermal diffuse scattering by acoustic waves (Warren, chapter 11), mean 1: (pixels, 1)."""
+    level = (h**2 + k**2) / (grid.distance_to_bragg().ravel() ** 2 + ROUND**2)
+    return (level / level.mean())[:, None]
 
 
 def _noise(residual: Floats, mean: Floats, step: int) -> tuple[float, float]:
