@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.special import iv
+from scipy.stats import poisson
 from scipy.stats import t as student
 
 from xrlab import Encoding, ReciprocalGrid
 from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.inference import physical_model
 from xrlab.inference.physical_fit import physical_fit
 from xrlab.inference.physical_model import FREEDOM, Problem
 from xrlab.measurement.effects import bragg_peaks
@@ -311,6 +313,26 @@ def test_the_best_fit_is_a_maximum(solved):
         assert abs(slope) < 0.1
         assert posterior(best.theta + along) < posterior(best.theta)
         assert posterior(best.theta - along) < posterior(best.theta)
+
+
+def test_steps_follow_the_likelihood_of_counts(solved, monkeypatch):
+    """Without model errors and outliers the gradient is that of Poisson counts of gain phi."""
+    monkeypatch.setattr(physical_model, "FREEDOM", 1e9)
+    problem, values, best = solved
+    phi = best.noise[0]
+    theta = best.theta + 0.3 * np.sqrt(np.diag(best.covariance))
+    counts = np.round(values / phi)
+    counted = ~(problem.limit & (counts * phi > problem.here.model(theta)))
+
+    def posterior(theta):
+        mean = problem.here.model(theta) / phi
+        likelihood = poisson.logpmf(counts, mean)[counted].sum()
+        return likelihood - 0.5 * np.sum(problem.precision * theta**2)
+
+    gradient = problem.equations(counts * phi, theta, (phi, 0.0))[3]
+    step = np.sqrt(np.diag(best.covariance))
+    numeric = approx_fprime(theta, posterior, 1e-5 * step)
+    np.testing.assert_allclose(gradient * step, numeric * step, rtol=1e-3, atol=0.01)
 
 
 def test_variance_of_the_correlations_by_finite_differences(solved):

@@ -299,7 +299,11 @@ class Problem:
         return residual, fits
 
     def _weights(self, residual: Floats, mean: Floats, noise: tuple[float, float]) -> Floats:
-        """Weights of Student's t; 0 near Bragg positions where a pixel is above the model."""
+        """Weights of Student's t; 0 near Bragg positions where a pixel is above the model.
+
+        Where only counting makes errors, the steps they lead to are those of the likelihood of
+        counts, of any gain (quasi-likelihood: Wedderburn, Biometrika 61, 439, 1974).
+        """
         phi, tau = noise
         mean = np.maximum(mean, LEAST)
         variance = phi * mean + (tau * mean) ** 2

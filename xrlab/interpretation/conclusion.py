@@ -66,7 +66,7 @@ def conclude(
     if answer.alone is not None:
         moved = answer.mean - answer.alone[0]
         covariance = covariance + _weight("knowledge", findings) * np.outer(moved, moved)
-    findings.append(precision(np.sqrt(np.diagonal(covariance))))
+    findings.append(precision(np.sqrt(np.diagonal(covariance)), fit))
     return covariance, findings
 
 

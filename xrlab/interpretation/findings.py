@@ -13,7 +13,7 @@ import numpy as np
 
 from xrlab.crystal.arrays import Floats, Image
 from xrlab.crystal.encoding import component_names
-from xrlab.crystal.grid import ReciprocalGrid
+from xrlab.crystal.grid import BRAGG_RADIUS, ReciprocalGrid
 from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation.residual import (
     below_background,
@@ -231,18 +231,34 @@ def scale(image: Image) -> Finding:
     )
 
 
-def precision(error: Floats) -> Finding:
-    """Check that the stated standard errors, shape (span^2 - 1,), are small enough to be of use."""
+def precision(error: Floats, fit: PhysicalFit | None = None) -> Finding:
+    """Check that the stated standard errors, shape (span^2 - 1,), are small enough to be of use.
+
+    If they are not, a fit says what hides the pattern.
+    """
     names = np.array(component_names(isqrt(error.size + 1)))[error > IGNORANCE]
-    return Finding(
-        "precision",
-        float(error.max()),
-        IGNORANCE,
-        "≤",
-        f"The standard error is above {IGNORANCE} for {', '.join(names)}: the image hardly "
-        f"determines these values."
-        if names.size
-        else f"The largest standard error is {error.max():.2f}.",
+    if not names.size:
+        sentence = f"The largest standard error is {error.max():.2f}."
+    else:
+        sentence = (
+            f"The standard error is above {IGNORANCE} for {', '.join(names)}: the image hardly "
+            f"determines these values."
+        )
+        if fit:
+            sentence += f" {_hidden(fit)}"
+    return Finding("precision", float(error.max()), IGNORANCE, "≤", sentence)
+
+
+def _hidden(fit: PhysicalFit) -> str:
+    """How much of an image is background or thermal scattering, or lies under Bragg peaks."""
+    background = np.mean(fit.background) / np.mean(fit.model)
+    q = (np.arange(len(fit.spectrum)) + 0.5) / len(fit.spectrum)
+    near = np.hypot(*np.meshgrid(np.minimum(q, 1 - q), np.minimum(q, 1 - q))) < BRAGG_RADIUS
+    return (
+        f"By the physical fit {background:.0%} of the intensity is background ({fit.thermal:.0%} "
+        f"thermal scattering), and {fit.spectrum[near].sum() / fit.spectrum.sum():.0%} of the "
+        f"pattern lies within {BRAGG_RADIUS} r.l.u. of the Bragg positions, where a peak may be on "
+        f"top."
     )
 
 

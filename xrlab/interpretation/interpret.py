@@ -226,7 +226,8 @@ def _interpret_section(
     if len(windows.corners) > 1:
         covariance = widened(windows.vector, windows.joint, answer.fit, answer.findings)
         checks = [finding for finding in answer.findings if finding.key != "precision"]
-        checks += [agreement(windows, network), precision(np.sqrt(np.diagonal(covariance)))]
+        error = np.sqrt(np.diagonal(covariance))
+        checks += [agreement(windows, network), precision(error, answer.fit)]
         answer = replace(
             answer,
             encoding=Encoding.from_vector(windows.vector),

@@ -376,8 +376,9 @@ def _agreement(result: Interpretation) -> str:
     return (
         f"<p>Network and fit agree within twice their combined error on {within} of {len(apart)} "
         f"values. The fit explains {number(result.fit.r2)} of the variance (R²), and "
-        f"{number(result.fit.cv_r2)} on parts of the image that it did not see. Shares of the "
-        f"degrees of its form factor: {escape(degrees)}.</p>"
+        f"{number(result.fit.cv_r2)} on parts of the image that it did not see. Of the "
+        f"intensity between the Bragg positions it ascribes {result.fit.thermal:.0%} to thermal "
+        f"diffuse scattering. Shares of the degrees of its form factor: {escape(degrees)}.</p>"
     )
 
 
