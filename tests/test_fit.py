@@ -189,6 +189,13 @@ def test_thermal_scattering_is_told_from_the_pattern():
     share = 40 / (pattern[AWAY].mean() + 40)
     assert fit.thermal == pytest.approx(share, abs=0.04)
     assert plain.thermal < 0.01
+    total = (background + waves)[AWAY].mean()
+    level = total / (pattern + waves)[AWAY].mean()
+    said = physical_fit(pattern + waves, background=(0.95 * level, 1.05 * level))
+    assert off(said, bessel_correlations()) < 0.02
+    assert said.background[AWAY].mean() == pytest.approx(
+        (background + waves)[AWAY].mean(), rel=0.05
+    )
 
 
 def test_a_size_effect_is_taken_out():

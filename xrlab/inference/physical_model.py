@@ -8,6 +8,7 @@ from functools import cache, cached_property
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.special import expit
 
 from xrlab.crystal.arrays import Floats, Image, Integers, Mask
 from xrlab.crystal.grid import ReciprocalGrid
@@ -27,8 +28,8 @@ ENVELOPE, BACKGROUND = 2.0, 0.3
 KNOWN, NODE = 0.1, 1e-3
 
 # Thermal diffuse scattering, q^2 / (d^2 + ROUND^2) with the distance d to the next Bragg position:
-# mean and standard deviation of the logarithm of its level, the median of the image being 1. Size
-# effect: neighbours that are displaced, and the prior standard deviation of their beta.
+# prior mean and standard deviation of ln(s / (1 - s)), s its share of the background. Size effect:
+# neighbours that are displaced, and the prior standard deviation of their beta.
 ROUND = 0.1
 THERMAL = (-6.0, 3.0)
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -88,9 +89,10 @@ class Solution:
 class Terms:
     """What the coefficients multiply, at some pixels: matrices of shape (pixels, coefficients).
 
-    The model is E (S + Z) + B + T, where ln E = `envelope` theta, ln S = `series` theta but for a
-    constant, ln B = `ground` theta, Z = `displaced` theta is the size effect, and T = `thermal`
-    exp(theta). `log_factor`, shape (pixels,), is added to ln E and `log_level` to ln B.
+    The model is E (S + Z) + (1 - s) B + T, where ln E = `envelope` theta, ln S = `series` theta but
+    for a constant, ln B = `ground` theta, and Z = `displaced` theta is the size effect. T is
+    `thermal` times s, whose theta is that of `THERMAL`, and times the level of B. `log_factor`,
+    shape (pixels,), is added to ln E, and `log_level` to ln B.
     """
 
     envelope: Floats
@@ -113,20 +115,21 @@ class Terms:
         return np.cumsum(sizes)
 
     def parts(self, theta: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """E, E S, E Z, B and T, but for the constant of ln S."""
-        envelope, series, ground, displaced, thermal = np.split(theta, self.ends)
+        """E, E S, E Z, (1 - s) B and T, but for the constant of ln S."""
+        envelope, series, ground, displaced, share = np.split(theta, self.ends)
+        share = expit(share + THERMAL[0])
         log = self.envelope @ envelope + self.log_factor
         factor = _exp(log)
         return (
             factor,
             _exp(log + self.series @ series),
             factor * (self.displaced @ displaced),
-            _exp(self.ground @ ground + self.log_level),
-            self.thermal @ _exp(thermal),
+            (1 - share.sum()) * _exp(self.ground @ ground + self.log_level),
+            self.thermal @ share * _exp(ground[0] + self.log_level),
         )
 
     def model(self, theta: Floats) -> Floats:
-        """E (S + Z) + B + T."""
+        """E (S + Z) + (1 - s) B + T."""
         return np.sum(self.parts(theta)[1:], axis=0)
 
     def weighed(self, theta: Floats, weight: Callable[[Floats], Floats]) -> tuple[Floats, ...]:
@@ -138,17 +141,21 @@ class Terms:
         model = pattern + displaced + ground + thermal
         weights = weight(model)
         root = np.sqrt(weights)
-        factor, pattern, displaced, ground = (
-            (root * x)[:, None] for x in (factor, pattern, displaced, ground)
+        factor, pattern, displaced, ground, thermal = (
+            (root * x)[:, None] for x in (factor, pattern, displaced, ground, thermal)
         )
-        slopes = [
-            self.envelope * (pattern + displaced),
-            self.series * pattern,
-            self.ground * ground,
-            self.displaced * factor,
-            self.thermal * (root[:, None] * _exp(theta[self.ends[-1] :])),
-        ]
-        return model, weights, np.hstack(slopes)
+        share = expit(theta[self.ends[-1] :] + THERMAL[0])
+        slopes = np.hstack(
+            [
+                self.envelope * (pattern + displaced),
+                self.series * pattern,
+                self.ground * ground,
+                self.displaced * factor,
+                thermal * (1 - share) - ground * share,
+            ]
+        )
+        slopes[:, self.ends[1]] += thermal[:, 0]  # the level of B is that of T too
+        return model, weights, slopes
 
 
 class Problem:
@@ -172,8 +179,7 @@ class Problem:
         y = 2 * (k - grid.k[0]) / (grid.k[1] - grid.k[0]) - 1
         powers, ground = powers_of(degree), powers_of(1)
         i, j = _half_plane() if series else np.zeros((2, 0), np.intp)
-        displaced, (mean, deviation) = _size_effect(h, k), THERMAL
-        thermal = np.exp(mean + (known.log_level or 0.0)) * _thermal(h, k, grid)
+        displaced, thermal = _size_effect(h, k), _thermal(h, k, grid)
         if not series:
             displaced, thermal = displaced[:, :0], thermal[:, :0]
         factor = np.zeros(grid.shape) if known.log_factor is None else known.log_factor
@@ -196,7 +202,7 @@ class Problem:
         of_envelope[0], of_ground[0] = 3.0, known.spread  # levels: nearly free
         of_series = SPREAD / (1 + (i**2 + j**2) / 6.25)
         of_displaced = np.full(displaced.shape[1], SHIFT)
-        of_thermal = np.full(thermal.shape[1], deviation)
+        of_thermal = np.full(thermal.shape[1], THERMAL[1])
         spread = [of_envelope, of_series, of_ground, of_displaced, of_thermal]
         self.precision = 1 / np.concatenate(spread) ** 2
 
