@@ -1,6 +1,7 @@
 """Limits of the checks, kinds of image and mistake, and what counts as confidently wrong."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,9 +121,30 @@ def test_no_warning_of_a_mistake_is_false():
     assert np.isnan(result.warned)
 
 
+def test_the_fit_is_judged_beside_the_network():
+    """Images that could not be fitted are left out; 1.6 errors are the end of 90 %."""
+    vectors = np.array([[0.0, 1.0], [2.0, 1.0], [1.0, 1.0]])
+    answers = [Answer(v, np.eye(2), np.zeros((3, 2))) for v in vectors]
+    fits = [
+        SimpleNamespace(
+            encoding=SimpleNamespace(vector=np.array([0.0, 2.0])), standard_error=np.array([1, 0.5])
+        ),
+        None,
+        SimpleNamespace(
+            encoding=SimpleNamespace(vector=np.array([1.5, 1.0])), standard_error=np.array([1, 0.5])
+        ),
+    ]
+    conclusions = [(np.eye(2), [])] * 3
+    result = verdicts(Kind(None, None), vectors, answers, conclusions, 1e6, fits)
+    assert result.r2 == 1
+    assert result.fit_r2 == pytest.approx(1 - (1 + 0.25) / 2)
+    assert result.fit_coverage90 == pytest.approx(3 / 4)
+    assert np.isnan(verdicts(Kind(None, None), vectors, answers, conclusions, 1e6).fit_r2)
+
+
 def test_the_table_and_its_sum():
     """Means over images; images without an encoding are no refused ones."""
-    first = Verdicts(10, 0.9, 0.9, 0.2, 0.1, 0.1, 0.0, {"alignment": 0.2})
+    first = Verdicts(10, 0.9, 0.9, 0.2, 0.1, 0.1, 0.0, {"alignment": 0.2}, 0.8, 0.95)
     second = Verdicts(30, np.nan, np.nan, 1.0, 0.2, np.nan, 0.9, {})
     total = summary({"a": first, "b": second})
     assert total["images"] == 40
@@ -130,8 +152,8 @@ def test_the_table_and_its_sum():
     assert total["warned"] == pytest.approx(0.1)
     assert total["refused"] == 0
     text = table({"a": first, "b": second})
-    assert "| a | 0.90 | 90% | 20% | 10% | 10% | 0% | alignment 20% |" in text
-    assert "| b | – | – | 100% |" in text
+    assert "| a | 0.90 | 90% | 0.80 | 95% | 20% | 10% | 10% | 0% | alignment 20% |" in text
+    assert "| b | – | – | – | – | 100% |" in text
     assert "**all 40**" in text
 
 
@@ -140,6 +162,7 @@ def test_the_trial_of_one_kind_runs(tmp_path, capsys):
     out = tmp_path / "confident.json"
     confident.main(["--images", "2", "--kinds", "superstructure", "--out", str(out)])
     result = json.loads(out.read_text("utf-8"))
+    assert result["kinds"]["superstructure"]["fit_r2"] is None
     assert list(result["kinds"]) == ["superstructure"]
     assert result["summary"]["images"] == 2
     assert capsys.readouterr().out == table(read_results(out)) + "\n"

@@ -21,10 +21,12 @@ from scipy import stats
 from xrlab.crystal.arrays import Floats, Image
 from xrlab.datasets.parallel import in_parallel
 from xrlab.drawing.tables import markdown_table
+from xrlab.inference.physical_fit import PhysicalFit
 from xrlab.interpretation.conclusion import Answer
 from xrlab.interpretation.findings import Finding, status_of
 from xrlab.networks.measured import read
 from xrlab.trials.kinds import DOUBT, KINDS, Kind
+from xrlab.trials.trial import NINETY
 from xrlab.trials.verdicts import concluded, fitted, read_all
 
 # Stated errors by which a wrong value is off.
@@ -57,6 +59,8 @@ class Verdicts:
         Share called "not explained".
     keys : dict
         Share of the images that each check warns of.
+    fit_r2, fit_coverage90 : float
+        As `r2` and `coverage90`, of the physical fit.
     """
 
     images: int
@@ -67,6 +71,8 @@ class Verdicts:
     warned: float
     refused: float
     keys: dict[str, float]
+    fit_r2: float = np.nan
+    fit_coverage90: float = np.nan
 
 
 def make(name: str, n_images: int, seed: int, *, n_jobs: int = 1) -> tuple[Image, Floats]:
@@ -90,6 +96,7 @@ def verdicts(
     answers: Sequence[Answer],
     conclusions: Sequence[tuple[Floats, Sequence[Finding]]],
     freedom: float,
+    fits: Sequence[PhysicalFit | None] = (),
 ) -> Verdicts:
     """Compare answers, their errors and their warnings with the true correlations, shape (n, 15).
 
@@ -98,6 +105,7 @@ def verdicts(
     conclusions : sequence of (covariance, findings)
     freedom : float
         Degrees of freedom of the marginal distributions, Student's t.
+    fits : sequence of PhysicalFit, optional
     """
     mean = np.array([answer.mean for answer in answers])
     error = np.array([np.sqrt(np.diagonal(covariance)) for covariance, _ in conclusions])
@@ -111,38 +119,50 @@ def verdicts(
     warned |= np.array(status) == "in part"
     sound = ~wrong & (kind.keys == DOUBT)
     inside = apart < stats.t.ppf(0.95, freedom) * np.sqrt(1 - 2 / freedom)
-    spread = vectors - vectors.mean(axis=0)
-    varies = known.all() and (spread**2).sum() > 0
+    variance = ((vectors - vectors.mean(axis=0)) ** 2).sum()
+    varies = known.all() and variance > 0
+    fit_r2, fit_coverage = np.nan, np.nan
+    good = [(fit, vector) for fit, vector in zip(fits, vectors, strict=False) if fit]
+    if known.all() and good:
+        off = np.array([vector - fit.encoding.vector for fit, vector in good])
+        stated = np.array([fit.standard_error for fit, _ in good])
+        fit_coverage = float((np.abs(off) < NINETY * stated).mean())
+        fit_r2 = float(1 - (off**2).sum() / variance) if varies else np.nan
     keys = sorted(set().union(*failed))
     return Verdicts(
         images=len(vectors),
-        r2=float(1 - ((vectors - mean) ** 2).sum() / (spread**2).sum()) if varies else np.nan,
+        r2=float(1 - ((vectors - mean) ** 2).sum() / variance) if varies else np.nan,
         coverage90=float(inside.mean()) if known.all() else np.nan,
         wrong=float(wrong.mean()),
         confidently_wrong=float((wrong & ~named).mean()),
         warned=float(warned[sound].mean()) if sound.any() else np.nan,
         refused=float(np.mean([s == "not explained" for s in status])),
         keys={key: float(np.mean([key in f for f in failed])) for key in keys},
+        fit_r2=fit_r2,
+        fit_coverage90=fit_coverage,
     )
 
 
 def table(results: dict[str, Verdicts]) -> str:
     """Write the verdicts as a Markdown table, their mean at its end."""
-    heads = ["images", "R²", "90 % intervals", "off by 3 errors", "confidently wrong"]
-    heads += ["right but warned of", "not explained", "warnings"]
+    heads = ["images", "R²", "90 % intervals", "fit: R²", "90 % intervals", "off by 3 errors"]
+    heads += ["confidently wrong", "right but warned of", "not explained", "warnings"]
 
     def share(x: float) -> str:
         return "–" if np.isnan(x) else f"{x:.0%}"
 
+    def r2(x: float) -> str:
+        return "–" if np.isnan(x) else f"{x:.2f}"
+
     rows = []
     for name, v in results.items():
         keys = ", ".join(f"{key} {part:.0%}" for key, part in v.keys.items())
-        r2 = "–" if np.isnan(v.r2) else f"{v.r2:.2f}"
-        numbers = (v.coverage90, v.wrong, v.confidently_wrong, v.warned, v.refused)
-        rows.append([name, r2, *map(share, numbers), keys])
+        both = [r2(v.r2), share(v.coverage90), r2(v.fit_r2), share(v.fit_coverage90)]
+        numbers = (v.wrong, v.confidently_wrong, v.warned, v.refused)
+        rows.append([name, *both, *map(share, numbers), keys])
     total = summary(results)
     shares = [share(total[key]) for key in ("wrong", "confidently_wrong", "warned", "refused")]
-    rows.append([f"**all {total['images']}**", "", "", *shares, ""])
+    rows.append([f"**all {total['images']}**", *[""] * 4, *shares, ""])
     return markdown_table(heads, rows)
 
 
@@ -180,7 +200,7 @@ def run(
             for image, answer, fit in zip(images, answers, fits, strict=True)
         ]
         freedom = read(images[:1]).freedom
-        results[name] = verdicts(kind, vectors, answers, conclusions, freedom)
+        results[name] = verdicts(kind, vectors, answers, conclusions, freedom, fits)
     return results
 
 
