@@ -251,14 +251,14 @@ def precision(error: Floats, fit: PhysicalFit | None = None) -> Finding:
 
 def _hidden(fit: PhysicalFit) -> str:
     """How much of an image is background or thermal scattering, or lies under Bragg peaks."""
-    background = np.mean(fit.background) / np.mean(fit.model)
+    background = np.mean(fit.background) / np.mean(fit.model) - fit.thermal
     q = (np.arange(len(fit.spectrum)) + 0.5) / len(fit.spectrum)
     near = np.hypot(*np.meshgrid(np.minimum(q, 1 - q), np.minimum(q, 1 - q))) < BRAGG_RADIUS
     return (
-        f"By the physical fit {background:.0%} of the intensity is background ({fit.thermal:.0%} "
-        f"thermal scattering), and {fit.spectrum[near].sum() / fit.spectrum.sum():.0%} of the "
-        f"pattern lies within {BRAGG_RADIUS} r.l.u. of the Bragg positions, where a peak may be on "
-        f"top."
+        f"By the physical fit {background:.0%} of the intensity is background, of whose level one "
+        f"image tells little, {fit.thermal:.0%} is thermal scattering, and "
+        f"{fit.spectrum[near].sum() / fit.spectrum.sum():.0%} of the pattern lies within "
+        f"{BRAGG_RADIUS} r.l.u. of the Bragg positions, where a peak may be on top."
     )
 
 
