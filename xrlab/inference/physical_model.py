@@ -87,12 +87,23 @@ class Solution:
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """What the coefficients multiply, at some pixels: matrices of shape (pixels, coefficients).
+    """What the coefficients multiply at some pixels.
 
-    The model is E (S + Z) + (1 - s) B + T, where ln E = `envelope` theta, ln S = `series` theta but
-    for a constant, ln B = `ground` theta, and Z = `displaced` theta is the size effect. T is
-    `thermal` times s, whose theta is that of `THERMAL`, and times the level of B. `log_factor`,
-    shape (pixels,), is added to ln E, and `log_level` to ln B.
+    The model is E (S + Z) + (1 - s) B + s B0 T.
+
+    Parameters
+    ----------
+    envelope, series, ground : arrays, shape (pixels, coefficients)
+        Times their coefficients they are ln E, ln S but for a constant, and ln B.
+    displaced : array, shape (pixels, neighbours)
+        Times its coefficients it is the size effect Z.
+    thermal : array, shape (pixels, 1)
+        T; s is its share of the background, and B0 the level of B, exp(first coefficient). With no
+        column, as `displaced` too may have none, there is no such part.
+    log_factor : array, shape (pixels,)
+        Added to ln E.
+    log_level : float
+        Added to ln B.
     """
 
     envelope: Floats
@@ -115,7 +126,7 @@ class Terms:
         return np.cumsum(sizes)
 
     def parts(self, theta: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """E, E S, E Z, (1 - s) B and T, but for the constant of ln S."""
+        """E, E S, E Z, (1 - s) B and s B0 T, but for the constant of ln S."""
         envelope, series, ground, displaced, share = np.split(theta, self.ends)
         share = expit(share + THERMAL[0])
         log = self.envelope @ envelope + self.log_factor
@@ -129,7 +140,7 @@ class Terms:
         )
 
     def model(self, theta: Floats) -> Floats:
-        """E (S + Z) + (1 - s) B + T."""
+        """E (S + Z) + (1 - s) B + s B0 T."""
         return np.sum(self.parts(theta)[1:], axis=0)
 
     def weighed(self, theta: Floats, weight: Callable[[Floats], Floats]) -> tuple[Floats, ...]:
@@ -335,7 +346,7 @@ class Problem:
         return (slopes @ solution.covariance[part, part] * slopes).sum(axis=1)
 
     def parts(self, solution: Solution) -> Floats:
-        """E (for S of mean 1), all of B, the model, and T in B: shape (4, pixels), everywhere."""
+        """E (for S of mean 1), background, model and thermal scattering everywhere: (4, pixels)."""
         factor, pattern, displaced, ground, thermal = self.everywhere.parts(solution.theta)
         log_mean = _log_mean(2 * _cell_cosines()[1] @ solution.theta[self.series])
         ground = ground + thermal
