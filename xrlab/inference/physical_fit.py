@@ -67,11 +67,13 @@ class PhysicalFit:
         c(i, -j), i and j from 1: with the encoding, the half-plane.
     spectrum : float array, shape (32, 32)
         S of one reciprocal cell at h, k = (m + 1/2) / 32, mean 1.
-    envelope, background, model : float arrays, the shape of the image
-        E, B and E S + B, with the size effect, in the units of the image.
+    envelope, displaced, background, model : float arrays, the shape of the image
+        E, what the size effect adds, B, and E S + B with what it adds, in the units of the image.
     thermal : float
         Share of the fitted intensity between the Bragg positions that is thermal diffuse
         scattering.
+    size_effect : float
+        Spread of what displaced neighbours add there, over that of E S.
     unseen : float array, the shape of the image
         E S + B predicted for every pixel by a fit that did not see its block; NaN where unmeasured.
     smooth : float array, the shape of the image
@@ -92,9 +94,11 @@ class PhysicalFit:
     opposite: Floats
     spectrum: Image
     envelope: Image
+    displaced: Image
     background: Image
     model: Image
     thermal: float
+    size_effect: float
     unseen: Image
     smooth: Image
     weights: dict[int, float]
@@ -110,6 +114,7 @@ class PhysicalFit:
             "standard_error": self.standard_error.tolist(),
             "opposite": self.opposite.tolist(),
             "thermal": self.thermal,
+            "size_effect": self.size_effect,
             "weights": {str(degree): share for degree, share in self.weights.items()},
             "r2": self.r2,
             "cv_r2": self.cv_r2,
@@ -255,9 +260,10 @@ def _fit(
     variance = weights @ (np.array(variances) + (np.array(answers) - mean) ** 2)
     parts = np.array([p.parts(best) for p, best in zip(problems, solutions, strict=True)])
     mixed = np.tensordot(weights, scale * parts, axes=1)
-    envelope, background, model, thermal = mixed.reshape(-1, *grid.shape)
+    envelope, displaced, background, thermal, model = mixed.reshape(-1, *grid.shape)
     cells = [p.cell(best.theta) for p, best in zip(problems, solutions, strict=True)]
     between = grid.distance_to_bragg() >= BRAGG_RADIUS
+    pattern = model - background - displaced
     unseen = np.full(grid.shape, np.nan)
     unseen[used] = scale * (values - weights @ np.array(residuals))
     without_series = np.full(grid.shape, np.nan)
@@ -276,9 +282,11 @@ def _fit(
         opposite=mean[n:].reshape(span - 1, span - 1),
         spectrum=np.tensordot(weights, np.array(cells), axes=1),
         envelope=envelope,
+        displaced=displaced,
         background=background,
         model=model,
         thermal=float(thermal[between].sum() / model[between].sum()),
+        size_effect=float(displaced[between].std() / (pattern[between].std() + TINY)),
         unseen=unseen,
         smooth=without_series,
         weights={d: float(w) for d, w in zip(degrees, weights, strict=True)},

@@ -346,12 +346,15 @@ class Problem:
         return (slopes @ solution.covariance[part, part] * slopes).sum(axis=1)
 
     def parts(self, solution: Solution) -> Floats:
-        """E (for S of mean 1), background, model and thermal scattering everywhere: (4, pixels)."""
+        """E (for S of mean 1), E Z, background and thermal part everywhere, and the model.
+
+        Shape (5, pixels).
+        """
         factor, pattern, displaced, ground, thermal = self.everywhere.parts(solution.theta)
         log_mean = _log_mean(2 * _cell_cosines()[1] @ solution.theta[self.series])
         ground = ground + thermal
         model = pattern + displaced + ground
-        return np.stack([factor * np.exp(log_mean), ground, model, thermal])
+        return np.stack([factor * np.exp(log_mean), displaced, ground, thermal, model])
 
 
 def _exp(log: Floats) -> Floats:

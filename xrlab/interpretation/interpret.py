@@ -240,13 +240,17 @@ def _interpret_section(
 
 
 def _resimulated(answer: Interpretation, seed: int) -> Interpretation:
-    """Simulate the crystal of the fit and its image, if there is a fit."""
+    """Simulate the crystal of the fit and its image, if there is a fit.
+
+    The lattice has no displacements: what they add to the image is that of the fit.
+    """
     if answer.fit is None:
         return replace(answer, seed=seed)
     lattice = _lattice_with(answer.fit, np.random.default_rng(seed))
     pattern = diffraction_image(lattice, answer.grid, CRYSTAL.lot_size, CRYSTAL.lots, seed)
-    image = (answer.fit.envelope * pattern + answer.fit.background).astype(np.float32)
-    return replace(answer, lattice=lattice, simulated=image, seed=seed)
+    fit = answer.fit
+    image = np.maximum(fit.envelope * pattern + fit.displaced + fit.background, 0)
+    return replace(answer, lattice=lattice, simulated=image.astype(np.float32), seed=seed)
 
 
 def _lattice_with(fit: PhysicalFit, rng: np.random.Generator) -> Lattice:

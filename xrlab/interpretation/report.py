@@ -378,7 +378,8 @@ def _agreement(result: Interpretation) -> str:
         f"values. The fit explains {number(result.fit.r2)} of the variance (R²), and "
         f"{number(result.fit.cv_r2)} on parts of the image that it did not see. Of the "
         f"intensity between the Bragg positions it ascribes {result.fit.thermal:.0%} to thermal "
-        f"diffuse scattering. Shares of the degrees of its form factor: {escape(degrees)}.</p>"
+        f"diffuse scattering; displaced neighbours (size effect) add {result.fit.size_effect:.0%} "
+        f"of the spread of E S. Shares of the degrees of its form factor: {escape(degrees)}.</p>"
     )
 
 
