@@ -29,6 +29,7 @@ X, Y = np.meshgrid(STANDARD_GRID.h_values - 1, STANDARD_GRID.k_values - 1, index
 NAMES = [
     "residual structure",
     "positivity",
+    "size effect",
     "network and fit",
     "unmeasured",
     "outside the training",
@@ -82,6 +83,16 @@ def test_a_perfect_answer_passes_everything():
     assert found["residual structure"].value == found["outside the training"].value == 0
 
 
+def test_much_that_does_not_repeat_is_named():
+    """Displaced neighbours, or axes that are wrong."""
+    few, much = (examined(size_effect=x)["size effect"] for x in (0.05, 0.5))
+    assert few.ok
+    assert not much.ok
+    assert "50% of the spread" in much.sentence
+    assert "the axes are of another length" in much.sentence
+    assert "axes" not in few.sentence
+
+
 def test_repetition_after_the_fit_is_tested_where_structure_is_left():
     """A fit that predicts nothing of the detail leaves all of it; a perfect one leaves none."""
     image = 10 + 50 * PERIODIC
@@ -95,7 +106,7 @@ def test_without_a_fit_the_checks_of_the_image_remain():
     """They are the last ones, with the same numbers."""
     image = 10 + 50 * PERIODIC
     alone = examine(image, STANDARD_GRID, None, MEAN, ERROR, np.tile(MEAN, (3, 1)))
-    assert alone == list(examined(image).values())[3:]
+    assert alone == list(examined(image).values())[4:]
 
 
 @pytest.mark.parametrize(

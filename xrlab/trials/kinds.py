@@ -48,6 +48,7 @@ AXES = frozenset(
         "periodicity",
         "inversion symmetry",
         "periodic structure",
+        "size effect",
     }
 )
 

@@ -38,6 +38,7 @@ DIRECTIONS = {
     "alignment": "≤",
     "repetition": "≤",
     "counting noise": "≥",
+    "size effect": "≤",
 }
 
 # Above this multiple of its limit of 5 % the residual structure refuses an image: in a quarter as
