@@ -107,10 +107,15 @@ def test_noise_reads_as_a_crystal_without_order(strangers, name):
 
 
 def test_strangers_are_not_explained(strangers):
-    """At least eight of ten, and those have errors as wide as correlations spread."""
+    """At least seven of ten, and those have errors as wide as correlations spread.
+
+    A single ring is followed by the terms of the fit for a size effect, and warned of for that.
+    """
     patterns = {name: result for name, result in strangers.items() if name not in NOISE}
     refused = {name: result for name, result in patterns.items() if not result.explained}
-    assert len(refused) >= 8, set(patterns) - set(refused)
+    assert len(refused) >= 7, set(patterns) - set(refused)
+    ring = {f.key: f for f in strangers["one powder ring"].findings}["size effect"]
+    assert ring.value > 1.5 * ring.limit
     for result in refused.values():
         assert result.status == "not explained"
         assert (result.standard_error >= IGNORANCE).all()
