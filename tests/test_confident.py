@@ -137,7 +137,7 @@ def test_the_fit_is_judged_beside_the_network():
     conclusions = [(np.eye(2), [])] * 3
     result = verdicts(Kind(None, None), vectors, answers, conclusions, 1e6, fits)
     assert result.r2 == 1
-    assert result.fit_r2 == pytest.approx(1 - (1 + 0.25) / 2)
+    assert result.fit_r2 == pytest.approx(1 - (1.25 / 4) / (2 / 6))
     assert result.fit_coverage90 == pytest.approx(3 / 4)
     assert np.isnan(verdicts(Kind(None, None), vectors, answers, conclusions, 1e6).fit_r2)
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import f, multivariate_t, t
 
 from xrlab import Encoding, expected_image, predict
+from xrlab.crystal.diffraction import thermal_scattering
 from xrlab.crystal.encoding import component_names
 from xrlab.crystal.grid import STANDARD_GRID, ReciprocalGrid
 from xrlab.crystal.lattice import realised_correlations
@@ -23,7 +24,6 @@ from xrlab.training.measured_images import (
     random_measurement,
     size_effect,
     smooth_factor,
-    thermal,
 )
 from xrlab.training.packed import round_to_half, save_packed
 from xrlab.training.train_measured import (
@@ -300,7 +300,7 @@ def test_measurements_are_seeded_and_keep_enough():
 
 def test_thermal_scattering_grows_with_q_and_towards_bragg_peaks():
     """As q^2 at equal distance from a peak; as 1/d^2 around it."""
-    level = thermal(ReciprocalGrid((1, 3), (1, 3), (41, 41)), width=1e-6)
+    level = thermal_scattering(ReciprocalGrid((1, 3), (1, 3), (41, 41)), width=1e-6)
     assert level[24, 24] / level[4, 4] == pytest.approx((2.2 / 1.2) ** 2)
     q2 = 1 + (1 + np.array([0.05, 0.1])) ** 2
     assert level[0, 1] / level[0, 2] == pytest.approx(4 * q2[0] / q2[1])

@@ -176,6 +176,17 @@ def correlation_image(
     return part.real @ along_k.real.T - part.imag @ along_k.imag.T
 
 
+def thermal_scattering(grid: ReciprocalGrid, width: float) -> Floats:
+    """Thermal diffuse scattering, mean 1: q^2 / (d^2 + width^2), d the distance to a Bragg peak.
+
+    One-phonon scattering by acoustic waves (Warren, X-ray Diffraction, 1969, chapter 11), the pole
+    rounded off at `width` r.l.u.
+    """
+    q2 = grid.h_values[:, None] ** 2 + grid.k_values**2
+    level = q2 / (grid.distance_to_bragg() ** 2 + width**2)
+    return level / level.mean()
+
+
 def _with_form_factor(
     image: Singles, form_factor: ArrayLike | OnGrid | None, grid: ReciprocalGrid
 ) -> Singles:

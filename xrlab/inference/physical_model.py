@@ -11,6 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 from xrlab.crystal.arrays import Floats, Image, Integers, Mask
+from xrlab.crystal.diffraction import thermal_scattering
 from xrlab.crystal.grid import ReciprocalGrid
 
 # Longest distance along each axis in the cosine series of ln S, and points of the cell that S is
@@ -27,9 +28,9 @@ ENVELOPE, BACKGROUND = 2.0, 0.3
 # ln B. Parts of a form factor smaller than the last number, its mean being 1, count as that.
 KNOWN, NODE = 0.1, 1e-3
 
-# Thermal diffuse scattering, q^2 / (d^2 + ROUND^2) with the distance d to the next Bragg position:
-# prior mean and standard deviation of ln(s / (1 - s)), s its share of the background. Size effect:
-# neighbours that are displaced, and the prior standard deviation of their beta.
+# Thermal diffuse scattering, its pole rounded off at ROUND: prior mean and standard deviation of
+# ln(s / (1 - s)), s its share of the background. Size effect: neighbours that are displaced, and
+# the prior standard deviation of their beta.
 ROUND = 0.1
 THERMAL = (-6.0, 3.0)
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -190,7 +191,8 @@ class Problem:
         y = 2 * (k - grid.k[0]) / (grid.k[1] - grid.k[0]) - 1
         powers, ground = powers_of(degree), powers_of(1)
         i, j = _half_plane() if series else np.zeros((2, 0), np.intp)
-        displaced, thermal = _size_effect(h, k), _thermal(h, k, grid)
+        displaced = _size_effect(h, k)
+        thermal = thermal_scattering(grid, ROUND).reshape(-1, 1)
         if not series:
             displaced, thermal = displaced[:, :0], thermal[:, :0]
         factor = np.zeros(grid.shape) if known.log_factor is None else known.log_factor
@@ -369,12 +371,6 @@ def _size_effect(h: Floats, k: Floats) -> Floats:
     """
     phase = 2 * np.pi * np.stack([h, k], axis=1) @ np.transpose(NEIGHBOURS)
     return -2 * phase * np.sin(phase)
-
-
-def _thermal(h: Floats, k: Floats, grid: ReciprocalGrid) -> Floats:
-    """Thermal diffuse scattering by acoustic waves (Warren, chapter 11), mean 1: (pixels, 1)."""
-    level = (h**2 + k**2) / (grid.distance_to_bragg().ravel() ** 2 + ROUND**2)
-    return (level / level.mean())[:, None]
 
 
 def _noise(residual: Floats, mean: Floats, step: int) -> tuple[float, float]:

@@ -213,8 +213,8 @@ def examine_fit(
             f"What is not alike from cell to cell, as by displaced neighbours, has "
             f"{fit.size_effect:.0%} of the spread of the pattern in the physical fit"
             + (
-                ": more than in crystals without displacements. Or the axes are of another length, "
-                "or this is no pattern of a crystal."
+                ": more than in simulated crystals without displacements. Or the axes are of "
+                "another length, or this is no pattern of a crystal."
                 if fit.size_effect > LIMITS["size effect"]
                 else "."
             ),

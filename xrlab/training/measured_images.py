@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from xrlab.crystal.arrays import Floats, Image, Reals, Singles
-from xrlab.crystal.diffraction import diffraction_image
+from xrlab.crystal.diffraction import diffraction_image, thermal_scattering
 from xrlab.crystal.encoding import Encoding, vector_length
 from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID, ReciprocalGrid
 from xrlab.crystal.lattice import realised_correlations, simulate
@@ -237,19 +237,9 @@ def random_background(
     if chance(0.4):
         level = level + _log(0.01, 2).draw(rng) * smooth_factor(rng, degree=2, spread=0.8)
     if chance(0.3):
-        level = level + _log(0.02, 2).draw(rng) * thermal(grid, width=_log(0.03, 0.2).draw(rng))
+        strength = _log(0.02, 2).draw(rng)
+        level = level + strength * thermal_scattering(grid, width=_log(0.03, 0.2).draw(rng))
     return level
-
-
-def thermal(grid: ReciprocalGrid, width: float) -> Image:
-    """Thermal diffuse scattering, mean 1: q^2 / (d^2 + width^2), d the distance to a Bragg peak.
-
-    One-phonon scattering by acoustic waves (Warren, X-ray Diffraction, 1969, chapter 11), the pole
-    rounded off at `width` r.l.u.
-    """
-    q2 = grid.h_values[:, None] ** 2 + grid.k_values**2
-    level = q2 / (grid.distance_to_bragg() ** 2 + width**2)
-    return level / level.mean()
 
 
 def size_effect(image: Image, grid: ReciprocalGrid, strength: float) -> Image:

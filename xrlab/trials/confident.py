@@ -127,7 +127,7 @@ def verdicts(
         off = np.array([vector - fit.encoding.vector for fit, vector in good])
         stated = np.array([fit.standard_error for fit, _ in good])
         fit_coverage = float((np.abs(off) < NINETY * stated).mean())
-        fit_r2 = float(1 - (off**2).sum() / variance) if varies else np.nan
+        fit_r2 = float(1 - (off**2).mean() / (variance / vectors.size)) if varies else np.nan
     keys = sorted(set().union(*failed))
     return Verdicts(
         images=len(vectors),
@@ -161,7 +161,7 @@ def table(results: dict[str, Verdicts]) -> str:
         numbers = (v.wrong, v.confidently_wrong, v.warned, v.refused)
         rows.append([name, *both, *map(share, numbers), keys])
     total = summary(results)
-    shares = [share(total[key]) for key in ("wrong", "confidently_wrong", "warned", "refused")]
+    shares = [f"{total[key]:.1%}" for key in ("wrong", "confidently_wrong", "warned", "refused")]
     rows.append([f"**all {total['images']}**", *[""] * 4, *shares, ""])
     return markdown_table(heads, rows)
 
