@@ -61,20 +61,25 @@ function medians(image, [rows, columns]) {
   });
 }
 
-// Polynomial of degree 3 that fits the used pixels best.
-function smoothPart(values, used, [rows, columns]) {
-  const [x, y] = [axis([-1, 1], rows), axis([-1, 1], columns)];
-  const powers = [];
-  for (let m = 0; m < 4; m++)
-    for (let n = 0; n < 4 - m; n++)
-      powers.push(values.map((_, p) => x[Math.floor(p / columns)] ** m * y[p % columns] ** n));
+// Polynomial that fits the used pixels best, beside cosines that repeat from cell to cell.
+function smoothPart(values, used, grid, rules) {
+  const [x, y] = grid.shape.map((n) => axis([-1, 1], n));
+  const [h, k] = axesOf(grid);
+  const columns = grid.shape[1];
+  const places = [...values.keys()].map((n) => [Math.floor(n / columns), n % columns]);
+  const terms = [];
+  for (let m = 0; m <= rules.smooth; m++)
+    for (let n = 0; n <= rules.smooth - m; n++) terms.push(places.map(([row, column]) => x[row] ** m * y[column] ** n));
+  const powers = terms.length;
+  for (const [i, j] of [[0, 1], [1, 0], [1, 1], [1, -1]])
+    terms.push(places.map(([row, column]) => Math.cos(2 * Math.PI * (h[row] * i + k[column] * j))));
   const dot = (a, b) => a.reduce((sum, value, n) => (used[n] ? sum + value * b[n] : sum), 0);
-  const weights = solve(powers.map((a) => powers.map((b) => dot(a, b))), powers.map((a) => dot(a, values)));
-  return weights && values.map((_, n) => powers.reduce((sum, power, m) => sum + weights[m] * power[n], 0));
+  const weights = solve(terms.map((a) => terms.map((b) => dot(a, b))), terms.map((a) => dot(a, values)));
+  return weights && values.map((_, n) => terms.slice(0, powers).reduce((sum, term, m) => sum + weights[m] * term[n], 0));
 }
 
-// An image without its smooth part, of the same local variance everywhere; NaN near Bragg positions
-// and where unmeasured.
+// An image without its smooth part, of the same local variance everywhere but where it is faint; NaN
+// near Bragg positions and where unmeasured.
 function detail(image, grid, rules) {
   const [h, k] = axesOf(grid).map((q) => q.map((x) => x - Math.round(x)));
   const columns = grid.shape[1];
@@ -86,10 +91,11 @@ function detail(image, grid, rules) {
   if (inside.length < rules.least) return none;
   const top = quantile(inside, rules.brightest);
   const values = Float64Array.from(image, (value) => Math.min(value, top));
-  const smooth = smoothPart(values, used, grid.shape);
+  const smooth = smoothPart(values, used, grid, rules);
   if (!smooth) return none;
   const square = values.map((value, n) => (used[n] ? (value - smooth[n]) ** 2 : 0));
-  const floor = (0.05 * square.reduce((sum, value) => sum + value, 0)) / inside.length + 1e-30;
+  const faint = (rules.faint * values.reduce((sum, value, n) => (used[n] ? sum + Math.abs(value) : sum), 0)) / inside.length;
+  const floor = (0.05 * square.reduce((sum, value) => sum + value, 0)) / inside.length + faint ** 2 + 1e-30;
   const widths = grid.shape.map((n) => (10 * n) / 64);
   const near = gaussian(Float64Array.from(used), grid.shape, widths);
   const variance = gaussian(square, grid.shape, widths);
@@ -109,13 +115,12 @@ function agreement(a, b, [rows, columns], i, j) {
   return [total / Math.max(number, 1), number];
 }
 
-// Mean product of neighbouring pixels, and the standard error of such a mean in noise.
+// Mean product of neighbouring pixels, and the standard error of such a mean in noise of 1.
 function own(pattern, shape) {
   const [up, across] = [agreement(pattern, pattern, shape, 1, 0), agreement(pattern, pattern, shape, 0, 1)];
   const number = up[1] + across[1];
   if (!number) return [0, Infinity];
-  const square = pattern.filter(Number.isFinite).map((value) => value * value);
-  return [(up[0] * up[1] + across[0] * across[1]) / number, mean(square) / Math.sqrt(square.length / 2)];
+  return [(up[0] * up[1] + across[0] * across[1]) / number, 1 / Math.sqrt(pattern.filter(Number.isFinite).length / 2)];
 }
 
 // How far, in pixels, the pattern's centre lies from that of the axes, and by how many standard

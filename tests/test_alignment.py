@@ -5,7 +5,7 @@ import pytest
 
 from xrlab import ReciprocalGrid
 from xrlab.crystal.grid import STANDARD_GRID
-from xrlab.interpretation.findings import bragg_positions
+from xrlab.interpretation.findings import LIMITS, bragg_positions
 from xrlab.measurement.alignment import detail, half_turn, repetition, stray_peaks
 
 H, K = np.meshgrid(STANDARD_GRID.h_values, STANDARD_GRID.k_values, indexing="ij")
@@ -51,9 +51,25 @@ def test_a_pattern_that_repeats_after_one_cell_does_so():
         repetition(measured(f * H, f * K).astype(float), STANDARD_GRID) for f in (1, 0.7, 0.5)
     ]
     assert values[0] < 0
-    assert min(values[1:]) > 6
+    assert min(values[1:]) > LIMITS["repetition"]
     noise = np.random.default_rng(0).poisson(50, H.shape).astype(float)
-    assert repetition(noise, STANDARD_GRID) < 3
+    assert repetition(noise, STANDARD_GRID) < LIMITS["repetition"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("level", [0.0, 0.5])
+def test_a_form_factor_alone_says_nothing_of_the_axes(seed, level):
+    """That of a molecule, |sum f exp(2 pi i q r)|^2, varies within the window and repeats nowhere.
+
+    A crystal without order, S = 1, has correlations of zero whatever its axes are.
+    """
+    rng = np.random.default_rng(seed)
+    place, weight = rng.uniform(-0.3, 0.3, (6, 2)), rng.normal(0, 1, 6)
+    waves = np.exp(2j * np.pi * np.tensordot(place, np.stack([H, K]), 1))
+    factor = np.abs(np.tensordot(weight, waves, 1)) ** 2
+    image = rng.poisson(500 * (factor / factor.mean() + level)).astype(float)
+    assert repetition(image, STANDARD_GRID) < LIMITS["repetition"]
+    assert half_turn(image, STANDARD_GRID)[1] < LIMITS["alignment"]
 
 
 def test_noise_has_no_centre():

@@ -109,6 +109,8 @@ def alignment_rules() -> dict[str, float]:
         "far": inversion.FAR,
         "fewest": inversion.LEAST,
         "brightest": alignment.BRIGHTEST,
+        "smooth": alignment.SMOOTH,
+        "faint": alignment.FAINT,
     }
 
 

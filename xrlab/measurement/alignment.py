@@ -16,7 +16,7 @@ REACH = 6
 LEAST = 100
 
 # A pattern repeats if its agreement after one cell is this part of that after one pixel.
-REPEATS = 0.3
+REPEATS = 0.4
 
 # Sharp maxima that are lower, in units of the median intensity, may be diffuse.
 LOWEST = 5.0
@@ -28,33 +28,48 @@ UNLIKE = 0.3
 # Part of the bright pixels that are cut off.
 BRIGHTEST = 0.985
 
+# Degree of the polynomial that stands for the smooth part of an image. What it leaves of crystals
+# without any order, through the presets of a laboratory and a synchrotron, is smaller than this
+# part of the mean intensity in 99 of 100 images.
+SMOOTH, FAINT = 5, 0.2
+
 
 def detail(image: Image, grid: ReciprocalGrid) -> Image:
-    """Take a polynomial of degree 3 from an image; NaN near Bragg positions and where unmeasured.
+    """Take its `smooth_part` from an image; NaN near Bragg positions and where unmeasured.
 
-    Brought to the same local variance everywhere, over about a third of a cell.
+    Brought to the same local variance everywhere, over about a third of a cell; what is fainter
+    than `FAINT` remains so.
     """
     used = np.isfinite(image) & (grid.distance_to_bragg() >= BRAGG_RADIUS)
     result = np.full(image.shape, np.nan)
     if used.sum() < 100:
         return result
     values = np.minimum(image, np.quantile(image[used], BRIGHTEST))
-    residual = (values - smooth_part(values, used))[used]
+    residual = (values - smooth_part(values, used, grid))[used]
     square = np.zeros(image.shape)
     square[used] = residual**2
     width = [10 * n / 64 for n in image.shape]
     near = ndimage.gaussian_filter(used.astype(float), width)
     variance = ndimage.gaussian_filter(square, width) / np.maximum(near, 1e-3)
-    floor = 0.05 * np.mean(residual**2) + 1e-30
+    faint = FAINT * np.abs(values[used]).mean()
+    floor = 0.05 * np.mean(residual**2) + faint**2 + 1e-30
     result[used] = residual / np.sqrt(variance[used] + floor)
     return result
 
 
-def smooth_part(image: Image, used: Mask) -> Image:
-    """Polynomial of degree 3 that fits an image best where `used` is True."""
+def smooth_part(image: Image, used: Mask, grid: ReciprocalGrid) -> Image:
+    """Polynomial of degree `SMOOTH` that fits an image best where `used` is True.
+
+    Cosines that repeat from cell to cell are fitted with it, so that it takes nothing of them.
+    """
     x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in image.shape), indexing="ij")
-    powers = np.stack([x**m * y**n for m in range(4) for n in range(4 - m)], axis=-1)
-    smooth: Image = powers @ np.linalg.lstsq(powers[used], image[used], rcond=None)[0]
+    degrees = range(SMOOTH + 1)
+    powers = [x**m * y**n for m in degrees for n in degrees if m + n <= SMOOTH]
+    h, k = np.meshgrid(grid.h_values, grid.k_values, indexing="ij")
+    waves = [np.cos(2 * np.pi * (h * i + k * j)) for i, j in ((0, 1), (1, 0), (1, 1), (1, -1))]
+    terms = np.stack(powers + waves, axis=-1)
+    answer = np.linalg.lstsq(terms[used], image[used], rcond=None)[0]
+    smooth: Image = terms[..., : len(powers)] @ answer[: len(powers)]
     return smooth
 
 
@@ -120,14 +135,14 @@ def _agreement(a: Image, b: Image) -> tuple[Floats, Floats]:
 
 
 def _own(pattern: Image) -> tuple[float, float]:
-    """Mean product of neighbouring pixels, and the standard error of such a mean in noise."""
+    """Mean product of neighbouring pixels, and the standard error of such a mean in noise of 1."""
     beside = np.concatenate(
         [(pattern[1:] * pattern[:-1]).ravel(), (pattern[:, 1:] * pattern[:, :-1]).ravel()]
     )
-    beside, square = beside[np.isfinite(beside)], pattern[np.isfinite(pattern)] ** 2
+    beside, number = beside[np.isfinite(beside)], np.isfinite(pattern).sum()
     if not beside.size:
         return 0.0, np.inf
-    return float(beside.mean()), float(square.mean() / np.sqrt(square.size / 2))
+    return float(beside.mean()), float(1 / np.sqrt(number / 2))
 
 
 def stray_peaks(image: Image, grid: ReciprocalGrid) -> float:

@@ -49,6 +49,10 @@ FEWER = 4
 # The pattern must predict some of the detail, or nothing speaks for a crystal.
 SOME = 0.01
 
+# Values in standard errors of noise: below this they may be noise, whatever their limit would be.
+NOISE = 3.0
+IN_ERRORS = ("alignment", "repetition")
+
 # The user's knowledge, within this part of the true share.
 KNOWN_WITHIN = 0.1
 
@@ -153,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     limits = {key: limits.get(key, limit) for key, limit in checks.LIMITS.items()}
     limits["periodic structure"] = max(limits["periodic structure"], SOME)
+    limits.update({key: max(limits[key], NOISE) for key in IN_ERRORS})
     limits["knowledge"] = round(float(np.quantile(known, 1 - KNOWLEDGE_ALARMS)), 4)
     result: dict[str, Any] = {
         "command": f"python -m xrlab.trials.thresholds --images {chosen.images} "
