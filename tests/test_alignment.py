@@ -2,11 +2,21 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from xrlab import ReciprocalGrid
 from xrlab.crystal.grid import STANDARD_GRID
 from xrlab.interpretation.findings import LIMITS, bragg_positions
-from xrlab.measurement.alignment import detail, half_turn, repetition, stray_peaks
+from xrlab.measurement.alignment import (
+    SMOOTH,
+    detail,
+    half_turn,
+    repetition,
+    smooth_part,
+    stray_peaks,
+)
 
 H, K = np.meshgrid(STANDARD_GRID.h_values, STANDARD_GRID.k_values, indexing="ij")
 STEP = 2 / 63
@@ -54,6 +64,24 @@ def test_a_pattern_that_repeats_after_one_cell_does_so():
     assert min(values[1:]) > LIMITS["repetition"]
     noise = np.random.default_rng(0).poisson(50, H.shape).astype(float)
     assert repetition(noise, STANDARD_GRID) < LIMITS["repetition"]
+
+
+@given(
+    arrays(float, (SMOOTH + 1, SMOOTH + 1), elements=st.floats(-1, 1)),
+    arrays(float, 4, elements=st.floats(-1, 1)),
+    st.integers(0, 1000),
+)
+def test_the_smooth_part_takes_polynomials_and_leaves_what_repeats(weights, waves, seed):
+    """Whatever else the image holds, and however much of it is unmeasured."""
+    x = np.linspace(-1, 1, len(H))
+    degree = np.add.outer(np.arange(SMOOTH + 1), np.arange(SMOOTH + 1))
+    polynomial = np.polynomial.legendre.leggrid2d(x, x, np.where(degree <= SMOOTH, weights, 0))
+    phases = 2 * np.pi * np.stack([H, K, H + K, H - K])
+    rng = np.random.default_rng(seed)
+    image, used = rng.normal(size=H.shape), rng.random(H.shape) < 0.7
+    added = image + polynomial + np.tensordot(waves, np.cos(phases), 1)
+    taken = smooth_part(added, used, STANDARD_GRID) - smooth_part(image, used, STANDARD_GRID)
+    np.testing.assert_allclose(taken, polynomial, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(8))
