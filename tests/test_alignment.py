@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xrlab import ReciprocalGrid
-from xrlab.crystal.grid import STANDARD_GRID
+from xrlab.crystal.grid import BRAGG_RADIUS, STANDARD_GRID
 from xrlab.interpretation.findings import LIMITS, bragg_positions
 from xrlab.measurement.alignment import (
+    BRIGHTEST,
+    FAINT,
     SMOOTH,
     detail,
     half_turn,
@@ -17,6 +19,8 @@ from xrlab.measurement.alignment import (
     smooth_part,
     stray_peaks,
 )
+from xrlab.measurement.instrument import preset
+from xrlab.trials.crystals import calibration_crystals
 
 H, K = np.meshgrid(STANDARD_GRID.h_values, STANDARD_GRID.k_values, indexing="ij")
 STEP = 2 / 63
@@ -82,6 +86,21 @@ def test_the_smooth_part_takes_polynomials_and_leaves_what_repeats(weights, wave
     added = image + polynomial + np.tensordot(waves, np.cos(phases), 1)
     taken = smooth_part(added, used, STANDARD_GRID) - smooth_part(image, used, STANDARD_GRID)
     np.testing.assert_allclose(taken, polynomial, atol=1e-9)
+
+
+def test_what_is_left_of_a_crystal_without_order_is_faint():
+    """Its part of the mean intensity, without noise: what neighbouring pixels share."""
+    presets = [preset("laboratory"), preset("synchrotron")]
+    flat = np.ones(H.shape), np.zeros(15)
+    taken = calibration_crystals(100, 8102, crystal=lambda _: flat, instruments=presets)
+    parts = []
+    for image in taken.images:
+        used = np.isfinite(image) & (STANDARD_GRID.distance_to_bragg() >= BRAGG_RADIUS)
+        values = np.minimum(image, np.quantile(image[used], BRIGHTEST))
+        left = np.where(used, values - smooth_part(values, used, STANDARD_GRID), np.nan)
+        beside = np.append(left[1:] * left[:-1], left[:, 1:] * left[:, :-1])
+        parts.append(np.sqrt(max(np.nanmean(beside), 0)) / values[used].mean())
+    assert np.mean(np.array(parts) < FAINT) >= 0.97
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -184,7 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, result in zip(strangers, results[len(images) :], strict=True):
         numbers = ", ".join(f"{f.key} {f.value:.2f}" for f in result.findings[:2])
         least = result.standard_error.min()
-        print(f"{name}: {result.status}, {numbers}, least standard error {least:.2f}")
+        keys = ", ".join(f.key for f in result.findings if not f.ok) or "nothing"
+        print(f"{name}: {result.status}, {numbers}, least standard error {least:.2f}; fails {keys}")
 
 
 if __name__ == "__main__":

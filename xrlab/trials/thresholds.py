@@ -62,7 +62,7 @@ KNOWLEDGE_ALARMS = 0.01
 
 def joint_limits(
     values: Mapping[str, Floats], counted: Mask, alarms: float = ALARMS
-) -> tuple[dict[str, float], float]:
+) -> dict[str, float]:
     """Limits that all checks together exceed in a share of the images, every one equally often.
 
     Parameters
@@ -76,9 +76,7 @@ def joint_limits(
 
     Returns
     -------
-    limits : dict
-    share : float
-        Share of the images that exceed one of the limits.
+    dict of float
     """
     signed = {key: v if DIRECTIONS[key] == "≤" else -v for key, v in values.items()}
     low, high = 0.0, alarms
@@ -90,11 +88,10 @@ def joint_limits(
     tops = {key: float(np.nanquantile(v, 1 - low)) for key, v in signed.items()}
     if "residual structure" in signed:
         tops[REFUSED] = float(np.nanquantile(signed["residual structure"], 1 - low / FEWER))
-    beyond = np.any([v > tops[key] for key, v in signed.items()], axis=0)[counted].mean()
     return {
         key: round(top, 4) if DIRECTIONS.get(key, "≤") == "≤" else round(-top, 4)
         for key, top in tops.items()
-    }, float(beyond)
+    }
 
 
 def measured(n_images: int, n_fits: int, seed: int, *, n_jobs: int = 1) -> dict[str, Floats]:
@@ -128,6 +125,19 @@ def measured(n_images: int, n_fits: int, seed: int, *, n_jobs: int = 1) -> dict[
     return {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys}
 
 
+def exceeded(values: Mapping[str, Floats], limits: Mapping[str, float]) -> dict[str, Mask]:
+    """Which images each check warns of."""
+    return {
+        key: v < limits[key] if DIRECTIONS.get(key) == "≥" else v > limits[key]
+        for key, v in values.items()
+    }
+
+
+def together(beyond: Mapping[str, Mask], counted: Mask) -> float:
+    """Share of the counted images that any check warns of."""
+    return round(float(np.any(list(beyond.values()), axis=0)[counted].mean()), 4)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Choose the limits, write them, and print how often other images exceed them."""
     parser = argparse.ArgumentParser(prog="python -m xrlab.trials.thresholds", description=__doc__)
@@ -152,9 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known = made.pop("knowledge")
     if not chosen.fits:
         counted[:] = True
-    limits, share = joint_limits(
-        {key: v for key, v in made.items() if np.isfinite(v).any()}, counted
-    )
+    limits = joint_limits({key: v for key, v in made.items() if np.isfinite(v).any()}, counted)
     limits = {key: limits.get(key, limit) for key, limit in checks.LIMITS.items()}
     limits["periodic structure"] = max(limits["periodic structure"], SOME)
     limits.update({key: max(limits[key], NOISE) for key in IN_ERRORS})
@@ -164,17 +172,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"--fits {chosen.fits} --others {chosen.others} --other-fits {chosen.other_fits} "
         f"--seed {chosen.seed}",
         "limits": limits,
-        "alarms": {"asked": ALARMS, "on the images chosen on": round(share, 4)},
+        "alarms": {
+            "asked": ALARMS,
+            "on the images chosen on": together(exceeded(made, limits), counted),
+        },
     }
     if chosen.others:
         made, counted = values(chosen.others, chosen.other_fits, chosen.seed + 1)
-        beyond = {
-            key: v < limits[key] if DIRECTIONS.get(key) == "≥" else v > limits[key]
-            for key, v in made.items()
-        }
-        together = np.any([b for key, b in beyond.items() if key != "knowledge"], axis=0)
+        beyond = exceeded(made, limits)
         counted = counted if chosen.other_fits else np.ones(len(counted), bool)
-        result["alarms"]["on other images"] = round(float(together[counted].mean()), 4)
+        always = {key: b for key, b in beyond.items() if key != "knowledge"}
+        result["alarms"]["on other images"] = together(always, counted)
         result["on other images"] = {
             key: round(float(b[np.isfinite(made[key])].mean()), 4)
             for key, b in beyond.items()
